@@ -1,0 +1,25 @@
+# make demo   the paper's comparison on the embedded videos, in some minutes
+# make test   lint, type check and tests
+# Both set .venv up first, once.
+
+PYTHON ?= python3
+export OMP_WAIT_POLICY = passive  # spinning OpenMP threads make torch crawl when anything else runs
+
+.PHONY: demo test clean
+
+demo: .venv/ready
+	.venv/bin/python -m experiments.demo $(ARGS)
+
+test: .venv/ready
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/pytest $(ARGS)
+
+.venv/ready: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf .venv runs

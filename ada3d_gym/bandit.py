@@ -1,0 +1,162 @@
+"""The one batched core: draw clips, pull masks, return outcomes. Every environment face is a thin layer over it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ada3d_gym.rewards import Reward
+from ada3d_gym.video.records import VideoRecord
+
+Ids = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+class ClipSource(Protocol):
+    """Clips by id, in `[0, len)`; `ada3d_gym.video.clips.VideoClips` is the one for video files."""
+
+    num_frames: int
+    views: int
+    size: int
+    observation_size: int
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int: ...
+    def clips(self, ids: Ids) -> NDArray[np.uint8]:
+        """(B, T, 3, size, size), what the classifier sees."""
+
+    def observations(self, ids: Ids) -> NDArray[np.uint8]:
+        """(B, T, 3, observation_size, observation_size), what the policy sees."""
+
+    def labels(self, ids: Ids) -> NDArray[np.int64]: ...
+    def targets(self, ids: Ids) -> NDArray[np.bool_]: ...
+    def visible_frames(self, ids: Ids) -> Mask: ...
+    def record(self, clip: int) -> VideoRecord: ...
+    def full_size(self, clip: int) -> NDArray[np.uint8]: ...
+
+
+class Classifier(Protocol):
+    """A video classifier that obeys masks."""
+
+    num_stages: int
+
+    def scores(self, clips: NDArray[np.uint8], u: Mask, v: Mask) -> NDArray[np.float32]:
+        """Class probabilities (B, C); zeros for a clip that keeps no frame."""
+
+    def macs(self, u: Mask, v: Mask) -> NDArray[np.int64]:
+        """Multiply-accumulates (B,) of each clip."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened to B pulled clips; every array has length B.
+
+    Attributes:
+        reward: float64, the sum of both heads' rewards (Eq. 5).
+        reward_frames, reward_stages: float64, each head's own (Eq. 4).
+        correct: bool, the prediction is one of the clip's labels.
+        prediction: int64 class index; -1 where no frame was kept.
+        label: int64, the clip's first label.
+        confidence: float32 probability of the predicted class; 0 where no frame was kept.
+        macs: int64 multiply-accumulates of the classifier.
+        frames, stages: int64, how many were kept.
+        no_frames: bool, the mask kept no frame, so the clip could not be classified and counts as incorrect.
+        scores: float32 (B, C) class probabilities.
+    """
+
+    reward: NDArray[np.float64]
+    reward_frames: NDArray[np.float64]
+    reward_stages: NDArray[np.float64]
+    correct: NDArray[np.bool_]
+    prediction: NDArray[np.int64]
+    label: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+    macs: NDArray[np.int64]
+    frames: NDArray[np.int64]
+    stages: NDArray[np.int64]
+    no_frames: NDArray[np.bool_]
+    scores: NDArray[np.float32]
+
+
+class ClipBandit:
+    """A contextual bandit over clips: one pull is one forward pass of the masked classifier, whatever the batch.
+
+    Args:
+        source: where clips come from.
+        classifier: what predicts from masked clips.
+        reward: what a prediction and its masks are worth.
+
+    Draws go through the clips in shuffled epochs: each epoch holds one random view of every video.
+    """
+
+    def __init__(self, source: ClipSource, classifier: Classifier, reward: Reward):
+        self.source, self.classifier, self.reward = source, classifier, reward
+        self.seed(None)
+
+    @property
+    def num_frames(self) -> int:
+        """T."""
+        return self.source.num_frames
+
+    @property
+    def num_stages(self) -> int:
+        """K."""
+        return self.classifier.num_stages
+
+    def seed(self, seed: int | np.random.SeedSequence | None) -> None:
+        """Starts the order of clips afresh."""
+        self._rng = np.random.default_rng(seed)
+        self._ahead: Ids = np.empty(0, np.int64)
+
+    def epoch(self, rng: np.random.Generator) -> Ids:
+        """One random view of every video, in random order."""
+        videos = rng.permutation(len(self.source) // self.source.views)
+        return np.asarray(videos * self.source.views + rng.integers(self.source.views, size=len(videos)), np.int64)
+
+    def draw(self, count: int) -> Ids:
+        """The next `count` clip ids (count,)."""
+        while len(self._ahead) < count:
+            self._ahead = np.concatenate([self._ahead, self.epoch(self._rng)])
+        ids, self._ahead = self._ahead[:count], self._ahead[count:]
+        return ids
+
+    def pull(self, ids: Ids, u: Mask, v: Mask) -> Outcome:
+        """Classifies clips under masks and pays.
+
+        Args:
+            ids: clip ids (B,); an id may occur more than once.
+            u: frame masks (B, T) bool.
+            v: stage masks (B, K) bool.
+
+        Raises:
+            ValueError: for masks of another shape or dtype.
+            VideoError: for a clip whose file cannot be read.
+        """
+        for name, mask, length in (("frame mask u", u, self.num_frames), ("stage mask v", v, self.num_stages)):
+            if mask.shape != (len(ids), length) or mask.dtype != np.bool_:
+                raise ValueError(
+                    f"{name}: got {mask.dtype} of shape {mask.shape}, expected bool of shape {(len(ids), length)}"
+                )
+        scores = self.classifier.scores(self.source.clips(ids), u, v)
+        no_frames = np.logical_not(u.any(1))
+        rows = np.arange(len(ids))
+        prediction = scores.argmax(1)
+        correct = self.source.targets(ids)[rows, prediction] & ~no_frames
+        reward_frames, reward_stages = self.reward(correct, u, v)
+        return Outcome(
+            reward=reward_frames + reward_stages,
+            reward_frames=reward_frames,
+            reward_stages=reward_stages,
+            correct=correct,
+            prediction=np.where(no_frames, -1, prediction),
+            label=self.source.labels(ids),
+            confidence=scores[rows, prediction],
+            macs=self.classifier.macs(u, v),
+            frames=u.sum(1),
+            stages=v.sum(1),
+            no_frames=no_frames,
+            scores=scores,
+        )

@@ -1,0 +1,53 @@
+"""From names and paths, which a registered environment can hold, to the live core."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.datasets import motionshapes_clips
+from ada3d_gym.networks.checkpoints import SHIPPED, load_weights
+from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.networks.resnet3d import MaskedResNet3d
+from ada3d_gym.networks.spec import SPECS
+from ada3d_gym.rewards import UsageReward
+from ada3d_gym.video.clips import VideoClips
+
+CLASSIFIER_WEIGHTS = SHIPPED / "i3d_tiny-motionshapes.safetensors"
+SELECTION_WEIGHTS = SHIPPED / "selection-motionshapes.safetensors"
+
+
+def build_bandit(
+    *,
+    split: str = "train",
+    num_frames: int = 8,
+    views: int | None = None,
+    videos: int | None = None,
+    backbone: str = "i3d_tiny",
+    checkpoint: str | Path | None = None,
+    gamma: float = 1.0,
+    device: str = "cpu",
+) -> ClipBandit:
+    """A bandit over MotionShapes clips.
+
+    Args:
+        split, num_frames, views, videos: see `motionshapes_clips`.
+        backbone: the 3D network's name in `ada3d_gym.networks.spec.SPECS`.
+        checkpoint: its weights as a safetensors file; the shipped ones by default.
+        gamma: penalty of a wrong answer (Eq. 4).
+        device: where the network runs.
+    """
+    reward = UsageReward(gamma)
+    clips = motionshapes_clips(split, num_frames=num_frames, views=views, videos=videos)
+    return ClipBandit(clips, build_classifier(clips, backbone, checkpoint, device), reward)
+
+
+def build_classifier(
+    clips: VideoClips, backbone: str = "i3d_tiny", checkpoint: str | Path | None = None, device: str = "cpu"
+) -> NetworkClassifier:
+    """The masked 3D network for clips; arguments as in `build_bandit`."""
+    if backbone not in SPECS:
+        raise ValueError(f"unknown backbone {backbone!r}: expected one of {', '.join(SPECS)}")
+    network = MaskedResNet3d(SPECS[backbone], len(clips.class_names))
+    load_weights(network, checkpoint or CLASSIFIER_WEIGHTS)
+    return NetworkClassifier(network, clips.size, device=device)

@@ -1,0 +1,42 @@
+"""The data sets by name: their clips, and what the embedded weights were trained on."""
+
+from __future__ import annotations
+
+from ada3d_gym.video.clips import VideoClips
+from ada3d_gym.video.motionshapes import REMEDY, SPLITS, cache_folder, describe, motionshapes
+from ada3d_gym.video.motionshapes_drawing import CLASSES
+
+MOTIONSHAPES_SIZE = 32  # pixels; the videos have twice as many
+_STRIDES = {8: 3, 16: 2}  # clips of 22 and 31 of the 32 frames
+
+
+def motionshapes_clips(
+    split: str = "train", *, num_frames: int = 8, views: int | None = None, videos: int | None = None
+) -> VideoClips:
+    """Clips of a MotionShapes split, rendered and cached on first use.
+
+    Args:
+        split: "train", "val" or "test".
+        num_frames: T, 8 (stride 3) or 16 (stride 2).
+        views: clips per video; 4 for training and 5 otherwise by default.
+        videos: only the first so many videos of the split; all by default.
+
+    Raises:
+        ValueError: for a split, number of frames or number of videos that the set does not have.
+    """
+    if num_frames not in _STRIDES:
+        raise ValueError(f"num_frames={num_frames}: MotionShapes has clips of {' or '.join(map(str, _STRIDES))} frames")
+    if split not in SPLITS:
+        raise ValueError(f"unknown MotionShapes split {split!r}: expected one of {', '.join(SPLITS)}")
+    return VideoClips(
+        motionshapes(split, videos),
+        CLASSES,
+        num_frames=num_frames,
+        stride=_STRIDES[num_frames],
+        views=views or (4 if split == "train" else 5),
+        size=MOTIONSHAPES_SIZE,
+        observation_size=MOTIONSHAPES_SIZE,
+        cache=cache_folder() / "clips",
+        key={**describe(), "split": split},
+        remedy=REMEDY,
+    )

@@ -1,0 +1,104 @@
+"""Judging a policy on every clip of a split, as the paper does: clip scores averaged into video scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.masks import split_mask
+from ada3d_gym.metrics import mean_average_precision, top1
+
+Act = Callable[[NDArray[np.uint8]], NDArray[np.int8]]
+"""Observations (B, T, 3, H, W) uint8 to flat masks (B, T + K)."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Means over clips: top-1 of single clips, MACs of the classifier, kept frames and stages."""
+
+    clip_top1: float
+    macs: float
+    frames: float
+    stages: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a policy did on a split.
+
+    Attributes:
+        top1, map: of videos, their clips' scores averaged; in [0, 1].
+        usage: means over all clips.
+        by_family: the same for each family of classes, where the data set knows families.
+        distinct_masks: how many different masks the policy chose.
+        visible_kept, visible_chance: share of the kept frames that show the clip's class, and what share of all frames
+            does, over the clips in which some frames do not.
+        u, v: the masks, (clips, T) and (clips, K) bool, in clip order.
+        correct: (clips,) bool.
+    """
+
+    top1: float
+    map: float
+    usage: Usage
+    by_family: dict[str, Usage]
+    distinct_masks: int
+    visible_kept: float
+    visible_chance: float
+    u: NDArray[np.bool_]
+    v: NDArray[np.bool_]
+    correct: NDArray[np.bool_]
+
+
+def evaluate(bandit: ClipBandit, act: Act, *, batch_size: int = 128, description: str = "evaluating") -> Evaluation:
+    """Runs a policy on every clip of the bandit's source.
+
+    Args:
+        bandit: whose source is a test split.
+        act: the policy.
+        batch_size: clips at a time.
+        description: for the progress bar.
+    """
+    source = bandit.source
+    ids = np.arange(len(source))
+    parts = []
+    for start in tqdm(range(0, len(ids), batch_size), desc=description, unit="batch", leave=False):
+        batch = ids[start : start + batch_size]
+        u, v = split_mask(act(source.observations(batch)), bandit.num_frames, bandit.num_stages)
+        parts.append((u, v, bandit.pull(batch, u, v)))
+    u, v = np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+    outcomes = [p[2] for p in parts]
+    correct = np.concatenate([o.correct for o in outcomes])
+    macs = np.concatenate([o.macs for o in outcomes])
+
+    scores = np.concatenate([o.scores for o in outcomes])
+    scores = scores.reshape(-1, source.views, scores.shape[1]).mean(1)
+    targets = source.targets(ids[:: source.views])
+
+    def usage(rows: NDArray[np.bool_]) -> Usage:
+        kept, on = u[rows].sum(1), v[rows].sum(1)
+        return Usage(float(correct[rows].mean()), float(macs[rows].mean()), float(kept.mean()), float(on.mean()))
+
+    families = np.array([source.record(i).family for i in ids.tolist()])
+    visible = source.visible_frames(ids)
+    partly = ~visible.all(1)
+    return Evaluation(
+        top1=top1(scores, targets),
+        map=mean_average_precision(scores, targets),
+        usage=usage(np.ones(len(ids), np.bool_)),
+        by_family={str(name): usage(families == name) for name in np.unique(families) if name},
+        distinct_masks=len(np.unique(np.concatenate([u, v], 1), axis=0)),
+        visible_kept=_share(visible[partly & u.any(1)][u[partly & u.any(1)]]),
+        visible_chance=_share(visible[partly]),
+        u=u,
+        v=v,
+        correct=correct,
+    )
+
+
+def _share(flags: NDArray[np.bool_]) -> float:
+    return float(flags.mean()) if flags.size else float("nan")

@@ -1,0 +1,65 @@
+"""Training the classifier under masks (Eq. 8), the same for every agent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from ada3d_gym.networks.classifier import NetworkClassifier
+
+
+class ClassifierTrainer:
+    """SGD on the cross entropy of masked clips, with batch norm and dropout as in inference.
+
+    Frozen batch norm keeps the rewards that the policy saw and the network that pays them the same function, and lets
+    clips of a batch keep different numbers of frames without moving its statistics.
+
+    Args:
+        classifier: the network that is trained in place.
+        lr: learning rate at the start; `set_progress` takes it down a cosine.
+        momentum, weight_decay: of SGD.
+    """
+
+    def __init__(self, classifier: NetworkClassifier, lr: float, *, momentum: float = 0.9, weight_decay: float = 1e-4):
+        self.classifier, self.lr = classifier, lr
+        parameters = classifier.network.parameters()
+        self.optimizer = torch.optim.SGD(parameters, lr, momentum=momentum, weight_decay=weight_decay, nesterov=True)
+
+    def set_progress(self, done: float) -> None:
+        """Sets the cosine schedule to a share of the training in [0, 1]."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr * 0.5 * (1 + np.cos(np.pi * done))
+
+    def step(
+        self,
+        clips: NDArray[np.uint8],
+        u: NDArray[np.bool_],
+        v: NDArray[np.bool_],
+        targets: NDArray[np.bool_],
+    ) -> float:
+        """One update on clips (B, T, 3, H, W) under masks; returns the mean cross entropy.
+
+        Several labels share the target evenly. Clips that keep no frame are left out.
+        """
+        kept = u.any(1)
+        if not kept.any():
+            return 0.0
+        device = self.classifier.device
+        batch, frames, stages, wanted = (torch.from_numpy(a[kept]).to(device) for a in (clips, u, v, targets))
+        self.classifier.network.eval()
+        loss = F.cross_entropy(self.classifier.network(batch, frames, stages), wanted / wanted.sum(1, keepdim=True))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        return float(loss.detach())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"network": self.classifier.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.classifier.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])

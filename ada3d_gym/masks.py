@@ -1,0 +1,38 @@
+"""The action: one flat mask of T frame bits, then K stage bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+class ActionError(ValueError):
+    """An action that is not a mask of zeros and ones of the right length."""
+
+
+def split_mask(action: ArrayLike, num_frames: int, num_stages: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Frame masks (..., T) bool and stage masks (..., K) bool of flat masks (..., T + K).
+
+    Any real dtype is taken, since agents send int8, bool and float32 alike, but only the values 0 and 1.
+
+    Raises:
+        ActionError: for another length, dtype or value.
+    """
+    expected = f"expected {num_frames} frame bits and {num_stages} stage bits, each 0 or 1"
+    array: NDArray[Any] = np.asarray(action)
+    if array.dtype.kind not in "biuf":
+        raise ActionError(f"action of dtype {array.dtype}: {expected}")
+    if array.ndim == 0 or array.shape[-1] != num_frames + num_stages:
+        raise ActionError(f"action of shape {array.shape}: {expected}")
+    kept = array == 1
+    bad = array[~kept & (array != 0)]  # catches NaN too
+    if bad.size:
+        raise ActionError(f"action holds {bad.flat[0]}: {expected}")
+    return kept[..., :num_frames], kept[..., num_frames:]
+
+
+def join_mask(u: NDArray[np.bool_], v: NDArray[np.bool_]) -> NDArray[np.int8]:
+    """The inverse of `split_mask`, as int8."""
+    return np.concatenate([u, v], axis=-1).astype(np.int8)

@@ -1,0 +1,54 @@
+"""Weights on disk, as safetensors: nothing in a file is ever run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+SHIPPED = Path(__file__).parents[1] / "weights"
+
+
+class CheckpointError(RuntimeError):
+    """Weights that cannot be read or do not fit; the message names the file and the first key that is wrong."""
+
+
+def save_weights(module: nn.Module, path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Writes a module's state to a safetensors file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(path.suffix + ".part")
+    save_file({key: value.contiguous() for key, value in module.state_dict().items()}, part, metadata)
+    part.replace(path)
+
+
+def load_weights(module: nn.Module, path: Path | str) -> None:
+    """Fills a module from a safetensors file with exactly its keys and shapes.
+
+    Raises:
+        CheckpointError: for a missing or damaged file, and for weights of another network.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such weights file; give the path of a .safetensors file")
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
+    expected = module.state_dict()
+    for key in sorted(expected.keys() | state.keys()):
+        if key not in state:
+            raise CheckpointError(f"{path}: {key} is missing, so these are the weights of another network")
+        if key not in expected:
+            raise CheckpointError(f"{path}: {key} is not expected, so these are the weights of another network")
+        if state[key].shape != expected[key].shape:
+            got, wanted = tuple(state[key].shape), tuple(expected[key].shape)
+            raise CheckpointError(f"{path}: {key} has shape {got}, expected {wanted}")
+    module.load_state_dict(state)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What `save_weights` was given beside the weights."""
+    with safe_open(path, "pt") as file:
+        return dict(file.metadata() or {})

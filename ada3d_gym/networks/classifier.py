@@ -1,0 +1,44 @@
+"""A masked 3D network as the bandit's classifier: NumPy in, probabilities out."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ada3d_gym.networks.macs import MacCounter
+from ada3d_gym.networks.resnet3d import MaskedResNet3d
+
+
+class NetworkClassifier:
+    """Class probabilities of masked clips.
+
+    Args:
+        network: the masked network; its weights may change between calls (joint fine-tuning).
+        size: side of the clips it will see, in pixels, for counting MACs.
+        device: where it runs.
+        batch_size: clips in one forward pass at the most.
+    """
+
+    def __init__(
+        self, network: MaskedResNet3d, size: int, *, device: torch.device | str = "cpu", batch_size: int = 128
+    ):
+        self.network = network.to(device)
+        self.device, self.batch_size = torch.device(device), batch_size
+        self.num_stages = network.spec.num_stages
+        self.macs = MacCounter(network.spec, size, network.head.out_features)
+
+    @torch.inference_mode()
+    def scores(self, clips: NDArray[np.uint8], u: NDArray[np.bool_], v: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Softmax probabilities (B, C) float32 of uint8 clips (B, T, 3, H, W); zeros where u keeps no frame."""
+        training = self.network.training
+        self.network.eval()
+        scores = []
+        for start in range(0, len(clips), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            batch = (torch.from_numpy(array[part]).to(self.device) for array in (clips, u, v))
+            scores.append(self.network(*batch).softmax(1).float().cpu())
+        self.network.train(training)
+        result = torch.cat(scores).numpy()
+        result[np.logical_not(u.any(1))] = 0
+        return result

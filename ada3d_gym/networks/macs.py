@@ -1,0 +1,55 @@
+"""Multiply-accumulates of a masked 3D network, per clip, for any masks.
+
+Counted as in the paper (its "GFLOPs"): convolutions and the linear head, padded taps included, batch norm and pooling
+not. A stage that is off costs its centre taps only, so the cost is linear in the number of kept frames.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ada3d_gym.networks.spec import ResNet3dSpec
+
+
+class MacCounter:
+    """MACs of a network at one input size.
+
+    Args:
+        spec: the network.
+        size: side of its square input, in pixels.
+        classes: C.
+
+    Attributes:
+        frame: MACs of one kept frame with every stage off.
+        stage: (K,) MACs that switching a stage on adds to each kept frame.
+        head: MACs of the classifier's last layer, once per clip that keeps a frame.
+    """
+
+    def __init__(self, spec: ResNet3dSpec, size: int, classes: int):
+        self.frame = 0
+        side_taps = dict.fromkeys(spec.stages, 0)
+        for conv in spec.convolutions(size):
+            length, kernel = conv.kernel
+            per_tap = conv.in_channels * conv.out_channels * kernel**2 * conv.out_side**2
+            self.frame += per_tap
+            if length > 1:
+                side_taps[conv.stage] += (length - 1) * per_tap
+        self.stage = np.array(list(side_taps.values()), np.int64)
+        self.head = spec.features * classes
+
+    def __call__(self, u: NDArray[np.bool_], v: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """MACs (B,) int64 of each clip, for frame masks u (B, T) and stage masks v (B, K); 0 where no frame is kept."""
+        kept = u.sum(1)
+        macs: NDArray[np.int64] = kept * (self.frame + v @ self.stage) + (kept > 0) * self.head
+        return macs
+
+
+def count_macs(module: nn.Module, *inputs: torch.Tensor) -> int:
+    """MACs of one forward pass of any module, as PyTorch counts them."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module(*inputs)
+    return int(counter.get_total_flops()) // 2

@@ -1,0 +1,95 @@
+"""The I3D family as one module over packed frames."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ada3d_gym.networks.masked import Packing, TemporalConv
+from ada3d_gym.networks.spec import STAGE_NAMES, ConvSpec, ResNet3dSpec
+
+
+class ConvNorm(nn.Module):
+    """A temporal convolution and the batch norm over the packed frames."""
+
+    def __init__(self, conv: ConvSpec, stages: tuple[int, ...]):
+        super().__init__()
+        stage = stages.index(conv.stage) if conv.kernel[0] > 1 else -1
+        self.conv = TemporalConv(conv.in_channels, conv.out_channels, conv.kernel, conv.stride, stage)
+        self.norm = nn.BatchNorm2d(conv.out_channels)
+
+    def forward(self, frames: Tensor, packing: Packing) -> Tensor:
+        normed: Tensor = self.norm(self.conv(frames, packing))
+        return normed
+
+
+class Bottleneck(nn.Module):
+    """PySlowFast's bottleneck: a (t, 1, 1), b (1, 3, 3) with the stride, c (1, 1, 1), and a shortcut."""
+
+    def __init__(self, convs: dict[str, ConvSpec], stages: tuple[int, ...]):
+        super().__init__()
+        self.a, self.b, self.c = (ConvNorm(convs[part], stages) for part in "abc")
+        self.shortcut = ConvNorm(convs["shortcut"], stages) if "shortcut" in convs else None
+
+    def forward(self, frames: Tensor, packing: Packing) -> Tensor:
+        out = F.relu(self.a(frames, packing), inplace=True)
+        out = F.relu(self.b(out, packing), inplace=True)
+        out = self.c(out, packing)
+        out = out + (frames if self.shortcut is None else self.shortcut(frames, packing))
+        return F.relu(out, inplace=True)
+
+
+class MaskedResNet3d(nn.Module):
+    """A 3D ResNet that computes only the frames and temporal taps each clip keeps.
+
+    Args:
+        spec: the network's table.
+        classes: C.
+        dropout: before the last layer, as in PySlowFast (0.5).
+    """
+
+    def __init__(self, spec: ResNet3dSpec, classes: int, dropout: float = 0.5):
+        super().__init__()
+        self.spec = spec
+        blocks: dict[str, dict[str, ConvSpec]] = {}
+        for conv in spec.convolutions(size=224):  # sizes do not shape weights
+            block, _, part = conv.name.rpartition(".")
+            blocks.setdefault(block, {})[part] = conv
+        self.stem = ConvNorm(blocks.pop("")["stem"], spec.stages)
+        self.pool = nn.MaxPool2d(3, 2, 1) if spec.stem_pool else nn.Identity()
+        self.blocks = nn.ModuleDict({name: nn.ModuleList() for name in STAGE_NAMES[1:]})
+        for name, convs in blocks.items():
+            stage = self.blocks[name.partition(".")[0]]
+            assert isinstance(stage, nn.ModuleList)
+            stage.append(Bottleneck(convs, spec.stages))
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(spec.features, classes)
+        nn.init.normal_(self.head.weight, std=0.01)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, clips: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        """Logits (B, C).
+
+        Args:
+            clips: (B, T, 3, H, W), normalised, or uint8 (then normalised here, the kept frames alone).
+            u: frame masks (B, T) bool. A clip that keeps no frame gets zeros for features.
+            v: stage masks (B, K) bool, K = `spec.num_stages`.
+        """
+        packing = Packing(u, v)
+        frames = packing.pack(clips)
+        if frames.dtype == torch.uint8:
+            frames = normalise(frames, self.head.weight.dtype)
+        frames = frames.contiguous(memory_format=torch.channels_last)
+        frames = self.pool(F.relu(self.stem(frames, packing), inplace=True))
+        for stage in self.blocks.values():
+            for block in stage:  # type: ignore[attr-defined]
+                frames = block(frames, packing)
+        features = packing.mean(frames.mean((2, 3)))
+        logits: Tensor = self.head(self.dropout(features))
+        return logits
+
+
+def normalise(frames: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """uint8 to PySlowFast's input range: x / 255, then (x - 0.45) / 0.225."""
+    return frames.to(dtype).div_(255).sub_(0.45).div_(0.225)

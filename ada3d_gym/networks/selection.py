@@ -1,0 +1,97 @@
+"""The policy's network: MobileNetV2 features of each frame, then one head for frames and one for 3D stages."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import MobileNetV2
+
+from ada3d_gym.networks.resnet3d import normalise
+
+Aggregation = Literal["concat", "mean"]
+
+# torchvision's settings (expansion, channels before scaling, repeats, stride) and width, by backbone name.
+_BACKBONES = {
+    "mobilenet_v2": (None, 1.0),
+    "mobilenet_v2_tiny": ([[1, 32, 1, 1], [4, 64, 1, 2], [4, 96, 1, 2], [4, 256, 1, 1]], 0.25),  # for 32 px frames
+}
+
+
+class MaskLogits(NamedTuple):
+    """Logits of keeping each frame (B, T) and each stage (B, K); their sigmoids are the paper's m and n (Eq. 1)."""
+
+    frames: Tensor
+    stages: Tensor
+
+
+class ClipTrunk(nn.Module):
+    """Features of a clip: MobileNetV2 on each frame, aggregated over frames.
+
+    Args:
+        num_frames: T.
+        backbone: "mobilenet_v2" (the paper's, for 112 px) or "mobilenet_v2_tiny" (for 32 px).
+        aggregation: "mean" over frames, as the paper says, or "concat", which can tell frames apart.
+        hidden: width of the layer after "concat".
+
+    Attributes:
+        features: D, the width of what comes out.
+    """
+
+    def __init__(
+        self,
+        num_frames: int,
+        backbone: str = "mobilenet_v2",
+        aggregation: Aggregation = "concat",
+        hidden: int = 128,
+    ):
+        super().__init__()
+        if backbone not in _BACKBONES:
+            raise ValueError(f"unknown selection backbone {backbone!r}: expected one of {', '.join(_BACKBONES)}")
+        if aggregation not in ("concat", "mean"):
+            raise ValueError(f"unknown aggregation {aggregation!r}: expected 'concat' or 'mean'")
+        settings, width = _BACKBONES[backbone]
+        network = MobileNetV2(inverted_residual_setting=settings, width_mult=width)
+        # The tiny one goes without the last layer, which is 1280 channels wide whatever the width.
+        self.backbone = network.features if settings is None else network.features[:-1]
+        channels = network.last_channel if settings is None else self.backbone[-1].out_channels
+        self.num_frames, self.aggregation = num_frames, aggregation
+        self.features = hidden if aggregation == "concat" else channels
+        self.mix = nn.Sequential()
+        if aggregation == "concat":
+            self.mix.append(nn.Linear(num_frames * channels, hidden)).append(nn.ReLU(inplace=True))
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Features (B, D) of uint8 clips (B, T, 3, H, W)."""
+        frames = clips.flatten(0, 1)
+        frames = normalise(frames, next(self.parameters()).dtype).contiguous(memory_format=torch.channels_last)
+        features = self.backbone(frames).mean((2, 3)).unflatten(0, clips.shape[:2])  # (B, T, C)
+        aggregated = features.flatten(1) if self.aggregation == "concat" else features.mean(1)
+        mixed: Tensor = self.mix(aggregated)
+        return mixed
+
+
+class SelectionNetwork(nn.Module):
+    """The paper's two-head selection network.
+
+    Args:
+        trunk: shared by the heads, usually pre-trained as a classifier.
+        num_stages: K.
+        keep: probability of keeping each frame and stage at the start; training begins from masks that mostly work.
+    """
+
+    def __init__(self, trunk: ClipTrunk, num_stages: int, keep: float = 0.8):
+        super().__init__()
+        self.trunk = trunk
+        self.frame_head = nn.Linear(trunk.features, trunk.num_frames)
+        self.stage_head = nn.Linear(trunk.features, num_stages)
+        for head in (self.frame_head, self.stage_head):
+            nn.init.normal_(head.weight, std=0.01)
+            nn.init.constant_(head.bias, math.log(keep / (1 - keep)))
+
+    def forward(self, clips: Tensor) -> MaskLogits:
+        """Logits of both heads for uint8 clips (B, T, 3, H, W)."""
+        features = self.trunk(clips)
+        return MaskLogits(self.frame_head(features), self.stage_head(features))

@@ -1,0 +1,107 @@
+"""What a 3D residual network is made of: one table per network, shared by the modules and the MAC count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+STAGE_NAMES = ("conv1", "res2", "res3", "res4", "res5")
+
+
+@dataclass(frozen=True)
+class ConvSpec:
+    """One convolution. `kernel` is (time, side); `stride` and padding are spatial; time is never strided."""
+
+    name: str
+    stage: int  # index into STAGE_NAMES
+    in_channels: int
+    out_channels: int
+    kernel: tuple[int, int]
+    stride: int
+    side: int  # of the frames that enter it, in pixels
+
+    @property
+    def out_side(self) -> int:
+        return -(-self.side // self.stride)
+
+
+@dataclass(frozen=True)
+class ResNet3dSpec:
+    """A bottleneck ResNet whose stem and first bottleneck convolutions may look across time (PySlowFast's layout).
+
+    Attributes:
+        name: as in checkpoints and on command lines.
+        stem_width, stem_kernel: channels, and (time, side) of the first convolution, spatial stride 2.
+        stem_pool: a 3x3 max pool of stride 2 after the stem.
+        depths: blocks in res2 to res5.
+        widths: inner channels of res2 to res5; a stage puts out `expansion` times as many.
+        temporal: kernel length over time of each block's first convolution, stage by stage.
+    """
+
+    name: str
+    stem_width: int
+    stem_kernel: tuple[int, int]
+    stem_pool: bool
+    depths: tuple[int, int, int, int]
+    widths: tuple[int, int, int, int]
+    temporal: tuple[tuple[int, ...], ...]
+    expansion: int = 4
+
+    def __post_init__(self) -> None:
+        if tuple(len(kernels) for kernels in self.temporal) != self.depths:
+            raise ValueError(f"{self.name}: temporal kernels {self.temporal} do not fit depths {self.depths}")
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """The stages that have a 3D convolution and so a bit in the stage mask, as indices into STAGE_NAMES."""
+        kernels = ((self.stem_kernel[0],), *self.temporal)
+        return tuple(stage for stage, lengths in enumerate(kernels) if max(lengths) > 1)
+
+    @property
+    def num_stages(self) -> int:
+        """K, the length of the stage mask."""
+        return len(self.stages)
+
+    @property
+    def features(self) -> int:
+        """Channels that reach the head."""
+        return self.widths[-1] * self.expansion
+
+    def convolutions(self, size: int) -> Iterator[ConvSpec]:
+        """Every convolution in forward order for square frames of `size` pixels; a block's shortcut comes last."""
+        stem = ConvSpec("stem", 0, 3, self.stem_width, self.stem_kernel, 2, size)
+        yield stem
+        channels, side = self.stem_width, stem.out_side
+        if self.stem_pool:
+            side = -(-side // 2)
+        for stage, (width, kernels) in enumerate(zip(self.widths, self.temporal, strict=True), start=1):
+            for block, length in enumerate(kernels):
+                name = f"{STAGE_NAMES[stage]}.{block}"
+                stride = 2 if block == 0 and stage > 1 else 1
+                out = width * self.expansion
+                yield ConvSpec(f"{name}.a", stage, channels, width, (length, 1), 1, side)
+                spatial = ConvSpec(f"{name}.b", stage, width, width, (1, 3), stride, side)
+                yield spatial
+                yield ConvSpec(f"{name}.c", stage, width, out, (1, 1), 1, spatial.out_side)
+                if block == 0:
+                    yield ConvSpec(f"{name}.shortcut", stage, channels, out, (1, 1), stride, side)
+                channels, side = out, spatial.out_side
+
+
+def _alternating(first: int, depths: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """Temporal kernels 3, 1, 3, 1 … within a stage; res2 is all 3 and the last stage starts with `first`."""
+    res2, *middle, res5 = depths
+    return (
+        (3,) * res2,
+        *(tuple(3 if block % 2 == 0 else 1 for block in range(depth)) for depth in middle),
+        tuple(3 if (block % 2 == 0) == (first == 3) else 1 for block in range(res5)),
+    )
+
+
+_R50 = (3, 4, 6, 3)
+
+I3D_R50 = ResNet3dSpec("i3d_r50", 64, (5, 7), True, _R50, (64, 128, 256, 512), _alternating(1, _R50))
+# For MotionShapes: I3D's five stages at a size that two CPU cores train in minutes.
+I3D_TINY = ResNet3dSpec("i3d_tiny", 16, (5, 3), False, (1, 1, 1, 1), (8, 16, 32, 64), ((3,), (3,), (3,), (3,)))
+
+SPECS = {spec.name: spec for spec in (I3D_R50, I3D_TINY)}

@@ -1,0 +1,88 @@
+"""The contact sheet (the paper's Fig. 4): a clip, what was kept of it, and what came of that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from ada3d_gym.bandit import ClipBandit, Outcome
+from ada3d_gym.networks.spec import STAGE_NAMES
+
+FRAME = 96  # side of a frame on the sheet, in pixels
+GAP = 6
+TEXT = 18  # height of a line
+_PAPER, _INK, _PALE = (255, 255, 255), (25, 25, 25), (170, 170, 170)
+_RIGHT, _WRONG, _ON = (20, 130, 60), (190, 40, 40), (45, 105, 180)
+
+Masks = tuple[NDArray[np.bool_], NDArray[np.bool_]]
+
+
+def contact_sheet(
+    bandit: ClipBandit, clip: int, masks: Masks | None = None, outcome: Outcome | None = None
+) -> NDArray[np.uint8]:
+    """One clip as a picture (H, W, 3) uint8.
+
+    Args:
+        bandit: whose clip it is.
+        clip: its id.
+        masks: u (T,) and v (K,) bool; dropped frames are black. None shows the whole clip.
+        outcome: of pulling this one clip under the masks; its label, prediction and rewards are written down.
+    """
+    source = bandit.source
+    frames = source.full_size(clip)
+    u, v = masks or (np.ones(bandit.num_frames, np.bool_), None)
+    width = GAP + len(frames) * (FRAME + GAP)
+    sheet = Image.new("RGB", (width, 3 * GAP + FRAME + 2 * TEXT + GAP), _PAPER)
+    pen = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(13)
+
+    label = source.class_names[source.record(clip).labels[0]]
+    if outcome is None:
+        pen.text((GAP, GAP), f"{label}", _INK, font)
+    else:
+        predicted = "nothing (no frame kept)" if outcome.no_frames[0] else source.class_names[outcome.prediction[0]]
+        colour = _RIGHT if outcome.correct[0] else _WRONG
+        pen.text((GAP, GAP), f"{label}: predicted {predicted}, {outcome.confidence[0]:.0%} sure", colour, font)
+        paid = f"reward {outcome.reward_frames[0]:+.2f} frames {outcome.reward_stages[0]:+.2f} stages"
+        pen.text((width - GAP, GAP), paid, _INK, font, anchor="ra")
+
+    top = 2 * GAP + TEXT
+    for t, frame in enumerate(frames):
+        left = GAP + t * (FRAME + GAP)
+        if u[t]:
+            sheet.paste(Image.fromarray(frame).resize((FRAME, FRAME)), (left, top))
+        else:
+            pen.rectangle((left, top, left + FRAME - 1, top + FRAME - 1), (0, 0, 0))
+
+    if v is not None:
+        _draw_stages(pen, font, top + FRAME + GAP, v, width, outcome)
+    return np.asarray(sheet)
+
+
+def _draw_stages(
+    pen: ImageDraw.ImageDraw,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    top: int,
+    v: NDArray[np.bool_],
+    width: int,
+    outcome: Outcome | None,
+) -> None:
+    left = GAP
+    pen.text((left, top), "3D:", _INK, font)
+    left += 30
+    for name, on in zip(STAGE_NAMES[-len(v) :], v, strict=True):
+        box = (left, top, left + 52, top + TEXT)
+        pen.rectangle(box, fill=_ON if on else None, outline=_ON if on else _PALE)
+        pen.text((left + 26, top + TEXT / 2), name, _PAPER if on else _PALE, font, anchor="mm")
+        left += 58
+    if outcome is not None:
+        used = f"{outcome.frames[0]} frames, {outcome.stages[0]} stages, {outcome.macs[0] / 1e6:.1f} MMACs"
+        pen.text((width - GAP, top), used, _INK, font, anchor="ra")
+
+
+def stack_sheets(sheets: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Sheets of one width, one below the other."""
+    return np.concatenate(list(sheets))

@@ -1,0 +1,54 @@
+"""Decoded clips on disk, shared by processes through a memory map."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+
+class ClipCache:
+    """A sparse file of `count` uint8 arrays of one shape, filled as they are first needed.
+
+    An item's flag is set after its bytes are written, so an interruption leaves an item absent, never half there.
+    Processes may fill the same item at once: they write the same bytes.
+
+    Args:
+        folder: where caches live.
+        count, shape: how many items, and the shape of one.
+        key: everything that shapes an item; another key is another file.
+    """
+
+    def __init__(self, folder: Path, count: int, shape: tuple[int, ...], key: dict[str, Any]):
+        text = json.dumps({**key, "count": count, "shape": shape}, sort_keys=True)
+        self.path = folder / f"clips-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{self.path}.lock"):
+            self._items = _map(self.path.with_suffix(".uint8"), (count, *shape))
+            self._filled = _map(self.path.with_suffix(".filled"), (count,))
+            self.path.with_suffix(".json").write_text(text)
+
+    def missing(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of `ids` that are not filled, each once, in rising order."""
+        return np.unique(ids[self._filled[ids] == 0])
+
+    def put(self, index: int, item: NDArray[np.uint8]) -> None:
+        self._items[index] = item
+        self._filled[index] = 1
+
+    def get(self, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Copies of the items at `ids`, which must be filled."""
+        return np.asarray(self._items[ids])
+
+
+def _map(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
+    size = int(np.prod(shape))
+    if not path.exists() or path.stat().st_size != size:
+        with path.open("wb") as file:
+            file.truncate(size)  # sparse: costs no disk until written
+    return np.memmap(path, np.uint8, "r+", shape=shape)

@@ -1,0 +1,150 @@
+"""MotionShapes, the embedded data set: H.264 videos rendered on first use from a seed into the user's cache folder.
+
+Every video depends on `(SEED, split, index)` alone, so a split can be rendered in part, in any order and by any number
+of threads. A video is written under another name and renamed when whole; its line in the split's `index.jsonl` follows.
+A folder lock lets processes that start at once share the work of the first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import platformdirs
+from filelock import FileLock
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ada3d_gym.video.motionshapes_drawing import CLASSES, FAMILIES, FRAMES, SIZE, draw
+from ada3d_gym.video.records import VideoRecord
+
+VERSION = "motionshapes-v1"
+SEED = 2021
+FPS = 25
+SPLITS = {"train": 3360, "val": 280, "test": 700}  # videos, the classes in turn
+REMEDY = "delete it: the next run renders it again"
+
+
+def cache_folder() -> Path:
+    """Where the package keeps what it can make again: `$ADA3D_CACHE`, else the user's cache folder."""
+    return Path(os.environ.get("ADA3D_CACHE") or platformdirs.user_cache_path("ada3d_gym"))
+
+
+def motionshapes(split: str, limit: int | None = None, folder: Path | None = None) -> list[VideoRecord]:
+    """The records of a split, rendering the videos that are not there yet.
+
+    Args:
+        split: "train", "val" or "test".
+        limit: only the first videos of the split (all by default); a smaller set is a prefix of a larger one.
+        folder: where the videos live; `cache_folder()` by default.
+
+    Raises:
+        ValueError: for an unknown split or a limit out of range.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"unknown MotionShapes split {split!r}: expected one of {', '.join(SPLITS)}")
+    count = SPLITS[split] if limit is None else limit
+    if not 0 < count <= SPLITS[split]:
+        raise ValueError(f"limit={limit} is outside 1 to {SPLITS[split]}, the videos of MotionShapes {split!r}")
+    root = (folder or cache_folder()) / VERSION / split
+    entries = _rendered(root)
+    if _absent(root, entries, count):
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / ".lock"):
+            entries = _rendered(root)  # another process may have been faster
+            _render(root, split, _absent(root, entries, count))
+            entries = _rendered(root)
+    return [_record(root, entries[index]) for index in range(count)]
+
+
+def _record(root: Path, entry: dict[str, Any]) -> VideoRecord:
+    label = entry["label"]
+    return VideoRecord(
+        path=root / entry["file"],
+        labels=(label,),
+        frames=FRAMES,
+        sha256=entry["sha256"],
+        family=FAMILIES[label],
+        visible=tuple(entry["visible"]),
+    )
+
+
+def _rendered(root: Path) -> dict[int, dict[str, Any]]:
+    """Index entries by video number; a half-written last line counts as absent."""
+    entries = {}
+    index = root / "index.jsonl"
+    if index.exists():
+        for line in index.read_text().splitlines():
+            try:
+                entry = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            entries[entry["index"]] = entry
+    return entries
+
+
+def _absent(root: Path, entries: dict[int, dict[str, Any]], count: int) -> list[int]:
+    if not root.exists():
+        return list(range(count))
+    sizes = {item.name: item.stat().st_size for item in os.scandir(root)}
+    return [i for i in range(count) if i not in entries or sizes.get(entries[i]["file"]) != entries[i]["bytes"]]
+
+
+def _render(root: Path, split: str, indices: Iterable[int]) -> None:
+    indices = list(indices)
+    pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))  # NumPy and x264 release the GIL
+    bar = tqdm(total=len(indices), desc=f"rendering MotionShapes {split}", unit="video", disable=len(indices) < 50)
+    try:
+        with (root / "index.jsonl").open("a") as index:
+            index.write("\n")  # ends a line that an interruption cut short
+            for done in as_completed([pool.submit(_render_one, root, split, i) for i in indices]):
+                index.write(json.dumps(done.result()) + "\n")
+                bar.update()
+    finally:
+        bar.close()
+        pool.shutdown(cancel_futures=True)
+
+
+def _render_one(root: Path, split: str, index: int) -> dict[str, Any]:
+    label = index % len(CLASSES)
+    rng = np.random.default_rng(np.random.SeedSequence([SEED, list(SPLITS).index(split), index]))
+    drawing = draw(label, rng)
+    path = root / f"{index:05d}.mp4"
+    part = path.with_suffix(".part")
+    write_video(part, drawing.frames, FPS)
+    content = part.read_bytes()
+    part.replace(path)
+    return {
+        "index": index,
+        "file": path.name,
+        "label": label,
+        "visible": list(drawing.visible),
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+
+
+def write_video(path: Path, frames: NDArray[np.uint8], fps: int) -> None:
+    """Writes (F, H, W, 3) uint8 RGB frames as an H.264 mp4; the same frames give the same bytes in every process."""
+    with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream("libx264", rate=fps)
+        stream.width, stream.height = frames.shape[2], frames.shape[1]
+        stream.pix_fmt = "yuv420p"
+        stream.thread_count = 1
+        # Without mbtree=0 x264's rate control differs from run to run.
+        stream.options = {"preset": "veryfast", "crf": "23", "g": "12", "x264-params": "mbtree=0"}
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def describe() -> dict[str, Any]:
+    """What shapes the encoded videos, for the keys of caches built on them."""
+    return {"dataset": VERSION, "seed": SEED, "size": SIZE, "frames": FRAMES}

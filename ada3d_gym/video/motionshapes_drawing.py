@@ -1,0 +1,209 @@
+"""Draws the MotionShapes videos: pure functions from a random generator to frames, without files.
+
+Three families of classes, so that the right policy is known for each clip:
+
+* **scene** (textures): any one frame tells the class;
+* **object** (shapes): the object is visible in one window of the video only, so which frames are kept matters;
+* **motion** (a dumbbell): classes differ only in the direction or sense of motion, so no single frame helps.
+
+Positions, angles and phases are uniform on a torus, which makes every frame of a motion class distributed like every
+frame of each other motion class. Size, speed, colour, contrast, background, noise and start vary in all families.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+SCENES = ("stripes", "checkerboard", "dots", "rings")
+OBJECTS = ("disc", "square", "triangle", "cross")
+MOTIONS = ("left", "right", "up", "down", "clockwise", "counterclockwise")
+CLASSES: tuple[str, ...] = SCENES + OBJECTS + MOTIONS
+FAMILIES: tuple[str, ...] = ("scene",) * len(SCENES) + ("object",) * len(OBJECTS) + ("motion",) * len(MOTIONS)
+
+SIZE = 64  # pixels, both sides
+FRAMES = 32
+# Every clip of 8 frames with stride 3 covers frames 10 to 21; an object shown during six of them is in each such clip
+# twice or more.
+ALWAYS_COVERED = (10, 22)
+LEAST_COVERED = 6
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawn video: `frames` (F, H, W, 3) uint8, and `visible`, the half-open range that shows its class."""
+
+    frames: NDArray[np.uint8]
+    visible: tuple[int, int]
+
+
+def draw(label: int, rng: np.random.Generator) -> Drawing:
+    """Draws one video of class `label` (an index into `CLASSES`)."""
+    family, name = FAMILIES[label], CLASSES[label]
+    visible = (0, FRAMES)
+    if family == "scene":
+        video = _blend(_texture(name, rng), *_two_colours(rng, least_contrast=0.30))
+    else:
+        video = _background(rng)
+        if family == "object":
+            visible = _window(rng)
+            cover = _object_cover(name, rng)
+            cover[: visible[0]] = 0
+            cover[visible[1] :] = 0
+        else:
+            cover = _dumbbell_cover(name, rng)
+        video += cover[..., None] * (_foreground(video, rng) - video)
+    noise = rng.standard_normal(video.shape, np.float32) * np.float32(rng.uniform(0.01, 0.04))
+    video = video * np.float32(rng.uniform(0.85, 1.1)) + noise
+    return Drawing((np.clip(video, 0, 1) * 255).astype(np.uint8), visible)
+
+
+def _grid() -> tuple[Array, Array]:
+    """Pixel centres: x (1, 1, W) to the right, y (1, H, 1) downwards."""
+    axis = np.arange(SIZE, dtype=np.float32) + 0.5
+    return axis[None, None, :], axis[None, :, None]
+
+
+def _time() -> Array:
+    return np.arange(FRAMES, dtype=np.float32)[:, None, None]  # (F, 1, 1)
+
+
+def _around(x: Array, centre: Array | float) -> Array:
+    """Signed distance to `centre` on the torus, so that what leaves at one side comes back at the other."""
+    return np.asarray((x - centre + SIZE / 2) % SIZE - SIZE / 2, np.float32)
+
+
+def _rotated(x: Array, y: Array, angle: Array | float) -> tuple[Array, Array]:
+    c, s = np.cos(angle), np.sin(angle)
+    return np.asarray(c * x + s * y, np.float32), np.asarray(c * y - s * x, np.float32)
+
+
+def _soft(distance: Array) -> Array:
+    """Coverage in [0, 1] of a shape from its signed distance in pixels (negative inside)."""
+    return np.asarray(np.clip(0.5 - distance, 0, 1), np.float32)
+
+
+def _two_colours(rng: np.random.Generator, least_contrast: float) -> tuple[Array, Array]:
+    while True:
+        a, b = rng.uniform(0.1, 0.9, (2, 3)).astype(np.float32)
+        if abs(float(a.mean() - b.mean())) >= least_contrast:
+            return a, b
+
+
+def _blend(weight: Array, a: Array, b: Array) -> Array:
+    return np.asarray(a + weight[..., None] * (b - a), np.float32)
+
+
+def _background(rng: np.random.Generator) -> Array:
+    """(F, H, W, 3): two close colours blended by slow waves that drift."""
+    x, y = _grid()
+    drift = rng.uniform(-0.05, 0.05)
+    wave = np.zeros((FRAMES, SIZE, SIZE), np.float32)
+    for _ in range(2):
+        fx, fy = rng.uniform(-1.2, 1.2, 2) * 2 * np.pi / SIZE
+        wave += np.sin(fx * x + fy * y + rng.uniform(0, 2 * np.pi) + drift * _time()).astype(np.float32)
+    a = rng.uniform(0.15, 0.85, 3).astype(np.float32)
+    b = np.clip(a + rng.uniform(-0.15, 0.15, 3), 0, 1).astype(np.float32)
+    return _blend(0.5 + 0.25 * wave, a, b)
+
+
+def _foreground(background: Array, rng: np.random.Generator) -> Array:
+    """A colour (3,) that stands out from the background's mean brightness."""
+    mean = float(background.mean())
+    while True:
+        colour = rng.uniform(0, 1, 3).astype(np.float32)
+        if abs(float(colour.mean()) - mean) >= 0.30:
+            return colour
+
+
+def _window(rng: np.random.Generator) -> tuple[int, int]:
+    length = int(rng.integers(9, 16))
+    first = int(rng.integers(ALWAYS_COVERED[0] + LEAST_COVERED - length, ALWAYS_COVERED[1] - LEAST_COVERED + 1))
+    return first, first + length
+
+
+def _texture(name: str, rng: np.random.Generator) -> Array:
+    """(F, H, W) in [0, 1]: a pattern that drifts slowly in a random direction."""
+    x, y = _grid()
+    vx, vy = rng.uniform(-0.4, 0.4, 2)
+    x, y = x - vx * _time(), y - vy * _time()
+    period = rng.uniform(10, 18)
+    k = 2 * np.pi / period
+    if name == "rings":
+        cx, cy = rng.uniform(0.2 * SIZE, 0.8 * SIZE, 2)
+        wave = np.sin(k * np.hypot(x - cx, y - cy) + rng.uniform(0, 2 * np.pi))
+    else:
+        x, y = _rotated(x, y, rng.uniform(0, 2 * np.pi))
+        px, py = rng.uniform(0, 2 * np.pi, 2)
+        if name == "stripes":
+            wave = np.sin(k * x + px) + 0 * y
+        elif name == "checkerboard":
+            wave = np.sign(np.sin(k * x + px)) * np.sqrt(np.abs(np.sin(k * x + px) * np.sin(k * y + py)))
+            wave = wave * np.sign(np.sin(k * y + py))
+        elif name == "dots":
+            wave = np.sin(k * x + px) + np.sin(k * y + py) - 0.9
+        else:
+            raise ValueError(f"unknown texture {name!r}")
+    return np.asarray(np.clip(0.5 + 1.5 * wave, 0, 1), np.float32)
+
+
+def _object_cover(name: str, rng: np.random.Generator) -> Array:
+    """(F, H, W): a whole shape at a random place, size and angle, drifting slowly."""
+    x, y = _grid()
+    cx, cy = rng.uniform(0.3 * SIZE, 0.7 * SIZE, 2)
+    vx, vy = rng.uniform(-0.25, 0.25, 2)
+    t = _time() - FRAMES / 2
+    x, y = _rotated(x - cx - vx * t, y - cy - vy * t, rng.uniform(0, 2 * np.pi))
+    return _soft(_SHAPES[name](x, y, rng.uniform(10, 15)))
+
+
+def _disc(x: Array, y: Array, r: float) -> Array:
+    return np.hypot(x, y) - np.float32(r)
+
+
+def _square(x: Array, y: Array, r: float) -> Array:
+    return np.maximum(np.abs(x), np.abs(y)) - np.float32(0.85 * r)
+
+
+def _triangle(x: Array, y: Array, r: float) -> Array:
+    slope = np.float32(np.sqrt(3) / 2)
+    return np.maximum(slope * np.abs(x) + y / 2, -y) - np.float32(0.65 * r)
+
+
+def _cross(x: Array, y: Array, r: float) -> Array:
+    ax, ay = np.abs(x), np.abs(y)
+    return np.maximum(np.maximum(ax, ay) - np.float32(1.1 * r), np.minimum(ax, ay) - np.float32(0.3 * r))
+
+
+_SHAPES: dict[str, Callable[[Array, Array, float], Array]] = {
+    "disc": _disc,
+    "square": _square,
+    "triangle": _triangle,
+    "cross": _cross,
+}
+
+
+def _dumbbell_cover(name: str, rng: np.random.Generator) -> Array:
+    """(F, H, W): a bar with one large and one small end, moving as the class says.
+
+    The start (place and angle) is uniform, so that only a change over time tells the class.
+    """
+    angle: Array | float = rng.uniform(0, 2 * np.pi)
+    cx, cy = rng.uniform(0, SIZE, 2)
+    if name in ("clockwise", "counterclockwise"):
+        turn = np.deg2rad(rng.uniform(6, 14))  # 18 to 42 degrees between frames of stride 3
+        angle = angle + (turn if name == "clockwise" else -turn) * _time()  # y points down
+    else:
+        sx, sy = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}[name]
+        speed = rng.uniform(1.0, 2.3)  # 3 to 7 px between frames of stride 3, on a torus of 64 px
+        cx, cy = cx + sx * speed * _time(), cy + sy * speed * _time()
+    x, y = _grid()
+    x, y = _rotated(_around(x, cx), _around(y, cy), angle)
+    arm, large = rng.uniform(10, 14), rng.uniform(6, 8)
+    bar = np.maximum(np.abs(x) - np.float32(arm), np.abs(y) - np.float32(1.5))
+    return _soft(np.minimum(np.minimum(_disc(x - arm, y, large), _disc(x + arm, y, large / 2)), bar))

@@ -1,0 +1,1 @@
+"""Policies for Ada3D environments, one file per family."""

@@ -1,0 +1,123 @@
+"""Policies that look at nothing: the paper's baselines and fixed masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.finetuning import ClassifierTrainer
+from ada3d_gym.masks import join_mask, split_mask
+from ada3d_gym.networks.macs import MacCounter
+from ada3d_gym.seeding import spawn
+from agents.progress import epoch_batches
+
+Bits = NDArray[np.bool_]
+
+
+class Fixed:
+    """The same mask for every clip; `Fixed.upper` keeps everything (the paper's Upper)."""
+
+    def __init__(self, u: Bits, v: Bits):
+        self.mask = join_mask(u, v)
+
+    @classmethod
+    def upper(cls, num_frames: int, num_stages: int) -> Fixed:
+        return cls(np.ones(num_frames, np.bool_), np.ones(num_stages, np.bool_))
+
+    @classmethod
+    def spread(cls, frames: int, num_frames: int, v: Bits) -> Fixed:
+        """`frames` evenly spread frames out of `num_frames`, and stage mask v."""
+        u = np.zeros(num_frames, np.bool_)
+        u[np.round((np.arange(frames) + 0.5) * num_frames / frames - 0.5).astype(int)] = True
+        return cls(u, v)
+
+    def act(self, observations: NDArray[np.uint8]) -> NDArray[np.int8]:
+        return np.tile(self.mask, (len(observations), 1))
+
+
+class Random:
+    """Masks drawn without looking, matched to a given usage (the paper's Random).
+
+    A clip keeps `frames` frames on average (the two whole numbers around it, in proportion), any subset being as likely
+    as any other, and never none; each stage is on with its own probability.
+
+    Args:
+        frames: mean number of kept frames, from 1 to `num_frames`.
+        stages: probability (K,) of each stage.
+        num_frames: T.
+        seed: of the draws.
+    """
+
+    def __init__(self, frames: float, stages: NDArray[np.float64], num_frames: int, seed: int | np.random.SeedSequence):
+        if not 1 <= frames <= num_frames:
+            raise ValueError(f"frames={frames}: expected a mean of 1 to {num_frames} kept frames")
+        self.frames, self.stages, self.num_frames = frames, stages, num_frames
+        self.reseed(seed)
+
+    def reseed(self, seed: int | np.random.SeedSequence) -> None:
+        self._rng = np.random.default_rng(seed)
+
+    def act(self, observations: NDArray[np.uint8]) -> NDArray[np.int8]:
+        count = len(observations)
+        kept = np.floor(self.frames + self._rng.random(count))
+        order = self._rng.random((count, self.num_frames)).argsort(1)
+        return join_mask(order < kept[:, None], self._rng.random((count, len(self.stages))) < self.stages)
+
+
+def matched_random(u: Bits, v: Bits, macs: MacCounter, seed: int | np.random.SeedSequence) -> Random:
+    """A random policy that spends the MACs of the masks u (N, T) and v (N, K).
+
+    Every stage is on as often as in v. A learned policy that switches stages on where it keeps many frames spends more
+    than the product of its means, so the mean number of frames is solved for, and may be a little above that of u.
+    """
+    stages = v.mean(0)
+    per_frame = macs.frame + stages @ macs.stage
+    frames = (macs(u, v).mean() - macs.head) / per_frame
+    return Random(float(np.clip(frames, 1, u.shape[1])), stages, u.shape[1], seed)
+
+
+class RandomFineTuning:
+    """The paper's Random FT: the classifier trained under the masks of a random policy, as the joint phase trains it.
+
+    Args:
+        bandit: whose classifier is trained.
+        policy: where masks come from.
+        trainer: of that classifier.
+        epochs, batch_size, seed: as in the joint phase it is compared with.
+    """
+
+    def __init__(
+        self, bandit: ClipBandit, policy: Random, trainer: ClassifierTrainer, epochs: int, batch_size: int, seed: int
+    ):
+        self.bandit, self.policy, self.trainer = bandit, policy, trainer
+        self.epochs, self.batch_size, self.seed = epochs, batch_size, seed
+        self.epoch = 0
+
+    def learn(self, until: int, on_epoch: Callable[[int, dict[str, float]], None]) -> None:
+        """Trains up to epoch `until`; `on_epoch` gets the number of epochs done and the last one's figures."""
+        source = self.bandit.source
+        while self.epoch < until:
+            order, masks = spawn(self.seed, self.epoch).spawn(2)
+            self.policy.reseed(masks)
+            ids = self.bandit.epoch(np.random.default_rng(order))
+            steps, batches = epoch_batches(ids, self.batch_size, "Random FT", self.epoch, self.epochs)
+            losses = []
+            for step, batch in enumerate(batches):
+                u, v = split_mask(
+                    self.policy.act(source.observations(batch)), self.bandit.num_frames, self.bandit.num_stages
+                )
+                self.trainer.set_progress((self.epoch + step / steps) / self.epochs)
+                losses.append(self.trainer.step(source.clips(batch), u, v, source.targets(batch)))
+            self.epoch += 1
+            on_epoch(self.epoch, {"classifier_loss": float(np.mean(losses))})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self.epoch, "trainer": self.trainer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.epoch = state["epoch"]
+        self.trainer.load_state_dict(state["trainer"])

@@ -1,0 +1,1 @@
+"""Commands, one file each: `python -m experiments.demo`, `python -m experiments.pretrain`."""

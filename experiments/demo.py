@@ -1,0 +1,217 @@
+"""The paper's comparison (Table 1, Fig. 3, Fig. 4) on MotionShapes, from encoded videos to a table and pictures:
+
+    python -m experiments.demo            # some minutes on two CPU cores
+    python -m experiments.demo --quick    # the same path on few videos
+
+Stage 1 trains the selection network, stage 2 trains the classifier along (Algorithm 1); Upper, 2D only, Random, Random
+FT and Ada3D are judged on the test videos, several clips each. Everything lands in one folder; interrupted and started
+again, the command goes on after the last finished epoch or result.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.tensorboard import SummaryWriter
+
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.building import SELECTION_WEIGHTS, build_classifier
+from ada3d_gym.datasets import motionshapes_clips
+from ada3d_gym.evaluation import Act, evaluate
+from ada3d_gym.finetuning import ClassifierTrainer
+from ada3d_gym.networks.checkpoints import load_weights, save_weights
+from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.networks.macs import count_macs
+from ada3d_gym.networks.selection import ClipTrunk, SelectionNetwork
+from ada3d_gym.rewards import UsageReward
+from ada3d_gym.seeding import spawn, torch_seed
+from agents.reference import Fixed, RandomFineTuning, matched_random
+from agents.reinforce import Reinforce, ReinforceConfig
+from experiments.checkpoints import load_state, save_state
+from experiments.cli import run
+from experiments.figures import draw_masks, plot_accuracy
+from experiments.results import ResultFile, summarise, table
+
+
+@dataclass(frozen=True)
+class Options:
+    """What shapes a run's numbers; a folder holds one run."""
+
+    seed: int
+    gamma: float
+    train_videos: int | None
+    test_videos: int | None
+    epochs: int
+    joint_epochs: int
+    classifier_lr: float
+
+
+class Learner(Protocol):
+    """What `Demo.train` trains: the agent, or Random FT."""
+
+    epoch: int
+
+    def learn(self, until: int, on_epoch: Callable[[int, dict[str, float]], None]) -> None: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Demo:
+    """One run in one folder."""
+
+    def __init__(self, options: Options, folder: Path, device: str):
+        self.options, self.folder, self.device = options, folder, device
+        folder.mkdir(parents=True, exist_ok=True)
+        self._claim_folder()
+        self.results = ResultFile(folder / "results.jsonl")
+        videos = {"train": options.train_videos, "test": options.test_videos}
+        self.clips = {split: motionshapes_clips(split, videos=count) for split, count in videos.items()}
+        for split, clips in self.clips.items():
+            clips.prefetch(f"decoding {split}")
+
+    def _claim_folder(self) -> None:
+        path, mine = self.folder / "options.json", asdict(self.options)
+        if path.exists() and (theirs := json.loads(path.read_text())) != mine:
+            changed = ", ".join(key for key in mine if mine[key] != theirs.get(key))
+            raise ValueError(f"{self.folder} holds a run with another {changed}: choose another --output")
+        path.write_text(json.dumps(mine))
+
+    def bandit(self, split: str, classifier: NetworkClassifier) -> ClipBandit:
+        return ClipBandit(self.clips[split], classifier, UsageReward(self.options.gamma))
+
+    def shipped_classifier(self) -> NetworkClassifier:
+        return build_classifier(self.clips["train"], device=self.device)
+
+    def judge(self, method: str, classifier: NetworkClassifier, act: Act, gmacs_selection: float = 0.0) -> None:
+        """Evaluates a policy on the test videos, unless that was done before."""
+        if method in self.results.results:
+            return
+        start = time.perf_counter()
+        evaluation = evaluate(self.bandit("test", classifier), act, description=method)
+        seconds = time.perf_counter() - start
+        np.savez(self.folder / f"masks-{_slug(method)}.npz", u=evaluation.u, v=evaluation.v)
+        self.results.add(
+            summarise(method, evaluation, gmacs_selection=gmacs_selection, seconds=seconds, seed=self.options.seed)
+        )
+
+    def masks(self, method: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        with np.load(self.folder / f"masks-{_slug(method)}.npz", allow_pickle=False) as file:
+            return file["u"], file["v"]
+
+    def train(self, name: str, learner: Learner, until: int) -> None:
+        """Trains up to an epoch, from the last checkpoint, with a checkpoint and TensorBoard figures each epoch."""
+        path = self.folder / f"{name}.pt"
+        if learner.epoch == 0 and (state := load_state(path)):
+            learner.load_state_dict(state)
+        with SummaryWriter(str(self.folder / "tensorboard" / name)) as writer:
+
+            def on_epoch(epoch: int, figures: dict[str, float]) -> None:
+                save_state(path, learner.state_dict())
+                for key, value in figures.items():
+                    writer.add_scalar(key, value, epoch)
+                print(f"{name} epoch {epoch}: " + ", ".join(f"{key} {value:.3g}" for key, value in figures.items()))
+
+            learner.learn(until, on_epoch)
+
+    def ada3d(self) -> None:
+        """Stage 1, stage 2 and their evaluations."""
+        options = self.options
+        classifier = self.shipped_classifier()
+        bandit = self.bandit("train", classifier)
+        with torch_seed(spawn(options.seed, 0)):
+            trunk = ClipTrunk(bandit.num_frames, "mobilenet_v2_tiny")
+            selection = SelectionNetwork(trunk, bandit.num_stages)
+        load_weights(trunk, SELECTION_WEIGHTS)
+        config = ReinforceConfig(epochs=options.epochs, joint_epochs=options.joint_epochs, seed=options.seed)
+        trainer = ClassifierTrainer(classifier, options.classifier_lr)
+        agent = Reinforce(selection, bandit, config, trainer, self.device)
+        one = torch.from_numpy(bandit.source.observations(np.array([0]))).to(self.device)
+        overhead = count_macs(selection, one) / 1e9
+
+        self.train("ada3d", agent, options.epochs)
+        self.judge("Ada3D, stage 1 only", classifier, agent.act, overhead)
+        self.train("ada3d", agent, agent.total_epochs)
+        save_weights(selection, self.folder / "selection.safetensors")
+        save_weights(classifier.network, self.folder / "classifier.safetensors")
+        self.judge("Ada3D", classifier, agent.act, overhead)
+
+    def references(self) -> None:
+        """Upper, 2D only, and Random, before and after fine-tuning, at the MACs of the learned masks."""
+        options = self.options
+        classifier = self.shipped_classifier()
+        bandit = self.bandit("train", classifier)
+        frames, stages = bandit.num_frames, bandit.num_stages
+        self.judge("Upper", classifier, Fixed.upper(frames, stages).act)
+        self.judge("2D only", classifier, Fixed(np.ones(frames, np.bool_), np.zeros(stages, np.bool_)).act)
+        policy = matched_random(*self.masks("Ada3D"), classifier.macs, spawn(options.seed, 1))
+        self.judge("Random", classifier, policy.act)
+        trainer = ClassifierTrainer(classifier, options.classifier_lr)
+        tuning = RandomFineTuning(
+            bandit, policy, trainer, options.joint_epochs, ReinforceConfig.batch_size, options.seed
+        )
+        self.train("random-ft", tuning, options.joint_epochs)
+        policy.reseed(spawn(options.seed, 2))
+        self.judge("Random FT", classifier, policy.act)
+
+    def show(self) -> None:
+        """Prints the table and draws the pictures."""
+        order = ["Upper", "2D only", "Random", "Random FT", "Ada3D, stage 1 only", "Ada3D"]
+        results = [self.results.results[method] for method in order]
+        plot_accuracy(results, self.folder / "accuracy-macs.png")
+        classifier = build_classifier(
+            self.clips["test"], checkpoint=self.folder / "classifier.safetensors", device=self.device
+        )
+        draw_masks(self.bandit("test", classifier), *self.masks("Ada3D"), self.folder)
+        print("\n" + table(results) + "\n")
+        for family, usage in self.results.results["Ada3D"].by_family.items():
+            print(f"Ada3D on {family} clips: {usage['frames']:.1f} frames, {usage['stages']:.1f} stages")
+        print(f"results, pictures and logs: {self.folder}")
+
+
+def _slug(method: str) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in method.lower())
+
+
+def demo(
+    seed: int = 0,
+    quick: bool = False,
+    device: str = "cpu",
+    gamma: float = 1.0,
+    epochs: int = 10,
+    joint_epochs: int = 6,
+    classifier_lr: float = 0.01,
+    output: Path | None = None,
+) -> None:
+    """Trains Ada3D on MotionShapes and compares it with the paper's baselines.
+
+    Args:
+        seed: of everything random.
+        quick: few videos and one epoch of each kind, to see every part run; its numbers mean nothing.
+        device: where networks run.
+        gamma: penalty of a wrong answer (Eq. 4); larger spends more.
+        epochs: of stage 1.
+        joint_epochs: of stage 2.
+        classifier_lr: of the classifier in stage 2.
+        output: folder of the run; runs/demo-… by default.
+    """
+    if quick:
+        options = Options(seed, gamma, 140, 70, 1, 1, classifier_lr)
+    else:
+        options = Options(seed, gamma, None, None, epochs, joint_epochs, classifier_lr)
+    folder = output or Path("runs") / f"demo-{'quick-' if quick else ''}seed{seed}"
+    run_ = Demo(options, folder, device)
+    run_.ada3d()
+    run_.references()
+    run_.show()
+
+
+if __name__ == "__main__":
+    run(demo)

@@ -1,0 +1,49 @@
+"""Pictures of results: accuracy against MACs (the paper's Fig. 3) and learned masks (Fig. 4)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.rendering import contact_sheet, stack_sheets
+from experiments.results import Result
+
+
+def plot_accuracy(results: list[Result], path: Path) -> None:
+    """Video top-1 against MACs a clip, a point for each method."""
+    figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+    for result in results:
+        learned = result.method.startswith("Ada3D")
+        macs = result.gmacs * 1e3
+        axes.scatter(macs, result.top1, s=110 if learned else 55, marker="*" if learned else "o", zorder=3)
+        axes.annotate(result.method, (macs, result.top1), textcoords="offset points", xytext=(7, -4), fontsize=9)
+    axes.set(xlabel="10$^6$ multiply-accumulates per clip", ylabel="top-1 of the test videos (%)")
+    axes.margins(0.15)
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_masks(
+    bandit: ClipBandit, u: NDArray[np.bool_], v: NDArray[np.bool_], folder: Path, per_family: int = 4
+) -> None:
+    """`masks-<family>.png`: contact sheets of some clips of each family under the masks u (N, T), v (N, K) of all."""
+    source = bandit.source
+    clips: dict[str, list[int]] = {}
+    for clip in range(source.views // 2, len(source), source.views):  # the middle clip of each video
+        clips.setdefault(source.record(clip).family, []).append(clip)
+    for family, members in clips.items():
+        sheets = []
+        for clip in members[:per_family]:
+            masks = u[clip], v[clip]
+            outcome = bandit.pull(np.array([clip]), masks[0][None], masks[1][None])
+            sheets.append(contact_sheet(bandit, clip, masks, outcome))
+        Image.fromarray(stack_sheets(sheets)).save(folder / f"masks-{family or 'all'}.png")

@@ -1,0 +1,202 @@
+"""Trains the networks that ship with the package for MotionShapes, from a seed:
+
+    python -m experiments.pretrain --weights ada3d_gym/weights
+
+1. the classifier in 2D (every stage off), side taps at zero: each frame by itself;
+2. the classifier in 3D from there, under a few dropped frames and stages, which keeps it from relying on all of them;
+3. the selection network's trunk as a classifier, as the paper pre-trains its MobileNetV2.
+
+Interrupted and started again, it goes on after the last finished epoch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.building import CLASSIFIER_WEIGHTS, SELECTION_WEIGHTS
+from ada3d_gym.datasets import motionshapes_clips
+from ada3d_gym.evaluation import Evaluation, evaluate
+from ada3d_gym.networks.checkpoints import save_weights
+from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.networks.masked import TemporalConv
+from ada3d_gym.networks.resnet3d import MaskedResNet3d
+from ada3d_gym.networks.selection import ClipTrunk
+from ada3d_gym.networks.spec import I3D_TINY
+from ada3d_gym.rewards import UsageReward
+from ada3d_gym.seeding import spawn, torch_generator, torch_seed
+from agents.reference import Fixed, Random
+from experiments.checkpoints import load_state, save_state
+from experiments.cli import run
+
+Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
+"""Mean loss of a module on clips (B, T, 3, H, W) uint8 and labels (B,)."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One stretch of training: AdamW, a short warm-up, then a cosine to zero."""
+
+    name: str
+    epochs: int
+    lr: float
+    loss: Loss
+    batch_size: int = 64
+    weight_decay: float = 0.05
+
+
+def masked_loss(keep_frames: float, keep_stages: float) -> Loss:
+    """Cross entropy under masks that keep each frame and stage with the given probabilities."""
+
+    def loss(module: nn.Module, clips: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        def mask(length: int, keep: float) -> Tensor:
+            return torch.rand(len(clips), length, generator=generator, device=clips.device) < keep
+
+        return F.cross_entropy(
+            module(clips, mask(clips.shape[1], keep_frames), mask(I3D_TINY.num_stages, keep_stages)), labels
+        )
+
+    return loss
+
+
+def plain_loss(module: nn.Module, clips: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    return F.cross_entropy(module(clips), labels)
+
+
+def zero_side_taps(module: nn.Module) -> None:
+    """Leaves a temporal convolution its centre tap, so that it starts as the 2D network it is inflated from."""
+    for part in module.modules():
+        if isinstance(part, TemporalConv):
+            centre = part.weight.shape[2] // 2
+            with torch.no_grad():
+                part.weight[:, :, :centre] = 0
+                part.weight[:, :, centre + 1 :] = 0
+
+
+def train(
+    module: nn.Module, phase: Phase, bandit: ClipBandit, seed: int, device: torch.device, state_path: Path
+) -> None:
+    """Trains a module in place, going on from the state file's last epoch."""
+    source = bandit.source
+    steps = -(-(len(source) // source.views) // phase.batch_size)
+    optimizer = torch.optim.AdamW(module.parameters(), phase.lr, weight_decay=phase.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, phase.lr, total_steps=phase.epochs * steps, pct_start=0.1, cycle_momentum=False
+    )
+    done = 0
+    if state := load_state(state_path):
+        module.load_state_dict(state["module"])
+        optimizer.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+        done = state["epoch"]
+    with tqdm(total=phase.epochs * steps, initial=done * steps, desc=phase.name, unit="step") as bar:
+        for epoch in range(done, phase.epochs):
+            order, draws = spawn(seed, epoch).spawn(2)
+            generator = torch_generator(draws, device)
+            ids = bandit.epoch(np.random.default_rng(order))
+            for batch in np.array_split(ids, steps):
+                module.train()
+                clips = torch.from_numpy(source.clips(batch)).to(device)
+                loss = phase.loss(module, clips, torch.from_numpy(source.labels(batch)).to(device), generator)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                bar.update()
+                bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+            save_state(
+                state_path,
+                {
+                    "module": module.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "schedule": schedule.state_dict(),
+                    "epoch": epoch + 1,
+                },
+            )
+
+
+def report(test: ClipBandit, seed: int) -> dict[str, Evaluation]:
+    """The classifier under masks that look at nothing: how good it is, how brittle, and what one frame tells."""
+    frames, stages = test.num_frames, test.num_stages
+    masks: dict[str, Fixed | Random] = {
+        "everything (Upper)": Fixed.upper(frames, stages),
+        "70 % of frames, 45 % of stages": Random(0.7 * frames, np.full(stages, 0.45), frames, spawn(seed, 1)),
+        "one frame, no stage": Random(1, np.zeros(stages), frames, spawn(seed, 2)),
+    }
+    return {name: evaluate(test, policy.act, description=name) for name, policy in masks.items()}
+
+
+def show(title: str, reports: dict[str, Evaluation]) -> None:
+    print(title)
+    for name, result in reports.items():
+        families = ", ".join(f"{family} {usage.clip_top1:.1%}" for family, usage in result.by_family.items())
+        print(f"  {name}: videos {result.top1:.1%}; clips {result.usage.clip_top1:.1%} ({families})")
+
+
+def pretrain(
+    seed: int = 0,
+    output: Path = Path("runs/pretrain"),
+    weights: Path | None = None,
+    device: str = "cpu",
+    epochs_2d: int = 20,
+    epochs_3d: int = 20,
+    epochs_selection: int = 12,
+    videos: int | None = None,
+) -> None:
+    """Trains the classifier and the selection trunk for MotionShapes.
+
+    Args:
+        seed: of weights, order and masks.
+        output: folder for what an interrupted run goes on from.
+        weights: folder for the finished weights; `output` by default.
+        device: where to train.
+        epochs_2d: with every stage off.
+        epochs_3d: with stages on.
+        epochs_selection: of the selection network's trunk.
+        videos: train on the first so many videos only.
+    """
+    on = torch.device(device)
+    clips = motionshapes_clips("train", videos=videos)
+    clips.prefetch("decoding train")
+    test_clips = motionshapes_clips("test", videos=videos and min(videos, 700))
+    test_clips.prefetch("decoding test")
+    weights = weights or output
+    classes = len(clips.class_names)
+
+    with torch_seed(spawn(seed, 0)):
+        network = MaskedResNet3d(I3D_TINY, classes, dropout=0.0)
+        trunk = ClipTrunk(clips.num_frames, "mobilenet_v2_tiny")
+        probe = nn.Sequential(trunk, nn.Linear(trunk.features, classes))
+    zero_side_taps(network)
+    classifier = NetworkClassifier(network, clips.size, device=on)
+    bandit = ClipBandit(clips, classifier, UsageReward())
+    test = ClipBandit(test_clips, classifier, UsageReward())
+
+    flat = Phase("classifier in 2D", epochs_2d, 8e-3, masked_loss(0.8, 0.0))
+    train(network, flat, bandit, seed + 1, on, output / "classifier-2d.pt")
+    show("2D network on the test videos (chance on motion clips is 16.7 %):", report(test, seed))
+
+    deep = Phase("classifier in 3D", epochs_3d, 4e-3, masked_loss(0.9, 0.9))
+    train(network, deep, bandit, seed + 2, on, output / "classifier-3d.pt")
+    reports = report(test, seed)
+    show("3D network on the test videos:", reports)
+    summary = {name: round(result.top1, 4) for name, result in reports.items()}
+    metadata = {"command": f"python -m experiments.pretrain --seed {seed}", "test_top1": json.dumps(summary)}
+    save_weights(network, weights / CLASSIFIER_WEIGHTS.name, metadata)
+
+    selection = Phase("selection trunk", epochs_selection, 4e-3, plain_loss)
+    train(probe.to(on), selection, bandit, seed + 3, on, output / "selection.pt")
+    save_weights(trunk, weights / SELECTION_WEIGHTS.name, {"command": metadata["command"]})
+
+
+if __name__ == "__main__":
+    run(pretrain)

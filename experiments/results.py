@@ -1,0 +1,105 @@
+"""What a method reached, one JSON line each, written as it comes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from ada3d_gym.evaluation import Evaluation
+
+
+@dataclass(frozen=True)
+class Result:
+    """One method on a test split.
+
+    Attributes:
+        method: its name.
+        top1, map: percent, of videos.
+        gmacs: mean 10^9 multiply-accumulates of the classifier for a clip.
+        gmacs_selection: what the policy's own network adds to that.
+        frames, stages: kept on average.
+        distinct_masks: over all test clips.
+        seconds: wall time of the evaluation.
+        seed: of the run.
+        by_family: clip top-1 (percent), frames and stages of each family.
+        visible_kept, visible_chance: percent of kept frames that show the class, and of all frames that do.
+    """
+
+    method: str
+    top1: float
+    map: float
+    gmacs: float
+    gmacs_selection: float
+    frames: float
+    stages: float
+    distinct_masks: int
+    seconds: float
+    seed: int
+    by_family: dict[str, dict[str, float]] = field(default_factory=dict)
+    visible_kept: float = float("nan")
+    visible_chance: float = float("nan")
+
+
+def summarise(method: str, evaluation: Evaluation, *, gmacs_selection: float, seconds: float, seed: int) -> Result:
+    usage = evaluation.usage
+    return Result(
+        method=method,
+        top1=round(100 * evaluation.top1, 2),
+        map=round(100 * evaluation.map, 2),
+        gmacs=round(usage.macs / 1e9, 6),
+        gmacs_selection=round(gmacs_selection, 6),
+        frames=round(usage.frames, 3),
+        stages=round(usage.stages, 3),
+        distinct_masks=evaluation.distinct_masks,
+        seconds=round(seconds, 2),
+        seed=seed,
+        by_family={
+            name: {
+                "top1": round(100 * family.clip_top1, 2),
+                "frames": round(family.frames, 3),
+                "stages": round(family.stages, 3),
+            }
+            for name, family in evaluation.by_family.items()
+        },
+        visible_kept=round(100 * evaluation.visible_kept, 2),
+        visible_chance=round(100 * evaluation.visible_chance, 2),
+    )
+
+
+class ResultFile:
+    """`results.jsonl`: a line a method; a line that an interruption cut short counts as absent."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.results: dict[str, Result] = {}
+        if path.exists():
+            for line in path.read_text().splitlines():
+                try:
+                    result = Result(**json.loads(line))
+                except (json.JSONDecodeError, TypeError):
+                    continue
+                self.results[result.method] = result
+            self._write()  # without what was cut short
+
+    def add(self, result: Result) -> None:
+        self.results[result.method] = result
+        self._write()
+
+    def _write(self) -> None:
+        part = self.path.with_suffix(".part")
+        part.write_text("".join(json.dumps(asdict(result)) + "\n" for result in self.results.values()))
+        part.replace(self.path)
+
+
+def table(results: list[Result], style: str = "simple") -> str:
+    """The paper's columns (Table 1), with MACs in millions where networks are small."""
+    unit, name = (1e3, "MMACs") if max(result.gmacs for result in results) < 1 else (1.0, "GMACs")
+    rows: list[list[Any]] = [
+        [r.method, r.top1, r.map, r.gmacs * unit, r.stages, r.frames, r.distinct_masks, r.seconds] for r in results
+    ]
+    headers = ["", "top-1", "mAP", name, "# 3D", "# frames", "masks", "s"]
+    return tabulate(rows, headers, tablefmt=style, floatfmt=("", ".1f", ".1f", ".2f", ".1f", ".1f", "", ".1f"))
