@@ -34,6 +34,7 @@ from ada3d_gym.networks.selection import ClipTrunk
 from ada3d_gym.networks.spec import I3D_TINY
 from ada3d_gym.rewards import UsageReward
 from ada3d_gym.seeding import spawn, torch_generator, torch_seed
+from ada3d_gym.video.transforms import jitter_colours
 from agents.reference import Fixed, Random
 from experiments.checkpoints import load_state, save_state
 from experiments.cli import run
@@ -105,7 +106,7 @@ def train(
             ids = bandit.epoch(np.random.default_rng(order))
             for batch in np.array_split(ids, steps):
                 module.train()
-                clips = torch.from_numpy(source.clips(batch)).to(device)
+                clips = jitter_colours(torch.from_numpy(source.clips(batch)).to(device), generator)
                 loss = phase.loss(module, clips, torch.from_numpy(source.labels(batch)).to(device), generator)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()

@@ -37,7 +37,8 @@ class ClipTrunk(nn.Module):
         hidden: width of the layer after "concat".
 
     Attributes:
-        features: D, the width of what comes out.
+        channels: C, the width of one frame's features.
+        features: D, the width of a clip's.
     """
 
     def __init__(
@@ -56,21 +57,47 @@ class ClipTrunk(nn.Module):
         network = MobileNetV2(inverted_residual_setting=settings, width_mult=width)
         # The tiny one goes without the last layer, which is 1280 channels wide whatever the width.
         self.backbone = network.features if settings is None else network.features[:-1]
-        channels = network.last_channel if settings is None else self.backbone[-1].out_channels
+        self.channels: int = network.last_channel if settings is None else self.backbone[-1].out_channels
         self.num_frames, self.aggregation = num_frames, aggregation
-        self.features = hidden if aggregation == "concat" else channels
+        self.features = hidden if aggregation == "concat" else self.channels
         self.mix = nn.Sequential()
         if aggregation == "concat":
-            self.mix.append(nn.Linear(num_frames * channels, hidden)).append(nn.ReLU(inplace=True))
+            self.mix.append(nn.Linear(num_frames * self.channels, hidden)).append(nn.ReLU(inplace=True))
 
     def forward(self, clips: Tensor) -> Tensor:
         """Features (B, D) of uint8 clips (B, T, 3, H, W)."""
+        return self.aggregate(self.frames(clips))
+
+    def frames(self, clips: Tensor) -> Tensor:
+        """Features (B, T, C) of each frame of uint8 clips (B, T, 3, H, W)."""
         frames = clips.flatten(0, 1)
         frames = normalise(frames, next(self.parameters()).dtype).contiguous(memory_format=torch.channels_last)
-        features = self.backbone(frames).mean((2, 3)).unflatten(0, clips.shape[:2])  # (B, T, C)
-        aggregated = features.flatten(1) if self.aggregation == "concat" else features.mean(1)
-        mixed: Tensor = self.mix(aggregated)
+        features: Tensor = self.backbone(frames).mean((2, 3)).unflatten(0, clips.shape[:2])
+        return features
+
+    def aggregate(self, frames: Tensor) -> Tensor:
+        """(B, T, C) to (B, D)."""
+        mixed: Tensor = self.mix(frames.flatten(1) if self.aggregation == "concat" else frames.mean(1))
         return mixed
+
+
+class FrameScore(nn.Module):
+    """What each frame shows, judged in the light of the whole clip: added to the frame head's logits.
+
+    A trunk pre-trained as a classifier tells what a clip is, hardly when that is to be seen; without this the frame head
+    learns one mask for each class.
+    """
+
+    def __init__(self, trunk: ClipTrunk, hidden: int = 64):
+        super().__init__()
+        self.frame = nn.Linear(trunk.channels, hidden)
+        self.clip = nn.Linear(trunk.features, hidden, bias=False)
+        self.score = nn.Linear(hidden, 1, bias=False)
+
+    def forward(self, frames: Tensor, clip: Tensor) -> Tensor:
+        """(B, T, C) and (B, D) to (B, T)."""
+        score: Tensor = self.score(torch.relu(self.frame(frames) + self.clip(clip)[:, None]))
+        return score.squeeze(2)
 
 
 class SelectionNetwork(nn.Module):
@@ -90,8 +117,13 @@ class SelectionNetwork(nn.Module):
         for head in (self.frame_head, self.stage_head):
             nn.init.normal_(head.weight, std=0.01)
             nn.init.constant_(head.bias, math.log(keep / (1 - keep)))
+        self.frame_score = FrameScore(trunk) if trunk.aggregation == "concat" else None
 
     def forward(self, clips: Tensor) -> MaskLogits:
         """Logits of both heads for uint8 clips (B, T, 3, H, W)."""
-        features = self.trunk(clips)
-        return MaskLogits(self.frame_head(features), self.stage_head(features))
+        frames = self.trunk.frames(clips)
+        features = self.trunk.aggregate(frames)
+        frame_logits = self.frame_head(features)
+        if self.frame_score is not None:
+            frame_logits = frame_logits + self.frame_score(frames, features)
+        return MaskLogits(frame_logits, self.stage_head(features))

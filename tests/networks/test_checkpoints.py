@@ -1,0 +1,100 @@
+"""Weights on disk: exact, whole, and never run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from ada3d_gym.building import CLASSIFIER_WEIGHTS, SELECTION_WEIGHTS
+from ada3d_gym.networks.checkpoints import CheckpointError, load_weights, read_metadata, save_weights
+from ada3d_gym.networks.resnet3d import MaskedResNet3d
+from ada3d_gym.networks.spec import I3D_TINY
+from tests.malice import WRITERS, goes_off_when_trusted
+
+
+def module(width: int = 4) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, width, 3), nn.BatchNorm2d(width))
+
+
+def test_weights_and_metadata_come_back(tmp_path: Path):
+    one, other = module(), module()
+    path = tmp_path / "new folder" / "a.safetensors"
+    save_weights(one, path, {"command": "python -m x"})
+    load_weights(other, str(path))
+    assert all(torch.equal(value, other.state_dict()[key]) for key, value in one.state_dict().items())
+    assert read_metadata(path) == {"command": "python -m x"}
+    assert [file.name for file in path.parent.iterdir()] == ["a.safetensors"]
+
+
+@pytest.mark.parametrize("path", [CLASSIFIER_WEIGHTS, SELECTION_WEIGHTS], ids=lambda path: path.name)
+def test_shipped_weights_are_small_and_say_how_they_were_made(path: Path):
+    assert path.stat().st_size < 4e6
+    assert "experiments.pretrain" in read_metadata(path)["command"]
+    assert all(torch.isfinite(value).all() for value in load_file(path).values())
+
+
+def bad_files() -> dict[str, Callable[[Path], object]]:
+    return {
+        "missing": lambda path: None,
+        "directory": lambda path: path.mkdir(),
+        "empty": lambda path: path.touch(),
+        "text": lambda path: path.write_text("no weights\n" * 100),
+        "random bytes": lambda path: path.write_bytes(np.random.default_rng(0).bytes(5000)),
+        "truncated": truncated,
+    }
+
+
+def truncated(path: Path) -> None:
+    save_weights(module(), path)
+    os.truncate(path, path.stat().st_size - 50)
+
+
+@pytest.mark.parametrize("kind", bad_files())
+def test_an_unreadable_file_is_named(tmp_path: Path, kind: str):
+    path = tmp_path / "bad.safetensors"
+    bad_files()[kind](path)
+    with pytest.raises(CheckpointError, match=rf"{path}.*safetensors file"):
+        load_weights(module(), path)
+
+
+def test_weights_of_another_network_are_refused_by_their_first_wrong_key(tmp_path: Path):
+    path = tmp_path / "a.safetensors"
+    save_weights(module(width=5), path)
+    untouched = module()
+    before = {key: value.clone() for key, value in untouched.state_dict().items()}
+    with pytest.raises(CheckpointError, match=rf"{path}: 0\.bias has shape \(5,\), expected \(4,\)"):
+        load_weights(untouched, path)
+    assert all(torch.equal(value, before[key]) for key, value in untouched.state_dict().items())
+
+
+def test_missing_and_unexpected_keys_are_named(tmp_path: Path):
+    path = tmp_path / "a.safetensors"
+    state = module().state_dict()
+    save_file({key: value for key, value in state.items() if key != "1.running_var"}, path)
+    with pytest.raises(CheckpointError, match=rf"{path}: 1\.running_var is missing"):
+        load_weights(module(), path)
+    save_file({**state, "2.weight": torch.zeros(1)}, path)
+    with pytest.raises(CheckpointError, match=rf"{path}: 2\.weight is not expected"):
+        load_weights(module(), path)
+
+
+def test_the_selection_weights_are_no_classifier():
+    with pytest.raises(CheckpointError, match=SELECTION_WEIGHTS.name):
+        load_weights(MaskedResNet3d(I3D_TINY, 14), SELECTION_WEIGHTS)
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_a_pickle_given_as_weights_runs_nothing(tmp_path: Path, write: Callable[[Path, Path], None]):
+    path, victim = tmp_path / "evil.safetensors", tmp_path / "victim"
+    write(path, victim)
+    assert goes_off_when_trusted(path, victim)
+    with pytest.raises(CheckpointError, match=str(path)):
+        load_weights(module(), path)
+    assert not victim.exists()

@@ -1,0 +1,81 @@
+"""MACs as the paper prints them, and as PyTorch counts them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ada3d_gym.networks.macs import MacCounter, count_macs
+from ada3d_gym.networks.resnet3d import MaskedResNet3d
+from ada3d_gym.networks.spec import I3D_R50, I3D_TINY
+from tests.networks.dense import SPECS, dense_logits, random_network
+
+
+def bits(count: int, on: bool) -> np.ndarray:
+    return np.full((1, count), on)
+
+
+@pytest.mark.parametrize(("frames", "stages", "gmacs"), [(8, True, 58.65), (16, True, 117.29), (8, False, 42.71)])
+def test_the_papers_figures_for_i3d_r50(frames: int, stages: bool, gmacs: float):
+    macs = MacCounter(I3D_R50, 256, 400)(bits(frames, True), bits(5, stages))
+    assert macs.dtype == np.int64
+    assert round(macs[0] / 1e9, 2) == pytest.approx(gmacs, abs=0.011)
+
+
+def test_what_each_stage_of_i3d_r50_saves():
+    saved = 8 * MacCounter(I3D_R50, 256, 400).stage / 1e9
+    assert saved.tolist() == pytest.approx([4.93, 2.42, 3.22, 4.30, 1.07], abs=0.01)
+
+
+def test_i3d_r50_has_the_published_number_of_parameters():
+    with torch.device("meta"):
+        network = MaskedResNet3d(I3D_R50, 400)
+    assert sum(parameter.numel() for parameter in network.parameters()) == 28_043_472
+
+
+def test_i3d_tiny_has_the_five_stages_of_i3d():
+    assert I3D_TINY.stages == I3D_R50.stages == (0, 1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("frames", [8, 16])
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_the_counter_agrees_with_pytorch_on_the_slow_reference(spec, frames: int):
+    network = random_network(spec)
+    counter = MacCounter(spec, 32, 5)
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        u, v = rng.random((1, frames)) < 0.5, rng.random((1, spec.num_stages)) < 0.5
+        u[0, 0] = True
+        module = Dense(network)
+        measured = count_macs(module, torch.zeros(1, frames, 3, 32, 32).double(), torch.tensor(u), torch.tensor(v))
+        assert counter(u, v).tolist() == [measured]
+
+
+class Dense(torch.nn.Module):
+    """The slow reference as a module, for PyTorch to count."""
+
+    def __init__(self, network: MaskedResNet3d):
+        super().__init__()
+        self.network = network
+
+    def forward(self, clips: torch.Tensor, u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        return dense_logits(self.network, clips, u, v)
+
+
+def test_each_clip_of_a_batch_is_counted_for_itself_and_no_frames_cost_nothing():
+    counter = MacCounter(I3D_TINY, 32, 14)
+    u = np.array([[1, 1, 1, 1], [1, 0, 0, 0], [0, 0, 0, 0]], np.bool_)
+    v = np.array([[0, 0, 0, 0, 0], [1, 0, 0, 0, 1], [1, 1, 1, 1, 1]], np.bool_)
+    assert counter(u, v).tolist() == [
+        4 * counter.frame + counter.head,
+        counter.frame + counter.stage[0] + counter.stage[4] + counter.head,
+        0,
+    ]
+
+
+def test_an_odd_size_is_counted_right():
+    network = random_network(SPECS["small_r50"])
+    u, v = np.ones((1, 2), np.bool_), np.zeros((1, 5), np.bool_)
+    measured = count_macs(network, torch.zeros(1, 2, 3, 45, 45).double(), torch.tensor(u), torch.tensor(v))
+    assert MacCounter(network.spec, 45, 5)(u, v).tolist() == [measured]

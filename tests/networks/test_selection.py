@@ -1,0 +1,59 @@
+"""The policy's network."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ada3d_gym.building import SELECTION_WEIGHTS
+from ada3d_gym.networks.checkpoints import load_weights
+from ada3d_gym.networks.selection import ClipTrunk, SelectionNetwork
+
+PIXELS = torch.randint(0, 256, (3, 8, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+
+def network(keep: float = 0.8, **options) -> SelectionNetwork:
+    torch.manual_seed(0)
+    return SelectionNetwork(ClipTrunk(8, "mobilenet_v2_tiny", **options), 5, keep).eval()
+
+
+@pytest.mark.parametrize("aggregation", ["concat", "mean"])
+@pytest.mark.parametrize("keep", [0.5, 0.8])
+def test_training_starts_from_masks_that_keep_about_what_was_asked(aggregation: str, keep: float):
+    frames, stages = network(keep, aggregation=aggregation)(PIXELS)
+    assert frames.shape == (3, 8)
+    assert stages.shape == (3, 5)
+    for logits in (frames, stages):
+        assert logits.sigmoid().mean().item() == pytest.approx(keep, abs=0.05)
+
+
+@pytest.mark.parametrize(("aggregation", "tells"), [("concat", True), ("mean", False)])
+def test_only_concat_tells_which_frame_is_which(aggregation: str, tells: bool):
+    selection = network(aggregation=aggregation)
+    with torch.no_grad():
+        same = torch.allclose(selection(PIXELS).frames, selection(PIXELS.flip(1)).frames, atol=1e-6)
+    assert same is not tells
+
+
+def test_the_papers_backbone_is_there():
+    trunk = ClipTrunk(2, "mobilenet_v2", "mean").eval()
+    assert trunk.features == 1280
+    assert trunk(PIXELS[:1, :2]).shape == (1, 1280)
+
+
+def test_the_shipped_trunk_fits():
+    trunk = ClipTrunk(8, "mobilenet_v2_tiny").eval()
+    load_weights(trunk, SELECTION_WEIGHTS)
+    assert trunk(PIXELS).std(0).mean() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"backbone": "resnet"}, "'resnet'.*mobilenet_v2, mobilenet_v2_tiny"),
+        ({"aggregation": "max"}, "'max'.*'concat' or 'mean'"),
+    ],
+)
+def test_what_it_does_not_know_is_refused(options: dict[str, str], told: str):
+    with pytest.raises(ValueError, match=told):
+        ClipTrunk(8, **options)

@@ -1,0 +1,95 @@
+"""Policies judged on a bandit whose every score is known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.evaluation import evaluate
+from ada3d_gym.masks import ActionError
+from tests.synthetic import TableClips, table_bandit
+
+SCORES = [[0.9, 0.1], [0.4, 0.6], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4], [0.1, 0.9]]  # a row a clip
+POLICY = ["1100 11", "1100 00", "1100 11", "0011 11", "1111 11", "1100 11"]
+
+
+@pytest.fixture
+def known() -> ClipBandit:
+    """Three videos of two clips each, labels 0, 1, 1; the first one's class shows in its first three frames."""
+    source = TableClips(
+        [(0,), (1,), (1,)],
+        2,
+        num_frames=4,
+        views=2,
+        families=["object", "scene", "scene"],
+        visible=[[1, 1, 1, 0], [1, 1, 1, 1], [1, 1, 1, 1]],
+    )
+    return table_bandit(source, lambda clip, u, v: SCORES[clip], 2)
+
+
+def policy_of(bandit: ClipBandit, rows: list[str]):
+    def act(observations: np.ndarray) -> np.ndarray:
+        clips = observations[:, 0, 0, 0, 0] // bandit.source.spacing
+        return np.array([[int(bit) for bit in rows[clip].replace(" ", "")] for clip in clips], np.int8)
+
+    return act
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 128])
+def test_clip_scores_are_averaged_into_video_scores(known: ClipBandit, batch_size: int):
+    result = evaluate(known, policy_of(known, POLICY), batch_size=batch_size)
+    assert result.correct.tolist() == [True, False, False, True, False, True]
+    assert result.top1 == pytest.approx(2 / 3)  # means: 0.65, 0.55 for class 0 where 1 is right, 0.65
+    assert result.usage.clip_top1 == 0.5
+    class_0 = 1.0  # 0.65, 0.55, 0.35: the positive comes first
+    class_1 = (1 + 1) / 2  # 0.35, 0.45, 0.65: both positives come first
+    assert result.map == pytest.approx((class_0 + class_1) / 2)
+
+
+def test_usage_is_averaged_over_all_clips_and_over_those_of_each_family(known: ClipBandit):
+    result = evaluate(known, policy_of(known, POLICY))
+    assert (result.usage.frames, result.usage.stages) == (pytest.approx(14 / 6), pytest.approx(10 / 6))
+    assert result.usage.macs == pytest.approx(24 / 6)
+    assert set(result.by_family) == {"object", "scene"}
+    objects, scenes = result.by_family["object"], result.by_family["scene"]
+    assert (objects.clip_top1, objects.frames, objects.stages, objects.macs) == (0.5, 2, 1, 3)
+    assert (scenes.clip_top1, scenes.frames, scenes.stages, scenes.macs) == (0.5, 2.5, 2, 4.5)
+
+
+def test_masks_are_counted_and_returned_in_clip_order(known: ClipBandit):
+    result = evaluate(known, policy_of(known, POLICY), batch_size=4)
+    assert result.distinct_masks == 4
+    assert ["".join(map(str, row.astype(int))) for row in result.u] == [row.split()[0] for row in POLICY]
+    assert ["".join(map(str, row.astype(int))) for row in result.v] == [row.split()[1] for row in POLICY]
+
+
+def test_the_visible_share_of_kept_frames_looks_at_partly_visible_clips_only(known: ClipBandit):
+    rows = ["1101 11", "0001 11", *["0001 00"] * 4]
+    result = evaluate(known, policy_of(known, rows))
+    assert result.visible_kept == pytest.approx(2 / 4)
+    assert result.visible_chance == pytest.approx(3 / 4)
+
+
+def test_a_policy_that_keeps_no_frame_is_judged_too(known: ClipBandit):
+    result = evaluate(known, policy_of(known, ["0000 11"] * 6))
+    assert result.usage.clip_top1 == result.usage.frames == result.usage.macs / 1e9 == 0
+    assert result.distinct_masks == 1
+    assert math.isnan(result.visible_kept)
+
+
+def test_a_data_set_without_families_or_windows():
+    source = TableClips([(0,), (1,)], 2, num_frames=4)
+    bandit = table_bandit(source, lambda clip, u, v: SCORES[clip], 2)
+    result = evaluate(bandit, policy_of(bandit, POLICY))
+    assert result.by_family == {}
+    assert math.isnan(result.visible_kept)
+    assert math.isnan(result.visible_chance)
+
+
+@pytest.mark.parametrize("masks", [np.ones((6, 5)), np.full((6, 6), 2), np.ones(6)])
+def test_a_policy_with_wrong_masks_is_refused(known: ClipBandit, masks: np.ndarray):
+    with pytest.raises((ActionError, ValueError), match="expected"):
+        evaluate(known, lambda observations: masks)

@@ -1,0 +1,107 @@
+"""Training the classifier under masks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.building import build_classifier
+from ada3d_gym.finetuning import ClassifierTrainer
+from ada3d_gym.networks.classifier import NetworkClassifier
+
+
+@pytest.fixture
+def classifier(bandit: ClipBandit) -> NetworkClassifier:
+    """The shipped network with a head that knows nothing."""
+    made = build_classifier(bandit.source)
+    torch.nn.init.zeros_(made.network.head.weight)
+    return made
+
+
+@pytest.fixture(scope="module")
+def batch(bandit: ClipBandit) -> tuple[np.ndarray, ...]:
+    """Clips, u, v and targets of one clip of each video."""
+    ids = np.arange(2, 140, 5)
+    rng = np.random.default_rng(0)
+    u, v = rng.random((28, 8)) < 0.8, rng.random((28, 5)) < 0.8
+    return bandit.source.clips(ids), u, v, bandit.source.targets(ids)
+
+
+def weights(classifier: NetworkClassifier) -> dict[str, torch.Tensor]:
+    return {key: value.clone() for key, value in classifier.network.state_dict().items()}
+
+
+def test_training_lowers_the_loss(classifier: NetworkClassifier, batch: tuple[np.ndarray, ...]):
+    trainer = ClassifierTrainer(classifier, 0.05)
+    losses = [trainer.step(*batch) for _ in range(15)]
+    assert losses[0] == pytest.approx(np.log(14), abs=0.5)
+    assert losses[-1] < losses[0] / 2
+
+
+def test_batch_norm_statistics_stay_and_weights_move(classifier: NetworkClassifier, batch: tuple[np.ndarray, ...]):
+    before = weights(classifier)
+    classifier.network.train()
+    ClassifierTrainer(classifier, 0.05).step(*batch)
+    for key, value in classifier.network.state_dict().items():
+        is_statistic = key.endswith(("running_mean", "running_var", "num_batches_tracked"))
+        assert torch.equal(value, before[key]) is is_statistic or "conv" in key, key
+    assert not torch.equal(classifier.network.stem.conv.weight, before["stem.conv.weight"])
+
+
+def test_the_loss_is_the_cross_entropy_of_the_masked_scores(
+    classifier: NetworkClassifier, batch: tuple[np.ndarray, ...]
+):
+    torch.manual_seed(0)
+    torch.nn.init.normal_(classifier.network.head.weight)
+    clips, u, v, targets = batch
+    expected = -np.log(classifier.scores(clips, u, v)[targets]).mean()
+    assert ClassifierTrainer(classifier, 0.0).step(*batch) == pytest.approx(expected, rel=1e-4)
+
+
+def test_several_labels_share_the_target(classifier: NetworkClassifier, batch: tuple[np.ndarray, ...]):
+    torch.manual_seed(0)
+    torch.nn.init.normal_(classifier.network.head.weight)
+    clips, u, v, targets = (part[:1] for part in batch)
+    both = targets.copy()
+    both[0, 5] = True
+    expected = -np.log(classifier.scores(clips, u, v)[both]).mean()
+    assert ClassifierTrainer(classifier, 0.0).step(clips, u, v, both) == pytest.approx(expected, rel=1e-4)
+
+
+def test_clips_without_frames_are_left_out(bandit: ClipBandit, batch: tuple[np.ndarray, ...]):
+    one, other = build_classifier(bandit.source), build_classifier(bandit.source)
+    clips, u, v, targets = (part[:8].copy() for part in batch)
+    u[[1, 6]] = False
+    kept = u.any(1)
+    loss = ClassifierTrainer(one, 0.05).step(clips, u, v, targets)
+    assert loss == ClassifierTrainer(other, 0.05).step(clips[kept], u[kept], v[kept], targets[kept])
+    assert all(torch.equal(value, other.network.state_dict()[key]) for key, value in one.network.state_dict().items())
+
+
+def test_a_batch_without_frames_changes_nothing(classifier: NetworkClassifier, batch: tuple[np.ndarray, ...]):
+    before = weights(classifier)
+    clips, u, v, targets = batch
+    assert ClassifierTrainer(classifier, 0.05).step(clips, np.zeros_like(u), v, targets) == 0
+    assert all(torch.equal(value, before[key]) for key, value in classifier.network.state_dict().items())
+
+
+def test_training_goes_on_from_a_state(bandit: ClipBandit, batch: tuple[np.ndarray, ...]):
+    whole = ClassifierTrainer(build_classifier(bandit.source), 0.05)
+    for _ in range(2):
+        whole.step(*batch)
+    first = ClassifierTrainer(build_classifier(bandit.source), 0.05)
+    first.step(*batch)
+    second = ClassifierTrainer(build_classifier(bandit.source), 0.05)
+    second.load_state_dict(first.state_dict())
+    second.step(*batch)
+    expected = whole.classifier.network.state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in second.classifier.network.state_dict().items())
+
+
+@pytest.mark.parametrize(("done", "share"), [(0.0, 1.0), (0.5, 0.5), (1.0, 0.0)])
+def test_the_learning_rate_goes_down_a_cosine(classifier: NetworkClassifier, done: float, share: float):
+    trainer = ClassifierTrainer(classifier, 0.04)
+    trainer.set_progress(done)
+    assert [group["lr"] for group in trainer.optimizer.param_groups] == [pytest.approx(0.04 * share)]
