@@ -7,7 +7,7 @@ from ada3d_gym.video.motionshapes import REMEDY, SPLITS, cache_folder, describe,
 from ada3d_gym.video.motionshapes_drawing import CLASSES
 
 MOTIONSHAPES_SIZE = 32  # pixels; the videos have twice as many
-_STRIDES = {8: 3, 16: 2}  # clips of 22 and 31 of the 32 frames
+_STRIDES = {8: 4, 16: 2}  # clips of 29 and 31 of the 32 frames
 
 
 def motionshapes_clips(
@@ -17,8 +17,8 @@ def motionshapes_clips(
 
     Args:
         split: "train", "val" or "test".
-        num_frames: T, 8 (stride 3) or 16 (stride 2).
-        views: clips per video; 4 for training and 5 otherwise by default.
+        num_frames: T, 8 (stride 4) or 16 (stride 2).
+        views: clips per video, at evenly spread starts; 4 by default, all that 8 frames have.
         videos: only the first so many videos of the split; all by default.
 
     Raises:
@@ -33,7 +33,7 @@ def motionshapes_clips(
         CLASSES,
         num_frames=num_frames,
         stride=_STRIDES[num_frames],
-        views=views or (4 if split == "train" else 5),
+        views=views or 4,
         size=MOTIONSHAPES_SIZE,
         observation_size=MOTIONSHAPES_SIZE,
         cache=cache_folder() / "clips",

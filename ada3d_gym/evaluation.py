@@ -66,7 +66,7 @@ def evaluate(bandit: ClipBandit, act: Act, *, batch_size: int = 128, description
     source = bandit.source
     ids = np.arange(len(source))
     parts = []
-    for start in tqdm(range(0, len(ids), batch_size), desc=description, unit="batch", leave=False):
+    for start in tqdm(range(0, len(ids), batch_size), desc=description, unit="batch", leave=False, disable=None):
         batch = ids[start : start + batch_size]
         u, v = split_mask(act(source.observations(batch)), bandit.num_frames, bandit.num_stages)
         parts.append((u, v, bandit.pull(batch, u, v)))

@@ -99,7 +99,7 @@ def train(
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
         done = state["epoch"]
-    with tqdm(total=phase.epochs * steps, initial=done * steps, desc=phase.name, unit="step") as bar:
+    with tqdm(total=phase.epochs * steps, initial=done * steps, desc=phase.name, unit="step", disable=None) as bar:
         for epoch in range(done, phase.epochs):
             order, draws = spawn(seed, epoch).spawn(2)
             generator = torch_generator(draws, device)
@@ -148,9 +148,9 @@ def pretrain(
     output: Path = Path("runs/pretrain"),
     weights: Path | None = None,
     device: str = "cpu",
-    epochs_2d: int = 20,
-    epochs_3d: int = 20,
-    epochs_selection: int = 12,
+    epochs_2d: int = 12,
+    epochs_3d: int = 14,
+    epochs_selection: int = 10,
     videos: int | None = None,
 ) -> None:
     """Trains the classifier and the selection trunk for MotionShapes.

@@ -84,8 +84,7 @@ class ClipTrunk(nn.Module):
 class FrameScore(nn.Module):
     """What each frame shows, judged in the light of the whole clip: added to the frame head's logits.
 
-    A trunk pre-trained as a classifier tells what a clip is, hardly when that is to be seen; without this the frame head
-    learns one mask for each class.
+    A trunk pre-trained as a classifier tells what a clip is, but hardly when that is to be seen.
     """
 
     def __init__(self, trunk: ClipTrunk, hidden: int = 64):

@@ -125,7 +125,7 @@ class VideoClips:
             return
         missing = self._cache.missing(np.arange(len(self)))
         for index, clip in tqdm(
-            self._decode(missing), total=len(missing), desc=description, unit="clip", disable=not len(missing)
+            self._decode(missing), total=len(missing), desc=description, unit="clip", disable=not len(missing) or None
         ):
             self._cache.put(index, clip)
 

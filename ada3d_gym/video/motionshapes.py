@@ -100,7 +100,9 @@ def _absent(root: Path, entries: dict[int, dict[str, Any]], count: int) -> list[
 def _render(root: Path, split: str, indices: Iterable[int]) -> None:
     indices = list(indices)
     pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))  # NumPy and x264 release the GIL
-    bar = tqdm(total=len(indices), desc=f"rendering MotionShapes {split}", unit="video", disable=len(indices) < 50)
+    bar = tqdm(
+        total=len(indices), desc=f"rendering MotionShapes {split}", unit="video", disable=len(indices) < 50 or None
+    )
     try:
         with (root / "index.jsonl").open("a") as index:
             index.write("\n")  # ends a line that an interruption cut short

@@ -28,10 +28,10 @@ FAMILIES: tuple[str, ...] = ("scene",) * len(SCENES) + ("object",) * len(OBJECTS
 
 SIZE = 64  # pixels, both sides
 FRAMES = 32
-# Every clip of 8 frames with stride 3 covers frames 10 to 21; an object shown during six of them is in each such clip
+# Every clip of 8 frames with stride 4 covers frames 3 to 28; an object shown during eight of them is in each such clip
 # twice or more.
-ALWAYS_COVERED = (10, 22)
-LEAST_COVERED = 6
+ALWAYS_COVERED = (3, 29)
+LEAST_COVERED = 8
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _foreground(background: Array, rng: np.random.Generator) -> Array:
 
 
 def _window(rng: np.random.Generator) -> tuple[int, int]:
-    length = int(rng.integers(9, 16))
+    length = int(rng.integers(LEAST_COVERED, 14))
     first = int(rng.integers(ALWAYS_COVERED[0] + LEAST_COVERED - length, ALWAYS_COVERED[1] - LEAST_COVERED + 1))
     return first, first + length
 
@@ -196,11 +196,11 @@ def _dumbbell_cover(name: str, rng: np.random.Generator) -> Array:
     angle: Array | float = rng.uniform(0, 2 * np.pi)
     cx, cy = rng.uniform(0, SIZE, 2)
     if name in ("clockwise", "counterclockwise"):
-        turn = np.deg2rad(rng.uniform(6, 14))  # 18 to 42 degrees between frames of stride 3
+        turn = np.deg2rad(rng.uniform(5, 10))  # 20 to 40 degrees between frames of stride 4
         angle = angle + (turn if name == "clockwise" else -turn) * _time()  # y points down
     else:
         sx, sy = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}[name]
-        speed = rng.uniform(1.0, 2.3)  # 3 to 7 px between frames of stride 3, on a torus of 64 px
+        speed = rng.uniform(0.8, 1.75)  # 3 to 7 px between frames of stride 4, on a torus of 64 px
         cx, cy = cx + sx * speed * _time(), cy + sy * speed * _time()
     x, y = _grid()
     x, y = _rotated(_around(x, cx), _around(y, cy), angle)

@@ -1,0 +1,136 @@
+"""What a user may get wrong with an environment, and what it says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.building import SELECTION_WEIGHTS, build_classifier
+from ada3d_gym.env import Ada3DEnv
+from ada3d_gym.masks import ActionError
+from ada3d_gym.networks.checkpoints import CheckpointError
+from ada3d_gym.registration import ENVIRONMENTS
+from ada3d_gym.rewards import UsageReward
+from ada3d_gym.video.clips import VideoClips
+from ada3d_gym.video.records import VideoError
+from tests.malice import WRITERS
+from tests.video.files import BAD_FILES, video_file
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"split": "dev"}, "'dev'.*train, val, test"),
+        ({"num_frames": 9}, "num_frames=9"),
+        ({"videos": 0}, "0 is outside 1 to"),
+        ({"videos": 10**6}, "1000000 is outside 1 to"),
+        ({"views": 0}, "views=0"),
+        ({"backbone": "i3d_r18"}, "'i3d_r18'.*i3d_r50, i3d_tiny"),
+        ({"gamma": -1}, "gamma=-1"),
+        ({"gamma": float("nan")}, "gamma=nan"),
+    ],
+)
+def test_options_out_of_range(name: str, options: dict[str, Any], told: str):
+    with pytest.raises(ValueError, match=told):
+        gym.make(name, **{"videos": 2, **options})
+
+
+def test_an_unknown_render_mode(bandit: ClipBandit):
+    with pytest.raises(ValueError, match="'human'.*'rgb_array'"):
+        Ada3DEnv(bandit, render_mode="human")
+
+
+def test_options_beside_a_ready_bandit_are_not_ignored(bandit: ClipBandit):
+    with pytest.raises((TypeError, ValueError), match="gamma"):
+        Ada3DEnv(bandit, gamma=3.0)
+
+
+NO_MASKS: dict[str, Any] = {
+    "too short": np.ones(12),
+    "too long": np.ones(14),
+    "a column": np.ones((13, 1)),
+    "a batch of one": np.ones((1, 13)),
+    "a batch": np.ones((2, 13)),
+    "an empty batch": np.ones((0, 13)),
+    "a number": np.float32(1),
+    "two": [1] * 12 + [2],
+    "a half": [0.5] * 13,
+    "not a number": [np.nan] * 13,
+    "text": "1" * 13,
+    "nothing": None,
+    "a dictionary": {"frames": [1] * 8},
+}
+
+
+@pytest.mark.parametrize("kind", NO_MASKS)
+def test_an_action_that_is_no_mask_leaves_the_episode_open(bandit: ClipBandit, kind: str):
+    env = Ada3DEnv(bandit)
+    env.reset(seed=0)
+    with pytest.raises(ActionError, match="expected 8 frame bits and 5 stage bits"):
+        env.step(NO_MASKS[kind])
+    assert env.step(np.ones(13))[2]
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_weights_that_are_missing_damaged_or_of_another_network(name: str, tmp_path: Path):
+    missing, damaged = tmp_path / "none.safetensors", tmp_path / "damaged.safetensors"
+    damaged.write_bytes(SELECTION_WEIGHTS.read_bytes()[:-100])
+    for path, told in (
+        (missing, "no such weights file"),
+        (damaged, "not a readable safetensors file"),
+        (SELECTION_WEIGHTS, r"backbone\.0\.0\.weight is not expected"),
+    ):
+        with pytest.raises(CheckpointError, match=f"{path}: {told}"):
+            gym.make(name, videos=2, checkpoint=str(path))
+
+
+def test_a_backbone_without_shipped_weights_asks_for_a_checkpoint():
+    with pytest.raises((CheckpointError, ValueError), match="i3d_r50.*checkpoint"):
+        gym.make("Ada3D-MotionShapes-v0", videos=2, backbone="i3d_r50")
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_a_pickle_given_as_checkpoint_runs_nothing(tmp_path: Path, write: Callable[[Path, Path], None]):
+    path, victim = tmp_path / "evil.pt", tmp_path / "victim"
+    write(path, victim)
+    with pytest.raises(CheckpointError, match=str(path)):
+        gym.make("Ada3D-MotionShapes-v0", videos=2, checkpoint=path)
+    assert not victim.exists()
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_a_bad_video_is_named_by_reset_and_the_next_reset_goes_on(tmp_path: Path, kind: str):
+    bad = video_file(tmp_path / "bad.mp4")
+    good = video_file(tmp_path / "good.mp4")
+    os.remove(bad.path)
+    BAD_FILES[kind](bad.path)
+    options: dict[str, int] = {"num_frames": 8, "stride": 4, "views": 1, "size": 32, "observation_size": 32}
+    clips = VideoClips([bad, good], [str(i) for i in range(14)], **options)
+    env = Ada3DEnv(ClipBandit(clips, build_classifier(clips), UsageReward()))
+    seen = set()
+    for episode in range(6):
+        try:
+            seen.add(env.reset(seed=0 if episode == 0 else None)[1]["video"])
+            env.step(np.ones(13))
+        except VideoError as error:
+            assert error.path == bad.path
+            seen.add("error")
+    assert seen == {str(good.path), "error"}
+
+
+def test_a_video_that_vanishes_between_reset_and_step_is_named_by_step(tmp_path: Path):
+    record = video_file(tmp_path / "a.mp4")
+    clips = VideoClips([record], [str(i) for i in range(14)], num_frames=8, stride=4, views=1, size=32, observation_size=32)
+    env = Ada3DEnv(ClipBandit(clips, build_classifier(clips), UsageReward()))
+    env.reset()
+    record.path.unlink()
+    with pytest.raises(VideoError, match=f"{record.path}: is missing"):
+        env.step(np.ones(13))

@@ -1,0 +1,41 @@
+"""The table of ids: cheap to import, plain enough to travel as JSON."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from ada3d_gym.registration import ENVIRONMENTS
+from tests.processes import run
+
+
+def test_importing_the_package_registers_ids_and_loads_nothing_heavy():
+    code = "import sys, ada3d_gym, gymnasium; print(*gymnasium.registry); print(*sys.modules)"
+    ids, modules = (line.split() for line in run("-c", code).splitlines())
+    assert ENVIRONMENTS.keys() <= set(ids)
+    assert not {"torch", "torchvision", "decord", "av", "sklearn"} & set(modules)
+
+
+def test_the_library_needs_neither_agents_nor_experiments():
+    code = """
+import sys, gymnasium
+env = gymnasium.make("ada3d_gym:Ada3D-MotionShapes-v0", videos=2)
+print(*sys.modules)
+"""
+    modules = set(run("-c", code).split())
+    assert "torch" in modules
+    assert not {"agents", "experiments", "stable_baselines3", "tyro", "matplotlib", "tabulate"} & modules
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_a_spec_survives_json(name: str):
+    env = gym.make(name, split="test", videos=7, gamma=2.5, render_mode="rgb_array")
+    copy = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
+    assert copy.render_mode == "rgb_array"
+    for seed in range(3):
+        one, other = env.reset(seed=seed), copy.reset(seed=seed)
+        assert np.array_equal(one[0], other[0])
+        assert one[1] == other[1]
+        action = env.action_space.sample()
+        assert env.step(action)[1:] == copy.step(action)[1:]
