@@ -33,11 +33,13 @@ class ReinforceConfig:
         joint_epochs: E2, with the classifier trained along.
         batch_size: clips in an update.
         samples: masks drawn for each clip of a batch, from one forward pass of the selection network.
-        lr: of Adam; a cosine takes it to zero over each of the two phases.
+        lr: of Adam, for the heads; a cosine takes it to zero over each of the two phases.
+        trunk_lr: the same for the pre-trained trunk.
         credit: "paper" pays each head its own reward (Eq. 6); "joint" pays both the sum, the gradient of Eq. 5.
         baseline: what is taken off a reward: the mean of the clip's other samples, the greedy mask's, or nothing.
         exploration: a probability p becomes a p + (1 - a)(1 - p), so that no bit is ever certain; 1 switches this off.
-        entropy: weight of the Bernoulli entropy of both heads.
+        entropy: weight of the Bernoulli entropy of both heads at the start; it falls linearly to zero over stage 1. While
+            it holds masks open, frames are judged by what they show; closed early, they freeze into one mask a class.
         seed: of the clips' order and the masks.
     """
 
@@ -45,7 +47,8 @@ class ReinforceConfig:
     joint_epochs: int = 6
     batch_size: int = 64
     samples: int = 4
-    lr: float = 1e-3
+    lr: float = 3e-3
+    trunk_lr: float = 3e-4
     credit: Credit = "paper"
     baseline: Baseline = "leave_one_out"
     exploration: float = 0.95
@@ -78,8 +81,12 @@ class Reinforce:
     ):
         self.selection, self.bandit, self.config, self.trainer = selection.to(device), bandit, config, trainer
         self.device = torch.device(device)
-        self.optimizer = torch.optim.Adam(selection.parameters(), config.lr)
+        trunk = list(selection.trunk.parameters())
+        heads = [p for name, p in selection.named_parameters() if not name.startswith("trunk.")]
+        groups = [{"params": trunk, "peak": config.trunk_lr}, {"params": heads, "peak": config.lr}]
+        self.optimizer = torch.optim.Adam(groups, config.lr)
         self.epoch = 0  # epochs done, of both phases
+        self._entropy_weight = config.entropy
 
     @property
     def total_epochs(self) -> int:
@@ -112,6 +119,7 @@ class Reinforce:
         for step, batch in enumerate(batches):
             progress = (self.epoch - phase + step / steps) / length
             self._set_lr(progress)
+            self._entropy_weight = 0.0 if joint else config.entropy * (1 - progress)
             u, v = self._update(batch, generator, meter)
             if joint:
                 if self.trainer is None:
@@ -137,7 +145,7 @@ class Reinforce:
         for p, sample, advantage in zip(keep, bits, self._advantages(outcome, ids, logits), strict=True):
             log_prob = (sample * p.log() + (1 - sample) * (1 - p).log()).sum(2)  # (S, B), Eq. 2 and 3
             objective = objective + (advantage * log_prob).mean()  # Eq. 7
-            objective = objective + config.entropy * _entropy(p).mean()
+            objective = objective + self._entropy_weight * _entropy(p).sum(1).mean()
         self.optimizer.zero_grad(set_to_none=True)
         (-objective).backward()
         self.optimizer.step()
@@ -178,7 +186,7 @@ class Reinforce:
 
     def _set_lr(self, progress: float) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.lr * 0.5 * (1 + np.cos(np.pi * progress))
+            group["lr"] = group["peak"] * 0.5 * (1 + np.cos(np.pi * progress))
 
     def state_dict(self) -> dict[str, Any]:
         """All that `learn` goes on from."""

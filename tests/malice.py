@@ -22,7 +22,7 @@ class Touch:
 
 
 def write_pickle(path: Path, victim: Path) -> None:
-    path.write_bytes(pickle.dumps({"epoch": Touch(victim)}))
+    path.write_bytes(pickle.dumps({"epoch": Touch(victim)}, protocol=2))
 
 
 def write_torch(path: Path, victim: Path) -> None:

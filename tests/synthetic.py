@@ -1,4 +1,4 @@
-"""A bandit without videos or networks, whose every outcome is known: ClipSource and Classifier as a user writes them."""
+"""A bandit without videos or networks, whose every outcome is known: source and classifier as a user writes them."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_the_reward_is_eq_4_of_what_info_says(env: Ada3DEnv):
         assert [info["reward_frames"], info["reward_stages"]] == pytest.approx(expected)
         assert reward == pytest.approx(sum(expected))
         right += info["correct"]
-    assert 0 < right
+    assert right > 0
 
 
 def test_a_mask_without_frames_is_wrong_and_free(env: Ada3DEnv):

@@ -44,7 +44,7 @@ def test_options_out_of_range(name: str, options: dict[str, Any], told: str):
 
 
 def test_an_unknown_render_mode(bandit: ClipBandit):
-    with pytest.raises(ValueError, match="'human'.*'rgb_array'"):
+    with pytest.raises(ValueError, match=r"'human'.*'rgb_array'"):
         Ada3DEnv(bandit, render_mode="human")
 
 
@@ -93,7 +93,7 @@ def test_weights_that_are_missing_damaged_or_of_another_network(name: str, tmp_p
 
 
 def test_a_backbone_without_shipped_weights_asks_for_a_checkpoint():
-    with pytest.raises((CheckpointError, ValueError), match="i3d_r50.*checkpoint"):
+    with pytest.raises((CheckpointError, ValueError), match=r"i3d_r50.*checkpoint"):
         gym.make("Ada3D-MotionShapes-v0", videos=2, backbone="i3d_r50")
 
 
@@ -128,7 +128,9 @@ def test_a_bad_video_is_named_by_reset_and_the_next_reset_goes_on(tmp_path: Path
 
 def test_a_video_that_vanishes_between_reset_and_step_is_named_by_step(tmp_path: Path):
     record = video_file(tmp_path / "a.mp4")
-    clips = VideoClips([record], [str(i) for i in range(14)], num_frames=8, stride=4, views=1, size=32, observation_size=32)
+    clips = VideoClips(
+        [record], [str(i) for i in range(14)], num_frames=8, stride=4, views=1, size=32, observation_size=32
+    )
     env = Ada3DEnv(ClipBandit(clips, build_classifier(clips), UsageReward()))
     env.reset()
     record.path.unlink()

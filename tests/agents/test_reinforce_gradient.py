@@ -26,7 +26,9 @@ def tiny_bandit() -> ClipBandit:
 
 def exact_gradient(policy: LogitTable, bandit: ClipBandit, credit: str) -> Tensor:
     """Of Eq. 6 (each head's own reward) or of Eq. 5 (the expected sum), averaged over clips: (clips, T + K)."""
-    probabilities = [EXPLORATION * p + (1 - EXPLORATION) * (1 - p) for p in (policy.frames.sigmoid(), policy.stages.sigmoid())]
+    probabilities = [
+        EXPLORATION * p + (1 - EXPLORATION) * (1 - p) for p in (policy.frames.sigmoid(), policy.stages.sigmoid())
+    ]
     objective = torch.zeros(())
     for clip, u, v in itertools.product(range(CLIPS), all_bits(3), all_bits(2)):
         outcome = bandit.pull(np.array([clip]), u[None], v[None])
@@ -49,7 +51,9 @@ def all_bits(length: int) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("credit", ["paper", "joint"])
-@pytest.mark.parametrize(("baseline", "samples"), [("leave_one_out", 2), ("leave_one_out", 5), ("greedy", 1), ("none", 1)])
+@pytest.mark.parametrize(
+    ("baseline", "samples"), [("leave_one_out", 2), ("leave_one_out", 5), ("greedy", 1), ("none", 1)]
+)
 def test_the_mean_gradient_is_exact(credit: Any, baseline: Any, samples: int):
     bandit = tiny_bandit()
     expected = exact_gradient(LogitTable(bandit), bandit, credit)

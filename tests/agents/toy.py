@@ -20,6 +20,7 @@ class LogitTable(nn.Module):
     def __init__(self, bandit: ClipBandit, seed: int = 0):
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
+        self.trunk = nn.Sequential()  # no trunk: every parameter learns at the heads' rate
         self.spacing: int = bandit.source.spacing
         clips = len(bandit.source)
         self.frames = nn.Parameter(1 + 0.5 * torch.randn(clips, bandit.num_frames, generator=generator))

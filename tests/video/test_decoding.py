@@ -18,7 +18,9 @@ from ada3d_gym.video.records import VideoError
 from tests.video.files import BAD_FILES, decode_with_pyav, random_frames, video_file
 
 
-@pytest.mark.parametrize("wanted", [range(32), [0], [31], [5, 6, 7], [30, 2, 17, 2], range(31, -1, -1), range(1, 32, 3)])
+@pytest.mark.parametrize(
+    "wanted", [range(32), [0], [31], [5, 6, 7], [30, 2, 17, 2], range(31, -1, -1), range(1, 32, 3)]
+)
 def test_frames_are_those_that_another_decoder_reads(wanted: Sequence[int]):
     for record in motionshapes("test", 14)[::4]:
         expected = decode_with_pyav(record.path)

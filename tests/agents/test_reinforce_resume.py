@@ -1,0 +1,75 @@
+"""An interrupted training, joint phase included, ends bit for bit where an unbroken one does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ada3d_gym.building import SELECTION_WEIGHTS, build_bandit
+from ada3d_gym.finetuning import ClassifierTrainer
+from ada3d_gym.networks.checkpoints import load_weights
+from ada3d_gym.networks.selection import ClipTrunk, SelectionNetwork
+from agents.reinforce import Reinforce, ReinforceConfig
+from experiments.checkpoints import load_state, save_state
+
+Figures = dict[int, dict[str, float]]
+EPOCHS = 4  # two of each phase
+
+
+def fresh_agent(seed: int) -> Reinforce:
+    """An agent whose every random start differs by seed."""
+    torch.manual_seed(seed)
+    bandit = build_bandit(split="val", videos=28)
+    bandit.seed(seed)
+    trunk = ClipTrunk(bandit.num_frames, "mobilenet_v2_tiny")
+    load_weights(trunk, SELECTION_WEIGHTS)
+    trainer = ClassifierTrainer(bandit.classifier, 0.001)
+    config = ReinforceConfig(epochs=2, joint_epochs=2, batch_size=12, samples=2, entropy=0.01)
+    return Reinforce(SelectionNetwork(trunk, bandit.num_stages), bandit, config, trainer)
+
+
+def learn(agent: Reinforce, until: int) -> Figures:
+    figures: Figures = {}
+    agent.learn(until, figures.__setitem__)
+    return figures
+
+
+@pytest.fixture(scope="module")
+def unbroken() -> tuple[Reinforce, Figures]:
+    agent = fresh_agent(0)
+    return agent, learn(agent, EPOCHS)
+
+
+@pytest.mark.parametrize("breaks", [(1,), (2,), (3,), (1, 2, 3)])
+def test_it_goes_on_where_it_was(unbroken: tuple[Reinforce, Figures], breaks: tuple[int, ...], tmp_path: Path):
+    expected, expected_figures = unbroken
+    figures: Figures = {}
+    agent = fresh_agent(0)
+    for number, until in enumerate((*breaks, EPOCHS)):
+        if number:
+            agent = fresh_agent(number)
+            agent.load_state_dict(load_state(tmp_path / "agent.pt"))
+        figures |= learn(agent, until)
+        save_state(tmp_path / "agent.pt", agent.state_dict())
+    assert figures == expected_figures
+    for one, other in (
+        (agent.selection, expected.selection),
+        (agent.trainer.classifier.network, expected.trainer.classifier.network),
+    ):
+        state = one.state_dict()
+        assert all(torch.equal(state[key], value) for key, value in other.state_dict().items())
+
+
+def test_both_phases_train_what_they_should(unbroken: tuple[Reinforce, Figures]):
+    agent, figures = unbroken
+    assert list(figures) == [1, 2, 3, 4]
+    assert ["classifier_loss" in figures[epoch] for epoch in figures] == [False, False, True, True]
+    shipped = build_bandit(split="val", videos=28).classifier.network
+    after_stage_1, after_stage_2 = fresh_agent(0), agent
+    learn(after_stage_1, 2)
+    assert torch.equal(after_stage_1.trainer.classifier.network.head.weight, shipped.head.weight)
+    assert not torch.equal(after_stage_2.trainer.classifier.network.head.weight, shipped.head.weight)
+    heads = after_stage_1.selection.frame_head.weight, after_stage_2.selection.frame_head.weight
+    assert not torch.equal(*heads)

@@ -1,0 +1,51 @@
+"""Pre-training: reproducible, resumable, and its weights are the ones that the library loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+from ada3d_gym.building import CLASSIFIER_WEIGHTS, SELECTION_WEIGHTS, build_bandit
+from ada3d_gym.networks.checkpoints import load_weights, read_metadata
+from ada3d_gym.networks.selection import ClipTrunk
+from experiments.pretrain import pretrain
+from tests.processes import kill_when, start
+
+TINY: dict[str, Any] = {"epochs_2d": 1, "epochs_3d": 1, "epochs_selection": 1, "videos": 70}
+FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items()]
+NAMES = CLASSIFIER_WEIGHTS.name, SELECTION_WEIGHTS.name
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pretrain") / "unbroken"
+    pretrain(output=folder, **TINY)
+    return folder
+
+
+def test_its_weights_fit_the_library(unbroken: Path):
+    build_bandit(split="test", videos=2, checkpoint=unbroken / NAMES[0])
+    load_weights(ClipTrunk(8, "mobilenet_v2_tiny"), unbroken / NAMES[1])
+    for name in NAMES:
+        assert "python -m experiments.pretrain" in read_metadata(unbroken / name)["command"]
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_weights(unbroken: Path, tmp_path: Path, capsys: Any):
+    folder = tmp_path / "killed"
+    kill_when(
+        start("-m", "experiments.pretrain", "--output", str(folder), *FLAGS), (folder / "classifier-2d.pt").exists
+    )
+    assert not any((folder / name).exists() for name in NAMES)
+    pretrain(output=folder, **TINY)
+    for name in NAMES:
+        one, other = load_file(folder / name), load_file(unbroken / name)
+        assert all((value == other[key]).all() for key, value in one.items())
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"epochs_2d": 2}, {"videos": 84}], ids=str)
+def test_a_folder_holds_one_run(unbroken: Path, change: dict[str, int]):
+    with pytest.raises(ValueError, match=f"{next(iter(change))}.*output"):
+        pretrain(output=unbroken, **{**TINY, **change})
