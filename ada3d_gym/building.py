@@ -48,6 +48,8 @@ def build_classifier(
     """The masked 3D network for clips; arguments as in `build_bandit`."""
     if backbone not in SPECS:
         raise ValueError(f"unknown backbone {backbone!r}: expected one of {', '.join(SPECS)}")
+    if checkpoint is None and backbone != "i3d_tiny":
+        raise ValueError(f"no weights ship for {backbone}: give checkpoint=, the path of a safetensors file")
     network = MaskedResNet3d(SPECS[backbone], len(clips.class_names))
     load_weights(network, checkpoint or CLASSIFIER_WEIGHTS)
     return NetworkClassifier(network, clips.size, device=device)

@@ -28,6 +28,8 @@ def motionshapes_clips(
         raise ValueError(f"num_frames={num_frames}: MotionShapes has clips of {' or '.join(map(str, _STRIDES))} frames")
     if split not in SPLITS:
         raise ValueError(f"unknown MotionShapes split {split!r}: expected one of {', '.join(SPLITS)}")
+    if views is not None and views < 1:
+        raise ValueError(f"views={views}: expected at least 1")
     return VideoClips(
         motionshapes(split, videos),
         CLASSES,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ada3d_gym.bandit import ClipBandit, Outcome
 from ada3d_gym.building import build_bandit
-from ada3d_gym.masks import split_mask
+from ada3d_gym.masks import ActionError, split_mask
 from ada3d_gym.rendering import contact_sheet
 
 Pixels = NDArray[np.uint8]
@@ -50,6 +50,8 @@ class Ada3DEnv(gym.Env[Pixels, NDArray[np.int8]]):
     def __init__(self, bandit: ClipBandit | None = None, *, render_mode: str | None = None, **options: Any):
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f"unknown render_mode {render_mode!r}: expected None or 'rgb_array'")
+        if bandit is not None and options:
+            raise TypeError(f"{', '.join(options)} would be ignored beside a ready bandit: give one or the other")
         self.bandit = bandit or build_bandit(**options)
         self.render_mode = render_mode
         source = self.bandit.source
@@ -76,6 +78,9 @@ class Ada3DEnv(gym.Env[Pixels, NDArray[np.int8]]):
         if self._clip is None or self._outcome is not None:
             raise gym.error.ResetNeeded("an episode is one step: call reset() before the next step()")
         u, v = split_mask(action, self.bandit.num_frames, self.bandit.num_stages)
+        if u.ndim != 1:
+            expected = f"expected {u.shape[-1]} frame bits and {v.shape[-1]} stage bits, each 0 or 1"
+            raise ActionError(f"action of shape {np.shape(action)}: {expected}")
         outcome = self.bandit.pull(np.array([self._clip]), u.reshape(1, -1), v.reshape(1, -1))
         self._masks, self._outcome = (u, v), outcome
         info = self._describe() | {

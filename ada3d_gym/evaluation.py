@@ -87,7 +87,7 @@ def evaluate(bandit: ClipBandit, act: Act, *, batch_size: int = 128, description
     visible = source.visible_frames(ids)
     partly = ~visible.all(1)
     return Evaluation(
-        top1=top1(scores, targets),
+        top1=top1(scores, targets & scores.any(1, keepdims=True)),  # no frame in any clip is never right
         map=mean_average_precision(scores, targets),
         usage=usage(np.ones(len(ids), np.bool_)),
         by_family={str(name): usage(families == name) for name in np.unique(families) if name},

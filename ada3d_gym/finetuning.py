@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class ClassifierTrainer:
     def set_progress(self, done: float) -> None:
         """Sets the cosine schedule to a share of the training in [0, 1]."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.lr * 0.5 * (1 + np.cos(np.pi * done))
+            group["lr"] = self.lr * 0.5 * (1 + math.cos(math.pi * done))  # a float: states hold no NumPy
 
     def step(
         self,

@@ -21,7 +21,10 @@ def split_mask(action: ArrayLike, num_frames: int, num_stages: int) -> tuple[NDA
         ActionError: for another length, dtype or value.
     """
     expected = f"expected {num_frames} frame bits and {num_stages} stage bits, each 0 or 1"
-    array: NDArray[Any] = np.asarray(action)
+    try:
+        array: NDArray[Any] = np.asarray(action)
+    except ValueError as error:
+        raise ActionError(f"action of uneven length: {expected}") from error
     if array.dtype.kind not in "biuf":
         raise ActionError(f"action of dtype {array.dtype}: {expected}")
     if array.ndim == 0 or array.shape[-1] != num_frames + num_stages:

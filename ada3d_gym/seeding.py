@@ -11,7 +11,7 @@ import torch
 
 def spawn(seed: int, *key: int) -> np.random.SeedSequence:
     """An independent stream for each `key` (a run's part, an epoch, …) of one seed."""
-    return np.random.SeedSequence([seed, *key])
+    return np.random.SeedSequence(seed, spawn_key=key)
 
 
 def torch_generator(sequence: np.random.SeedSequence, device: torch.device | str = "cpu") -> torch.Generator:

@@ -31,6 +31,8 @@ class Fixed:
     @classmethod
     def spread(cls, frames: int, num_frames: int, v: Bits) -> Fixed:
         """`frames` evenly spread frames out of `num_frames`, and stage mask v."""
+        if not 1 <= frames <= num_frames:
+            raise ValueError(f"frames={frames}: expected 1 to {num_frames}")
         u = np.zeros(num_frames, np.bool_)
         u[np.round((np.arange(frames) + 0.5) * num_frames / frames - 0.5).astype(int)] = True
         return cls(u, v)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -38,8 +39,9 @@ class ReinforceConfig:
         credit: "paper" pays each head its own reward (Eq. 6); "joint" pays both the sum, the gradient of Eq. 5.
         baseline: what is taken off a reward: the mean of the clip's other samples, the greedy mask's, or nothing.
         exploration: a probability p becomes a p + (1 - a)(1 - p), so that no bit is ever certain; 1 switches this off.
-        entropy: weight of the Bernoulli entropy of both heads at the start; it falls linearly to zero over stage 1. While
-            it holds masks open, frames are judged by what they show; closed early, they freeze into one mask a class.
+        entropy, final_entropy: weight of the Bernoulli entropy of both heads, at the start and from the end of stage 1
+            on. While it holds masks open, frames are judged by what they show; closed early, they freeze into one mask
+            for each class.
         seed: of the clips' order and the masks.
     """
 
@@ -52,10 +54,18 @@ class ReinforceConfig:
     credit: Credit = "paper"
     baseline: Baseline = "leave_one_out"
     exploration: float = 0.95
-    entropy: float = 0.0
+    entropy: float = 0.15
+    final_entropy: float = 0.02
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name, choices in (("credit", get_args(Credit)), ("baseline", get_args(Baseline))):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"unknown {name} {getattr(self, name)!r}: expected one of {', '.join(choices)}")
+        if not 0.5 < self.exploration <= 1:
+            raise ValueError(f"exploration={self.exploration}: expected more than 0.5, at most 1")
+        if min(self.batch_size, self.samples) < 1:
+            raise ValueError(f"batch_size={self.batch_size}, samples={self.samples}: expected at least 1")
         if self.baseline == "leave_one_out" and self.samples < 2:
             raise ValueError("baseline='leave_one_out' needs samples of at least 2")
 
@@ -79,6 +89,8 @@ class Reinforce:
         trainer: ClassifierTrainer | None = None,
         device: torch.device | str = "cpu",
     ):
+        if config.joint_epochs and trainer is None:
+            raise ValueError("joint epochs train the classifier: give Reinforce a ClassifierTrainer")
         self.selection, self.bandit, self.config, self.trainer = selection.to(device), bandit, config, trainer
         self.device = torch.device(device)
         trunk = list(selection.trunk.parameters())
@@ -94,13 +106,19 @@ class Reinforce:
 
     @torch.inference_mode()
     def act(self, observations: NDArray[np.uint8]) -> NDArray[np.int8]:
-        """The greedy masks (B, T + K) of observations (B, T, 3, H, W)."""
+        """The greedy masks (B, T + K) of observations (B, T, 3, H, W).
+
+        Where no frame is likelier kept than dropped, the likeliest is kept: without any there is nothing to classify.
+        """
         self.selection.eval()
         logits = self.selection(torch.from_numpy(observations).to(self.device))
-        return join_mask(*((part > 0).cpu().numpy() for part in logits))
+        u, v = _greedy(logits)
+        return join_mask(u, v)
 
     def learn(self, until: int, on_epoch: Callable[[int, dict[str, float]], None]) -> None:
         """Trains up to epoch `until`; `on_epoch` gets the number of epochs done and their last one's figures."""
+        if until > self.total_epochs:
+            raise ValueError(f"until={until} is beyond the last of {self.total_epochs} epochs")
         while self.epoch < until:
             figures = self._train_epoch()
             self.epoch += 1
@@ -119,11 +137,11 @@ class Reinforce:
         for step, batch in enumerate(batches):
             progress = (self.epoch - phase + step / steps) / length
             self._set_lr(progress)
-            self._entropy_weight = 0.0 if joint else config.entropy * (1 - progress)
+            held = 0.0 if joint else 1 - progress
+            self._entropy_weight = config.final_entropy + held * (config.entropy - config.final_entropy)
             u, v = self._update(batch, generator, meter)
             if joint:
-                if self.trainer is None:
-                    raise ValueError("joint epochs train the classifier: give Reinforce a ClassifierTrainer")
+                assert self.trainer is not None
                 self.trainer.set_progress(progress)
                 # The last sample of each clip stands for the policy's masks.
                 source = self.bandit.source
@@ -175,8 +193,7 @@ class Reinforce:
             others = (rewards.sum(1, keepdims=True) - rewards) / (config.samples - 1)
             rewards = rewards - others
         elif config.baseline == "greedy":
-            u, v = ((part > 0).cpu().numpy() for part in logits)
-            rewards = rewards - heads(self.bandit.pull(ids, u, v))[:, None]
+            rewards = rewards - heads(self.bandit.pull(ids, *_greedy(logits)))[:, None]
         frames, stages = torch.from_numpy(rewards).float().to(self.device)
         return frames, stages
 
@@ -186,7 +203,7 @@ class Reinforce:
 
     def _set_lr(self, progress: float) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * 0.5 * (1 + np.cos(np.pi * progress))
+            group["lr"] = group["peak"] * 0.5 * (1 + math.cos(math.pi * progress))
 
     def state_dict(self) -> dict[str, Any]:
         """All that `learn` goes on from."""
@@ -205,6 +222,11 @@ class Reinforce:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.trainer is not None:
             self.trainer.load_state_dict(state["trainer"])
+
+
+def _greedy(logits: MaskLogits) -> tuple[Bits, Bits]:
+    likeliest = F.one_hot(logits.frames.argmax(1), logits.frames.shape[1]).bool()
+    return ((logits.frames > 0) | likeliest).cpu().numpy(), (logits.stages > 0).cpu().numpy()
 
 
 def _entropy(p: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ again, the command goes on after the last finished epoch or result.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -35,7 +34,7 @@ from ada3d_gym.rewards import UsageReward
 from ada3d_gym.seeding import spawn, torch_seed
 from agents.reference import Fixed, RandomFineTuning, matched_random
 from agents.reinforce import Reinforce, ReinforceConfig
-from experiments.checkpoints import load_state, save_state
+from experiments.checkpoints import claim_folder, load_state, save_state
 from experiments.cli import run
 from experiments.figures import draw_masks, plot_accuracy
 from experiments.results import ResultFile, summarise, table
@@ -69,20 +68,12 @@ class Demo:
 
     def __init__(self, options: Options, folder: Path, device: str):
         self.options, self.folder, self.device = options, folder, device
-        folder.mkdir(parents=True, exist_ok=True)
-        self._claim_folder()
+        claim_folder(folder, asdict(options))
         self.results = ResultFile(folder / "results.jsonl")
         videos = {"train": options.train_videos, "test": options.test_videos}
         self.clips = {split: motionshapes_clips(split, videos=count) for split, count in videos.items()}
         for split, clips in self.clips.items():
             clips.prefetch(f"decoding {split}")
-
-    def _claim_folder(self) -> None:
-        path, mine = self.folder / "options.json", asdict(self.options)
-        if path.exists() and (theirs := json.loads(path.read_text())) != mine:
-            changed = ", ".join(key for key in mine if mine[key] != theirs.get(key))
-            raise ValueError(f"{self.folder} holds a run with another {changed}: choose another --output")
-        path.write_text(json.dumps(mine))
 
     def bandit(self, split: str, classifier: NetworkClassifier) -> ClipBandit:
         return ClipBandit(self.clips[split], classifier, UsageReward(self.options.gamma))

@@ -15,7 +15,7 @@ Interrupted and started again, it goes on after the last finished epoch.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,7 @@ from ada3d_gym.rewards import UsageReward
 from ada3d_gym.seeding import spawn, torch_generator, torch_seed
 from ada3d_gym.video.transforms import jitter_colours
 from agents.reference import Fixed, Random
-from experiments.checkpoints import load_state, save_state
+from experiments.checkpoints import claim_folder, load_state, save_state
 from experiments.cli import run
 
 Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
@@ -89,9 +89,9 @@ def zero_side_taps(module: nn.Module) -> None:
 
 
 def train(
-    module: nn.Module, phase: Phase, bandit: ClipBandit, seed: int, device: torch.device, state_path: Path
+    module: nn.Module, phase: Phase, bandit: ClipBandit, seed: Sequence[int], device: torch.device, state_path: Path
 ) -> None:
-    """Trains a module in place, going on from the state file's last epoch."""
+    """Trains a module in place, going on from the state file's last epoch; `seed` is a seed and a stream's number."""
     source = bandit.source
     steps = -(-(len(source) // source.views) // phase.batch_size)
     optimizer = torch.optim.AdamW(module.parameters(), phase.lr, weight_decay=phase.weight_decay)
@@ -106,7 +106,7 @@ def train(
         done = state["epoch"]
     with tqdm(total=phase.epochs * steps, initial=done * steps, desc=phase.name, unit="step", disable=None) as bar:
         for epoch in range(done, phase.epochs):
-            order, draws = spawn(seed, epoch).spawn(2)
+            order, draws = spawn(*seed, epoch).spawn(2)
             generator = torch_generator(draws, device)
             ids = bandit.epoch(np.random.default_rng(order))
             for batch in np.array_split(ids, steps):
@@ -171,6 +171,8 @@ def pretrain(
         videos: train on the first so many videos only.
     """
     on = torch.device(device)
+    counts = {"epochs_2d": epochs_2d, "epochs_3d": epochs_3d, "epochs_selection": epochs_selection}
+    claim_folder(output, {"seed": seed, "videos": videos, **counts})
     clips = motionshapes_clips("train", videos=videos)
     clips.prefetch("decoding train")
     test_clips = motionshapes_clips("test", videos=videos and min(videos, 700))
@@ -188,11 +190,11 @@ def pretrain(
     test = ClipBandit(test_clips, classifier, UsageReward())
 
     flat = Phase("classifier in 2D", epochs_2d, 8e-3, masked_loss(1, 0.0))
-    train(network, flat, bandit, seed + 1, on, output / "classifier-2d.pt")
+    train(network, flat, bandit, (seed, 3), on, output / "classifier-2d.pt")
     show("2D network on the test videos (chance on motion clips is 16.7 %):", report(test, seed))
 
-    deep = Phase("classifier in 3D", epochs_3d, 4e-3, masked_loss(3, 0.9))
-    train(network, deep, bandit, seed + 2, on, output / "classifier-3d.pt")
+    deep = Phase("classifier in 3D", epochs_3d, 4e-3, masked_loss(1, 0.9))
+    train(network, deep, bandit, (seed, 4), on, output / "classifier-3d.pt")
     reports = report(test, seed)
     show("3D network on the test videos:", reports)
     summary = {name: round(result.top1, 4) for name, result in reports.items()}
@@ -200,7 +202,7 @@ def pretrain(
     save_weights(network, weights / CLASSIFIER_WEIGHTS.name, metadata)
 
     selection = Phase("selection trunk", epochs_selection, 4e-3, plain_loss)
-    train(probe.to(on), selection, bandit, seed + 3, on, output / "selection.pt")
+    train(probe.to(on), selection, bandit, (seed, 5), on, output / "selection.pt")
     save_weights(trunk, weights / SELECTION_WEIGHTS.name, {"command": metadata["command"]})
 
 

@@ -91,8 +91,13 @@ class ResultFile:
 
     def _write(self) -> None:
         part = self.path.with_suffix(".part")
-        part.write_text("".join(json.dumps(asdict(result)) + "\n" for result in self.results.values()))
+        part.write_text("".join(json.dumps(_finite(asdict(result))) + "\n" for result in self.results.values()))
         part.replace(self.path)
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    """NaN is not JSON."""
+    return {key: None if value != value else value for key, value in values.items()}
 
 
 def table(results: list[Result], style: str = "simple") -> str:

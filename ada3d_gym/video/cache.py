@@ -29,6 +29,8 @@ class ClipCache:
         self.path = folder / f"clips-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{self.path}.lock"):
+            if not self.path.with_suffix(".uint8").exists():
+                self.path.with_suffix(".filled").unlink(missing_ok=True)
             self._items = _map(self.path.with_suffix(".uint8"), (count, *shape))
             self._filled = _map(self.path.with_suffix(".filled"), (count,))
             self.path.with_suffix(".json").write_text(text)

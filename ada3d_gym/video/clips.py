@@ -63,7 +63,7 @@ class VideoClips:
         self._cache: ClipCache | None = None
         if cache is not None:
             shape = (num_frames, 3, size, size)
-            videos = [(record.path.name, record.sha256) for record in self.records]
+            videos = [(record.path.name, record.sha256 or _fingerprint(record.path)) for record in self.records]
             described = {**(key or {}), "stride": stride, "views": views, "videos": videos}
             self._cache = ClipCache(cache, len(self), shape, described)
 
@@ -164,3 +164,12 @@ class VideoClips:
         small = resize_and_crop(frames, self.size).numpy()
         clips = small[where].reshape(len(ids), self.num_frames, 3, self.size, self.size)
         return list(zip(ids.tolist(), clips, strict=True))
+
+
+def _fingerprint(path: Path) -> str:
+    """What tells a file without a checksum from another of the same name."""
+    try:
+        status = path.stat()
+    except OSError:
+        return str(path.absolute())
+    return f"{path.absolute()} {status.st_size} {status.st_mtime_ns}"

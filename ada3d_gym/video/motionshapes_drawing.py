@@ -123,7 +123,9 @@ def _foreground(background: Array, rng: np.random.Generator) -> Array:
 
 def _window(rng: np.random.Generator) -> tuple[int, int]:
     length = int(rng.integers(LEAST_COVERED, 14))
-    first = int(rng.integers(ALWAYS_COVERED[0] + LEAST_COVERED - length, ALWAYS_COVERED[1] - LEAST_COVERED + 1))
+    earliest = max(0, ALWAYS_COVERED[0] + LEAST_COVERED - length)
+    latest = min(ALWAYS_COVERED[1] - LEAST_COVERED, FRAMES - length)
+    first = int(rng.integers(earliest, latest + 1))
     return first, first + length
 
 
