@@ -45,9 +45,9 @@ class ReinforceConfig:
         seed: of the clips' order and the masks.
     """
 
-    epochs: int = 10
-    joint_epochs: int = 6
-    batch_size: int = 64
+    epochs: int = 6
+    joint_epochs: int = 4
+    batch_size: int = 32
     samples: int = 4
     lr: float = 3e-3
     trunk_lr: float = 3e-4

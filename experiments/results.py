@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tabulate import tabulate
 
 from ada3d_gym.evaluation import Evaluation
@@ -26,7 +27,8 @@ class Result:
         seconds: wall time of the evaluation.
         seed: of the run.
         by_family: clip top-1 (percent), frames and stages of each family.
-        visible_kept, visible_chance: percent of kept frames that show the class, and of all frames that do.
+        visible_kept, visible_chance: percent of kept frames that show the class, and of all frames that do,
+            over clips in which some frames do not; None where there are none.
     """
 
     method: str
@@ -40,8 +42,8 @@ class Result:
     seconds: float
     seed: int
     by_family: dict[str, dict[str, float]] = field(default_factory=dict)
-    visible_kept: float = float("nan")
-    visible_chance: float = float("nan")
+    visible_kept: float | None = None
+    visible_chance: float | None = None
 
 
 def summarise(method: str, evaluation: Evaluation, *, gmacs_selection: float, seconds: float, seed: int) -> Result:
@@ -65,8 +67,8 @@ def summarise(method: str, evaluation: Evaluation, *, gmacs_selection: float, se
             }
             for name, family in evaluation.by_family.items()
         },
-        visible_kept=round(100 * evaluation.visible_kept, 2),
-        visible_chance=round(100 * evaluation.visible_chance, 2),
+        visible_kept=_percent(evaluation.visible_kept),
+        visible_chance=_percent(evaluation.visible_chance),
     )
 
 
@@ -91,13 +93,12 @@ class ResultFile:
 
     def _write(self) -> None:
         part = self.path.with_suffix(".part")
-        part.write_text("".join(json.dumps(_finite(asdict(result))) + "\n" for result in self.results.values()))
+        part.write_text("".join(json.dumps(asdict(result)) + "\n" for result in self.results.values()))
         part.replace(self.path)
 
 
-def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    """NaN is not JSON."""
-    return {key: None if value != value else value for key, value in values.items()}
+def _percent(share: float) -> float | None:
+    return None if np.isnan(share) else round(100 * share, 2)  # NaN is not JSON
 
 
 def table(results: list[Result], style: str = "simple") -> str:

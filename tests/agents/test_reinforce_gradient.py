@@ -71,6 +71,8 @@ def test_the_mean_gradient_is_exact(credit: Any, baseline: Any, samples: int):
         credit=credit,
         baseline=baseline,
         exploration=EXPLORATION,
+        entropy=0.0,
+        final_entropy=0.0,
     )
     followed: list[Tensor] = []
     Reinforce(policy, bandit, config).learn(

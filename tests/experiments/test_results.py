@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from experiments.results import Result, ResultFile, table
+import numpy as np
+
+from ada3d_gym.evaluation import Evaluation, Usage
+from experiments.results import Result, ResultFile, summarise, table
 
 
 def result(method: str, **changes: object) -> Result:
@@ -40,7 +43,11 @@ def test_every_line_has_the_promised_keys(tmp_path: Path):
 
 
 def test_every_line_is_strict_json_though_a_data_set_may_not_know_windows(tmp_path: Path):
-    ResultFile(tmp_path / "results.jsonl").add(result("Upper", visible_kept=float("nan")))
+    nowhere = float("nan")
+    none = np.ones((1, 1), np.bool_)
+    evaluation = Evaluation(0.5, 0.5, Usage(0.5, 1e6, 1, 1), {}, 1, nowhere, nowhere, none, none, none[0])
+    line = summarise("Upper", evaluation, gmacs_selection=0.0, seconds=1.0, seed=0)
+    ResultFile(tmp_path / "results.jsonl").add(line)
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is not JSON")
