@@ -28,4 +28,4 @@ def torch_seed(sequence: np.random.SeedSequence) -> Iterator[None]:
 
 
 def _integer(sequence: np.random.SeedSequence) -> int:
-    return int(sequence.generate_state(1, np.uint64)[0] >> 1)
+    return int(sequence.generate_state(1, np.uint64)[0]) >> 1
