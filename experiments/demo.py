@@ -175,10 +175,10 @@ def demo(
     seed: int = 0,
     quick: bool = False,
     device: str = "cpu",
-    gamma: float = 2.0,
+    gamma: float = 6.0,
     epochs: int = 6,
     joint_epochs: int = 4,
-    classifier_lr: float = 0.005,
+    classifier_lr: float = 0.01,
     output: Path | None = None,
 ) -> None:
     """Trains Ada3D on MotionShapes and compares it with the paper's baselines.

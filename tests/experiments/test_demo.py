@@ -85,7 +85,7 @@ def test_a_finished_run_started_again_changes_nothing(unbroken: tuple[Path, str]
 
 
 @pytest.mark.parametrize(
-    ("options", "told"), [({"seed": 1}, "seed"), ({"gamma": 9.0}, "gamma"), ({"quick": False}, "epochs")]
+    ("options", "told"), [({"seed": 1}, "seed"), ({"gamma": 2.0}, "gamma"), ({"quick": False}, "epochs")]
 )
 def test_a_folder_holds_one_run(unbroken: tuple[Path, str], options: dict[str, Any], told: str):
     with pytest.raises(ValueError, match=f"{unbroken[0]} holds a run with another .*{told}.*--output"):
