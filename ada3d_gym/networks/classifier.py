@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ada3d_gym.networks.inference import inference_form
 from ada3d_gym.networks.macs import MacCounter
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 
@@ -18,27 +19,41 @@ class NetworkClassifier:
         size: side of the clips it will see, in pixels, for counting MACs.
         device: where it runs.
         batch_size: clips in one forward pass at the most.
+        dtype: of weights and activations; the network's own by default.
     """
 
     def __init__(
-        self, network: MaskedResNet3d, size: int, *, device: torch.device | str = "cpu", batch_size: int = 128
+        self,
+        network: MaskedResNet3d,
+        size: int,
+        *,
+        device: torch.device | str = "cpu",
+        batch_size: int = 128,
+        dtype: torch.dtype | None = None,
     ):
         self.network = network.to(device)
-        self.device, self.batch_size = torch.device(device), batch_size
+        self.device, self.batch_size, self.dtype = torch.device(device), batch_size, dtype
+        self._form: tuple[object, MaskedResNet3d] = (), network
         self.num_stages = network.spec.num_stages
         self.macs = MacCounter(network.spec, size, network.head.out_features)
 
     @torch.inference_mode()
     def scores(self, clips: NDArray[np.uint8], u: NDArray[np.bool_], v: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Softmax probabilities (B, C) float32 of uint8 clips (B, T, 3, H, W); zeros where u keeps no frame."""
-        training = self.network.training
-        self.network.eval()
+        network = self._inference_form()
         scores = []
         for start in range(0, len(clips), self.batch_size):
             part = slice(start, start + self.batch_size)
             batch = (torch.from_numpy(array[part]).to(self.device) for array in (clips, u, v))
-            scores.append(self.network(*batch).softmax(1).float().cpu())
-        self.network.train(training)
+            scores.append(network(*batch).softmax(1).float().cpu())
         result = torch.cat(scores).numpy()
         result[np.logical_not(u.any(1))] = 0
         return result
+
+    def _inference_form(self) -> MaskedResNet3d:
+        """Made anew when a weight or statistic of the network has changed."""
+        values = [*self.network.parameters(), *self.network.buffers()]
+        state = [(value.data_ptr(), value._version) for value in values]
+        if self._form[0] != state:
+            self._form = state, inference_form(self.network, self.dtype or self.network.head.weight.dtype)
+        return self._form[1]

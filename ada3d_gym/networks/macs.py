@@ -47,6 +47,10 @@ class MacCounter:
         macs: NDArray[np.int64] = kept * (self.frame + v @ self.stage) + (kept > 0) * self.head
         return macs
 
+    def full(self, frames: int) -> int:
+        """MACs of one clip that keeps all of its `frames` and every stage."""
+        return frames * (self.frame + int(self.stage.sum())) + self.head
+
 
 def count_macs(module: nn.Module, *inputs: torch.Tensor) -> int:
     """MACs of one forward pass of any module, as PyTorch counts them."""

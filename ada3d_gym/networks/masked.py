@@ -9,9 +9,22 @@ paper's V'.
 
 from __future__ import annotations
 
+from itertools import groupby
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from ada3d_gym.networks.spans import Span, span_conv
+
+
+class Segment(NamedTuple):
+    """Packed frames start to stop: clips of `length` frames each, or frames by themselves where it is 1."""
+
+    start: int
+    stop: int
+    length: int
 
 
 class Packing:
@@ -31,16 +44,41 @@ class Packing:
         self.kept = u.flatten().nonzero().squeeze(1)
         self.clip = self.kept // u.shape[1]
         self.counts = u.sum(1)
-        self._on = v[self.clip]  # (N, K)
+        self._v = v
         self._pairs: dict[tuple[int, int], Tensor] = {}
+        self._lengths: list[list[int]] | None = None
 
     def pairs(self, stage: int, distance: int) -> Tensor:
         """Packed frames (P,) whose neighbour `distance` later exists in a clip with `stage` (0 to K - 1) on."""
         key = stage, distance
         if key not in self._pairs:
-            linked = (self.clip[distance:] == self.clip[:-distance]) & self._on[distance:, stage]
+            on = self._v[self.clip[distance:], stage]
+            linked = (self.clip[distance:] == self.clip[:-distance]) & on
             self._pairs[key] = linked.nonzero().squeeze(1)
         return self._pairs[key]
+
+    def segments(self, stage: int) -> list[Segment]:
+        """All packed frames in order, cut where the number of frames that a stage looks at together changes."""
+        if self._lengths is None:
+            counts = self.counts[:, None]
+            together = torch.where(self._v & (counts > 1), counts, 1)
+            self._lengths = torch.cat([counts, together], 1).T.tolist()
+        segments, start = [], 0
+        for length, clips in groupby(zip(*self._lengths[:: stage + 1][:2], strict=True), lambda clip: clip[1]):
+            stop = start + sum(count for count, _ in clips)
+            if stop > start:
+                segments.append(Segment(start, stop, length))
+            start = stop
+        return segments
+
+    def spans(self, stage: int) -> list[Span]:
+        """(start, stop) in the packed frames of each clip that has `stage` on and keeps two frames or more."""
+        return [
+            (start, start + segment.length)
+            for segment in self.segments(stage)
+            if segment.length > 1
+            for start in range(segment.start, segment.stop, segment.length)
+        ]
 
     def pack(self, clips: Tensor) -> Tensor:
         """(B, T, C, H, W) to the kept frames (N, C, H, W)."""
@@ -60,11 +98,19 @@ def take_frames(frames: Tensor, index: Tensor) -> Tensor:
 
 
 def add_frames(frames: Tensor, index: Tensor, more: Tensor) -> Tensor:
-    """`frames` with `more` added at `index`, channels last throughout."""
+    """Adds `more` to `frames` at `index`, in place where `frames` is channels last; returns the sum, channels last."""
     count, channels, height, width = frames.shape
     rows = frames.permute(0, 2, 3, 1).reshape(count, -1)
-    rows = rows.index_add(0, index, more.permute(0, 2, 3, 1).reshape(len(index), -1))
+    rows.index_add_(0, index, more.permute(0, 2, 3, 1).reshape(len(index), -1))
     return rows.view(count, height, width, channels).permute(0, 3, 1, 2)
+
+
+def is_large(frames: Tensor) -> bool:
+    """Whether a call for each clip costs less than copies of frames do."""
+    return frames[0].numel() >= LARGE_FRAME
+
+
+LARGE_FRAME = 32_768  # values
 
 
 class TemporalConv(nn.Module):
@@ -87,6 +133,17 @@ class TemporalConv(nn.Module):
 
     def forward(self, frames: Tensor, packing: Packing) -> Tensor:
         """(N, C, H, W) to (N, C', H', W')."""
+        length, side = self.weight.shape[2:4]
+        if length == 1 or len(frames) < 2:
+            return self._tap(frames, length // 2)
+        if side > 1 and is_large(frames):
+            return segment_conv(frames, self.weight, None, self.stride, packing.segments(self.stage))
+        if side == 1 and is_large(frames) and frames.is_cpu:  # a GPU copies faster than it is called
+            return span_conv(frames, self.weight[..., 0, 0], packing.spans(self.stage))
+        return self._gathered(frames, packing)
+
+    def _gathered(self, frames: Tensor, packing: Packing) -> Tensor:
+        """Each side tap on copies of the frames that have the neighbour."""
         centre = self.weight.shape[2] // 2
         out = self._tap(frames, centre)
         for distance in range(1, centre + 1):
@@ -99,3 +156,28 @@ class TemporalConv(nn.Module):
 
     def _tap(self, frames: Tensor, tap: int) -> Tensor:
         return F.conv2d(frames, self.weight[:, :, tap], stride=self.stride, padding=self.padding)
+
+
+def segment_conv(frames: Tensor, weight: Tensor, bias: Tensor | None, stride: int, segments: list[Segment]) -> Tensor:
+    """A 3D convolution for each segment of clips of one length; its centre tap where frames are by themselves.
+
+    For stems: with three channels, one convolution over time and space is much faster than one for each tap.
+
+    Args:
+        frames: (N, C, H, W), channels last.
+        weight: (C', C, t, k, k).
+        bias: (C',) or None.
+        stride: spatial.
+        segments: as `Packing.segments` gives them.
+    """
+    length, side = weight.shape[2:4]
+    parts = []
+    for segment in segments:
+        part = frames[segment.start : segment.stop]
+        if segment.length == 1:
+            parts.append(F.conv2d(part, weight[:, :, length // 2], bias, stride, side // 2))
+        else:
+            clips = part.unflatten(0, (-1, segment.length)).transpose(1, 2)  # (clips, C, frames, H, W)
+            padding = (length // 2, side // 2, side // 2)
+            parts.append(F.conv3d(clips, weight, bias, (1, stride, stride), padding).transpose(1, 2).flatten(0, 1))
+    return parts[0] if len(parts) == 1 else torch.cat(parts)

@@ -36,7 +36,7 @@ class Bottleneck(nn.Module):
         out = F.relu(self.a(frames, packing), inplace=True)
         out = F.relu(self.b(out, packing), inplace=True)
         out = self.c(out, packing)
-        out = out + (frames if self.shortcut is None else self.shortcut(frames, packing))
+        out += frames if self.shortcut is None else self.shortcut(frames, packing)
         return F.relu(out, inplace=True)
 
 
@@ -56,7 +56,7 @@ class MaskedResNet3d(nn.Module):
         for conv in spec.convolutions(size=224):  # sizes do not shape weights
             block, _, part = conv.name.rpartition(".")
             blocks.setdefault(block, {})[part] = conv
-        self.stem = ConvNorm(blocks.pop("")["stem"], spec.stages)
+        self.stem: nn.Module = ConvNorm(blocks.pop("")["stem"], spec.stages)
         self.pool = nn.MaxPool2d(3, 2, 1) if spec.stem_pool else nn.Identity()
         self.blocks = nn.ModuleDict({name: nn.ModuleList() for name in STAGE_NAMES[1:]})
         for name, convs in blocks.items():

@@ -101,7 +101,10 @@ def _alternating(first: int, depths: tuple[int, ...]) -> tuple[tuple[int, ...], 
 _R50 = (3, 4, 6, 3)
 
 I3D_R50 = ResNet3dSpec("i3d_r50", 64, (5, 7), True, _R50, (64, 128, 256, 512), _alternating(1, _R50))
+SLOWONLY_R50 = ResNet3dSpec(
+    "slowonly_r50", 64, (1, 7), True, _R50, (64, 128, 256, 512), ((1,) * 3, (1,) * 4, (3,) * 6, (3,) * 3)
+)
 # For MotionShapes: I3D's five stages at a size that two CPU cores train in minutes.
 I3D_TINY = ResNet3dSpec("i3d_tiny", 16, (5, 3), False, (1, 1, 1, 1), (8, 16, 32, 64), ((3,), (3,), (3,), (3,)))
 
-SPECS = {spec.name: spec for spec in (I3D_R50, I3D_TINY)}
+SPECS = {spec.name: spec for spec in (I3D_R50, SLOWONLY_R50, I3D_TINY)}

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ada3d_gym.networks import masked
 from ada3d_gym.networks.macs import MacCounter, count_macs
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from tests.networks.dense import SPECS, dense_logits, random_network
@@ -16,6 +17,12 @@ SIDE = 32
 @pytest.fixture(scope="module", params=SPECS)
 def network(request: pytest.FixtureRequest) -> MaskedResNet3d:
     return random_network(SPECS[request.param])
+
+
+@pytest.fixture(params=[0, 10**9], ids=["spans", "gathered"], autouse=True)
+def large_frame(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small frames, both as such and as large ones are computed."""
+    monkeypatch.setattr(masked, "LARGE_FRAME", request.param)
 
 
 def clips_of(count: int, frames: int, seed: int = 0) -> Tensor:

@@ -1,0 +1,1 @@
+"""One command for each performance figure; ratios within one run, because machines differ and are shared."""

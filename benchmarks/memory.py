@@ -1,0 +1,46 @@
+"""Peak memory of one call, and an allocator that keeps still while others are timed."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def peak_megabytes(way: Callable[[], object]) -> float:
+    """Memory that a call takes at its peak beyond what the process held before, in MB; NaN where Linux is not there.
+
+    The kernel's high-water mark of the resident set, set back before the call (proc(5), clear_refs 5).
+    """
+    if not _CLEAR.exists():
+        return float("nan")
+    ctypes.CDLL(None).malloc_trim(0)
+    _CLEAR.write_text("5")
+    before = _read("VmRSS")
+    way()
+    return (_read("VmHWM") - before) / 1024
+
+
+def _read(field: str) -> int:
+    match = re.search(rf"^{field}:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
+    assert match, f"no {field} in {_STATUS}"
+    return int(match[1])
+
+
+def keep_freed_memory() -> None:
+    """Lets glibc keep what is freed for the next tensor, for this process; elsewhere nothing happens.
+
+    Otherwise every large activation is mapped and unmapped anew, and the page faults, which differ from call to call
+    and machine to machine, are what one measures. Set for all that is compared.
+    """
+    if sys.platform == "linux":
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 2**28)):
+            mallopt(parameter, value)
+
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
