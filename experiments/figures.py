@@ -35,15 +35,19 @@ def plot_accuracy(results: list[Result], path: Path) -> None:
 def draw_masks(
     bandit: ClipBandit, u: NDArray[np.bool_], v: NDArray[np.bool_], folder: Path, per_family: int = 4
 ) -> None:
-    """`masks-<family>.png`: contact sheets of some clips of each family under the masks u (N, T), v (N, K) of all."""
+    """`masks-<family>.png`: contact sheets of some clips of each family under the masks u (N, T), v (N, K) of all;
+    `masks.png`: the first of each family."""
     source = bandit.source
     clips: dict[str, list[int]] = {}
     for clip in range(source.views // 2, len(source), source.views):  # the middle clip of each video
         clips.setdefault(source.record(clip).family, []).append(clip)
-    for family, members in clips.items():
-        sheets = []
-        for clip in members[:per_family]:
-            masks = u[clip], v[clip]
-            outcome = bandit.pull(np.array([clip]), masks[0][None], masks[1][None])
-            sheets.append(contact_sheet(bandit, clip, masks, outcome))
-        Image.fromarray(stack_sheets(sheets)).save(folder / f"masks-{family or 'all'}.png")
+
+    def draw(clip: int) -> NDArray[np.uint8]:
+        masks = u[clip], v[clip]
+        return contact_sheet(bandit, clip, masks, bandit.pull(np.array([clip]), masks[0][None], masks[1][None]))
+
+    sheets = {family: [draw(clip) for clip in members[:per_family]] for family, members in clips.items()}
+    sheets_by_file = {f"masks-{family or 'all'}": drawn for family, drawn in sheets.items()}
+    sheets_by_file["masks"] = [drawn[0] for drawn in sheets.values()]
+    for name, drawn in sheets_by_file.items():
+        Image.fromarray(stack_sheets(drawn)).save(folder / f"{name}.png", optimize=True)

@@ -66,7 +66,7 @@ def test_methods_use_what_their_names_say(unbroken: tuple[Path, str]):
 
 def test_pictures_logs_and_weights_are_there(unbroken: tuple[Path, str]):
     folder, _ = unbroken
-    for name in ("accuracy-macs", "masks-scene", "masks-object", "masks-motion"):
+    for name in ("accuracy-macs", "masks", "masks-scene", "masks-object", "masks-motion"):
         with Image.open(folder / f"{name}.png") as picture:
             assert min(picture.size) > 300
     for name in ("selection", "classifier"):
