@@ -33,7 +33,7 @@ from tests.video.files import BAD_FILES, video_file
         ({"videos": 0}, "0 is outside 1 to"),
         ({"videos": 10**6}, "1000000 is outside 1 to"),
         ({"views": 0}, "views=0"),
-        ({"backbone": "i3d_r18"}, "'i3d_r18'.*i3d_r50, i3d_tiny"),
+        ({"backbone": "i3d_r18"}, "'i3d_r18'.*i3d_r50, slowonly_r50, i3d_tiny"),
         ({"gamma": -1}, "gamma=-1"),
         ({"gamma": float("nan")}, "gamma=nan"),
     ],

@@ -8,7 +8,7 @@ import torch
 
 from ada3d_gym.networks.macs import MacCounter, count_macs
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
-from ada3d_gym.networks.spec import I3D_R50, I3D_TINY
+from ada3d_gym.networks.spec import I3D_R50, I3D_TINY, SLOWONLY_R50, ResNet3dSpec
 from tests.networks.dense import SPECS, dense_logits, random_network
 
 
@@ -16,11 +16,22 @@ def bits(count: int, on: bool) -> np.ndarray:
     return np.full((1, count), on)
 
 
-@pytest.mark.parametrize(("frames", "stages", "gmacs"), [(8, True, 58.65), (16, True, 117.29), (8, False, 42.71)])
-def test_the_papers_figures_for_i3d_r50(frames: int, stages: bool, gmacs: float):
-    macs = MacCounter(I3D_R50, 256, 400)(bits(frames, True), bits(5, stages))
+@pytest.mark.parametrize(
+    ("spec", "frames", "on", "gmacs"),
+    [
+        (I3D_R50, 8, True, 58.65),
+        (I3D_R50, 16, True, 117.29),
+        (I3D_R50, 8, False, 42.71),
+        (SLOWONLY_R50, 8, True, 54.52),
+        (SLOWONLY_R50, 16, True, 109.04),
+    ],
+)
+def test_the_papers_figures(spec: ResNet3dSpec, frames: int, on: bool, gmacs: float):
+    counter = MacCounter(spec, 256, 400)
+    macs = counter(bits(frames, True), bits(spec.num_stages, on))
     assert macs.dtype == np.int64
     assert round(macs[0] / 1e9, 2) == pytest.approx(gmacs, abs=0.011)
+    assert counter.full(frames) == counter(bits(frames, True), bits(spec.num_stages, True))[0]
 
 
 def test_what_each_stage_of_i3d_r50_saves():
@@ -28,14 +39,16 @@ def test_what_each_stage_of_i3d_r50_saves():
     assert saved.tolist() == pytest.approx([4.93, 2.42, 3.22, 4.30, 1.07], abs=0.01)
 
 
-def test_i3d_r50_has_the_published_number_of_parameters():
+@pytest.mark.parametrize(("spec", "parameters"), [(I3D_R50, 28_043_472), (SLOWONLY_R50, 32_454_096)])
+def test_the_published_numbers_of_parameters(spec: ResNet3dSpec, parameters: int):
     with torch.device("meta"):
-        network = MaskedResNet3d(I3D_R50, 400)
-    assert sum(parameter.numel() for parameter in network.parameters()) == 28_043_472
+        network = MaskedResNet3d(spec, 400)
+    assert sum(parameter.numel() for parameter in network.parameters()) == parameters
 
 
-def test_i3d_tiny_has_the_five_stages_of_i3d():
+def test_which_stages_are_3d():
     assert I3D_TINY.stages == I3D_R50.stages == (0, 1, 2, 3, 4)
+    assert SLOWONLY_R50.stages == (3, 4)
 
 
 @pytest.mark.parametrize("frames", [8, 16])

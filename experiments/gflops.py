@@ -1,0 +1,67 @@
+"""The GFLOPs of the paper's Tables 1, 3 and 4 beside ours (multiply-accumulates in 10^9, at 256 x 256):
+
+    python -m experiments.gflops
+
+The paper prints mean frames and mean stages, not which stages, so the cost of its policies is only known up to that:
+a row gives ours for stages of average cost, and for the cheapest and the dearest choice.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tabulate import tabulate
+
+from ada3d_gym.networks.macs import MacCounter
+from ada3d_gym.networks.spec import SPECS
+from experiments.cli import run
+
+TABLES = Path(__file__).parent / "paper" / "tables.csv"
+CLASSES = {"FCVID": 239, "ActivityNet": 200, "Mini-Kinetics": 200, "Kinetics": 400}
+SIZE = 256
+
+
+def gflops() -> None:
+    """Prints a row for each figure that can be derived."""
+    rows = [compare(row) for row in paper_rows() if row["table"] in "134" and row["frames"]]
+    print(tabulate(rows, "keys", tablefmt="github", floatfmt=".1f"))
+
+
+def paper_rows() -> list[dict[str, str]]:
+    """The published tables, a dict for each row; empty strings where a table prints nothing."""
+    with TABLES.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def compare(row: dict[str, str]) -> dict[str, str | float]:
+    """A row of the paper beside our count."""
+    counter = MacCounter(SPECS[row["backbone"]], SIZE, CLASSES[row["dataset"]])
+    frames, stages = float(row["frames"]), float(row["stages_3d"])
+    dearest_first = np.sort(counter.stage)[::-1]
+    choices = (np.full(len(dearest_first), dearest_first.mean()), dearest_first[::-1], dearest_first)
+    mean, cheapest, dearest = (cost(counter, frames, stages, per_stage) for per_stage in choices)
+    return {
+        "table": row["table"],
+        "videos": row["dataset"],
+        "network": row["backbone"],
+        "T": row["frames_per_clip"],
+        "method": row["method"],
+        "frames": frames,
+        "stages": stages,
+        "paper": float(row["gflops_per_clip"]),
+        "ours": mean,
+        "by choice of stages": f"{cheapest:.1f} to {dearest:.1f}",
+    }
+
+
+def cost(counter: MacCounter, frames: float, stages: float, per_stage: NDArray[np.floating]) -> float:
+    """10^9 MACs of a clip with a mean number of frames and of stages, taken from the front of `per_stage`."""
+    used = np.clip(stages - np.arange(len(per_stage)), 0, 1)
+    return float(frames * (counter.frame + used @ per_stage) + counter.head) / 1e9
+
+
+if __name__ == "__main__":
+    run(gflops)

@@ -1,0 +1,26 @@
+"""Our operation counts against the paper's."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from experiments.gflops import compare, gflops, paper_rows
+
+ROWS = [row for row in paper_rows() if row["table"] in "134" and row["frames"]]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: "-".join((row["dataset"], row["frames_per_clip"], row["method"])))
+def test_every_figure_of_the_paper_is_met_or_within_reach(row: dict[str, str]):
+    ours = compare(row)
+    if row["method"] == "Upper":
+        assert ours["ours"] == pytest.approx(ours["paper"], abs=0.1)  # it prints 109.1 for twice 54.5
+    else:  # mean frames and stages are printed to 0.05, and frames go with stages from clip to clip
+        cheapest, dearest = map(float, re.findall(r"[\d.]+", str(ours["by choice of stages"])))
+        assert cheapest * 0.97 < ours["paper"] < dearest * 1.03
+
+
+def test_it_prints_a_row_each(capsys: pytest.CaptureFixture[str]):
+    gflops()
+    assert len(capsys.readouterr().out.splitlines()) == len(ROWS) + 2
