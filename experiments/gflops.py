@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ def compare(row: dict[str, str]) -> dict[str, str | float]:
     }
 
 
-def cost(counter: MacCounter, frames: float, stages: float, per_stage: NDArray[np.floating]) -> float:
+def cost(counter: MacCounter, frames: float, stages: float, per_stage: NDArray[Any]) -> float:
     """10^9 MACs of a clip with a mean number of frames and of stages, taken from the front of `per_stage`."""
     used = np.clip(stages - np.arange(len(per_stage)), 0, 1)
     return float(frames * (counter.frame + used @ per_stage) + counter.head) / 1e9
