@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.datasets import motionshapes_clips
 from ada3d_gym.networks.checkpoints import SHIPPED, load_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.networks.loading import load_checkpoint
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.rewards import UsageReward
@@ -33,7 +35,7 @@ def build_bandit(
     Args:
         split, num_frames, views, videos: see `motionshapes_clips`.
         backbone: the 3D network's name in `ada3d_gym.networks.spec.SPECS`.
-        checkpoint: its weights as a safetensors file; the shipped ones by default.
+        checkpoint: its weights, a file that `load_checkpoint` reads; the shipped ones by default.
         gamma: penalty of a wrong answer (Eq. 4).
         device: where the network runs.
     """
@@ -49,7 +51,14 @@ def build_classifier(
     if backbone not in SPECS:
         raise ValueError(f"unknown backbone {backbone!r}: expected one of {', '.join(SPECS)}")
     if checkpoint is None and backbone != "i3d_tiny":
-        raise ValueError(f"no weights ship for {backbone}: give checkpoint=, the path of a safetensors file")
+        raise ValueError(f"no weights ship for {backbone}: give checkpoint=, the path of a checkpoint file")
     network = MaskedResNet3d(SPECS[backbone], len(clips.class_names))
-    load_weights(network, checkpoint or CLASSIFIER_WEIGHTS)
+    if checkpoint is None:
+        load_weights(network, CLASSIFIER_WEIGHTS)
+    else:
+        report = load_checkpoint(network, checkpoint)
+        if report.replaced:
+            warnings.warn(
+                f"the classifier's head must be trained before its rewards mean anything: {report}", stacklevel=2
+            )
     return NetworkClassifier(network, clips.size, device=device)

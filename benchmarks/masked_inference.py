@@ -201,7 +201,7 @@ def masked_inference(
             torch.manual_seed(seed)
             case = Case(spec, batch, setting, seed)
         figures = inference(case)
-        if batch == min(4, max(batches)):
+        if batch == max((each for each in batches if each <= 4), default=min(batches)):  # dense training fills memory
             figures["training step"] = training(case)
         rows.append({"backbone": spec.name, "batch": batch, **figures})
         torch._dynamo.reset()

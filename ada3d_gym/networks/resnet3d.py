@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ada3d_gym.networks.masked import Packing, TemporalConv
+from ada3d_gym.networks.pixels import Pixels
 from ada3d_gym.networks.spec import STAGE_NAMES, ConvSpec, ResNet3dSpec
 
 
@@ -52,6 +53,7 @@ class MaskedResNet3d(nn.Module):
     def __init__(self, spec: ResNet3dSpec, classes: int, dropout: float = 0.5):
         super().__init__()
         self.spec = spec
+        self.pixels = Pixels()
         blocks: dict[str, dict[str, ConvSpec]] = {}
         for conv in spec.convolutions(size=224):  # sizes do not shape weights
             block, _, part = conv.name.rpartition(".")
@@ -79,7 +81,7 @@ class MaskedResNet3d(nn.Module):
         packing = Packing(u, v)
         frames = packing.pack(clips)
         if frames.dtype == torch.uint8:
-            frames = normalise(frames, self.head.weight.dtype)
+            frames = self.pixels(frames)
         frames = frames.contiguous(memory_format=torch.channels_last)
         frames = self.pool(F.relu(self.stem(frames, packing), inplace=True))
         for stage in self.blocks.values():
@@ -88,8 +90,3 @@ class MaskedResNet3d(nn.Module):
         features = packing.mean(frames.mean((2, 3)))
         logits: Tensor = self.head(self.dropout(features))
         return logits
-
-
-def normalise(frames: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """uint8 to PySlowFast's input range: x / 255, then (x - 0.45) / 0.225."""
-    return frames.to(dtype).div_(255).sub_(0.45).div_(0.225)

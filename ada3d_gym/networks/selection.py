@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import MobileNetV2
 
-from ada3d_gym.networks.resnet3d import normalise
+from ada3d_gym.networks.pixels import Pixels
 
 Aggregation = Literal["concat", "mean"]
 
@@ -53,6 +53,7 @@ class ClipTrunk(nn.Module):
             raise ValueError(f"unknown selection backbone {backbone!r}: expected one of {', '.join(_BACKBONES)}")
         if aggregation not in ("concat", "mean"):
             raise ValueError(f"unknown aggregation {aggregation!r}: expected 'concat' or 'mean'")
+        self.pixels = Pixels(persistent=False)
         settings, width = _BACKBONES[backbone]
         network = MobileNetV2(inverted_residual_setting=settings, width_mult=width)
         # The tiny one goes without the last layer, which is 1280 channels wide whatever the width.
@@ -71,7 +72,7 @@ class ClipTrunk(nn.Module):
     def frames(self, clips: Tensor) -> Tensor:
         """Features (B, T, C) of each frame of uint8 clips (B, T, 3, H, W)."""
         frames = clips.flatten(0, 1)
-        frames = normalise(frames, next(self.parameters()).dtype).contiguous(memory_format=torch.channels_last)
+        frames = self.pixels(frames).contiguous(memory_format=torch.channels_last)
         features: Tensor = self.backbone(frames).mean((2, 3)).unflatten(0, clips.shape[:2])
         return features
 

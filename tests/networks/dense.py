@@ -59,8 +59,8 @@ def random_network(spec: ResNet3dSpec, classes: int = 5) -> MaskedResNet3d:
     generator = torch.Generator().manual_seed(0)
     network = MaskedResNet3d(spec, classes).double().eval()
     with torch.no_grad():
-        for value in network.state_dict().values():
-            if value.is_floating_point():
+        for name, value in network.state_dict().items():
+            if value.is_floating_point() and not name.startswith("pixels."):
                 value.copy_(torch.randn(value.shape, generator=generator, dtype=torch.float64) * 0.3)
         for name, value in network.state_dict().items():
             if name.endswith(("running_var", "norm.weight")):

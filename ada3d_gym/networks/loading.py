@@ -1,0 +1,189 @@
+"""Anybody's checkpoint into a masked network, with a report of what became of every tensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ada3d_gym.networks.checkpoint_files import State, read_state
+from ada3d_gym.networks.checkpoint_names import FORMATS, Format, detect, without_pools
+from ada3d_gym.networks.checkpoints import CheckpointError
+from ada3d_gym.networks.pixels import PIXEL_MEAN, PIXEL_STD
+from ada3d_gym.networks.resnet3d import MaskedResNet3d
+from ada3d_gym.seeding import torch_generator
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What `load_checkpoint` did.
+
+    Attributes:
+        path: of the file.
+        format: whose names it uses.
+        loaded: names here of tensors taken as they are.
+        inflated: names here of 2D kernels that became the centre tap of a longer one.
+        skipped: names in the file of tensors that have no place here.
+        replaced: names here of tensors that keep a fresh start, since the classes differ or the file has no head.
+        head: in words.
+        mean, std: what pixels in [0, 1] are normalised by, as the weights expect.
+    """
+
+    path: Path
+    format: str
+    loaded: tuple[str, ...]
+    inflated: tuple[str, ...]
+    skipped: tuple[str, ...]
+    replaced: tuple[str, ...]
+    head: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.path} ({self.format}): {len(self.loaded)} tensors loaded, {len(self.inflated)} inflated from 2D, "
+            f"{len(self.skipped)} skipped",
+            f"head: {self.head}",
+            f"pixels: mean {_listed(self.mean)}; std {_listed(self.std)}",
+        ]
+        if self.skipped:
+            lines.append("skipped: " + ", ".join(self.skipped[:5]) + (", …" if len(self.skipped) > 5 else ""))
+        return "\n".join(lines)
+
+
+def load_checkpoint(network: MaskedResNet3d, path: Path | str, *, seed: int = 0) -> LoadReport:
+    """Fills a network from a checkpoint of PySlowFast (.pyth, Caffe2 .pkl), pytorchvideo, MMAction2 (SlowOnly),
+    torchvision (2D ResNet, inflated with zero side taps) or this package.
+
+    An I3D of PySlowFast or pytorchvideo may have been trained with a temporal pool after res2; its weights are those of
+    the network without. Where the number of classes differs, the head starts afresh.
+
+    Args:
+        network: left as it was if the checkpoint is refused.
+        path: of the file; it is read without running anything in it.
+        seed: of a fresh head.
+
+    Raises:
+        CheckpointError: for a file that cannot be read, and for one of another architecture, naming the first key that
+            does not fit.
+    """
+    path = Path(path)
+    source = read_state(path)
+    form = detect(source)
+    if form is None:
+        known = ", ".join(each.name for each in FORMATS)
+        raise CheckpointError(f"{path}: {min(source)} and its other keys are of no known checkpoint; known are {known}")
+    _refuse_strided(path, form, source)
+    plan = _Plan(path, network, form)
+    short = without_pools(source) if form.name == "pytorchvideo" else dict.fromkeys(source)
+    for key in sorted(source):
+        plan.place(key, form.rename(short[key] or key), source[key])
+    plan.check_complete()
+    head = plan.fill_head(seed)
+    for name, values, own in (("mean", form.mean, PIXEL_MEAN), ("std", form.std, PIXEL_STD)):
+        plan.state.setdefault(f"pixels.{name}", torch.tensor(values or own))
+    network.load_state_dict(plan.state)
+    return LoadReport(
+        path,
+        form.name,
+        tuple(plan.loaded),
+        tuple(plan.inflated),
+        tuple(plan.skipped),
+        tuple(plan.replaced),
+        head,
+        tuple(plan.state["pixels.mean"].tolist()),
+        tuple(plan.state["pixels.std"].tolist()),
+    )
+
+
+def _refuse_strided(path: Path, form: Format, source: State) -> None:
+    stem = source.get("backbone.conv1.conv.weight")
+    if form.name == "MMAction2" and stem is not None and stem.ndim == 5 and stem.shape[2] > 1:
+        raise CheckpointError(
+            f"{path}: an I3D of MMAction2 halves time in its stem and its pools, so its weights mean another network; "
+            "of MMAction2, SlowOnly fits"
+        )
+
+
+@dataclass
+class _Plan:
+    """Where each tensor goes, before the network is touched."""
+
+    path: Path
+    network: MaskedResNet3d
+    form: Format
+    state: State = field(default_factory=dict)
+    loaded: list[str] = field(default_factory=list)
+    inflated: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.expected = self.network.state_dict()
+        self.keys: dict[str, str] = {}  # ours to theirs
+
+    def place(self, key: str, name: str | None, value: Tensor) -> None:
+        """Puts the file's tensor `key` where `name` is, or notes why not."""
+        if name is None:
+            self.skipped.append(key)
+            return
+        if name not in self.expected:
+            raise self._refusal(f"{key} has no place")
+        wanted = self.expected[name]
+        if name.startswith("head.") and value.shape[0] != wanted.shape[0]:
+            self.keys[name] = key
+            return  # another number of classes: `fill_head` sees to it
+        if self.form.flat and name.endswith(".conv.weight") and value.ndim == 4:
+            value = _inflate(value, wanted.shape[2])
+            (self.inflated if wanted.shape[2] > 1 else self.loaded).append(name)
+        else:
+            self.loaded.append(name)
+        if name.startswith("head.") and value.ndim == 5:
+            value = value.flatten(1)
+        if value.shape != wanted.shape:
+            raise self._refusal(f"{key} has shape {tuple(value.shape)}, expected {tuple(wanted.shape)}")
+        self.state[name] = value.to(wanted.dtype)
+        self.keys[name] = key
+
+    def check_complete(self) -> None:
+        """Everything but the head, the pixels and counters of batches must have come."""
+        for name, wanted in self.expected.items():
+            if name in self.keys or name.startswith(("head.", "pixels.")):
+                continue
+            if name.endswith("num_batches_tracked"):
+                self.state[name] = torch.zeros_like(wanted)
+            else:
+                raise self._refusal(f"nothing in it is {name}, expected with shape {tuple(wanted.shape)}")
+
+    def fill_head(self, seed: int) -> str:
+        """Keeps or starts the head; says which."""
+        classes = self.expected["head.bias"].shape[0]
+        if {"head.weight", "head.bias"} <= self.state.keys():
+            return f"kept, {classes} classes"
+        generator = torch_generator(np.random.SeedSequence(seed))
+        weight = torch.empty(self.expected["head.weight"].shape).normal_(std=0.01, generator=generator)
+        self.state["head.weight"], self.state["head.bias"] = weight, torch.zeros(classes)
+        self.replaced.extend(("head.weight", "head.bias"))
+        if "head.weight" not in self.keys:
+            return f"fresh, {classes} classes: the file has none"
+        return f"fresh, {classes} classes: the file's {self.keys['head.weight']} is for another number"
+
+    def _refusal(self, what: str) -> CheckpointError:
+        name = self.network.spec.name
+        return CheckpointError(
+            f"{self.path} ({self.form.name}): {what}, so these are the weights of another network than {name}"
+        )
+
+
+def _inflate(kernel: Tensor, length: int) -> Tensor:
+    """(C', C, k, k) to (C', C, t, k, k): the centre tap, and zeros beside it."""
+    inflated = kernel.new_zeros(*kernel.shape[:2], length, *kernel.shape[2:])
+    inflated[:, :, length // 2] = kernel
+    return inflated
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:.3f}" for value in values)
