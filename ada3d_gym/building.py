@@ -59,6 +59,7 @@ def build_classifier(
         report = load_checkpoint(network, checkpoint)
         if report.replaced:
             warnings.warn(
-                f"the classifier's head must be trained before its rewards mean anything: {report}", stacklevel=2
+                f"{report.path}: the head is {report.head}, and must be trained before rewards mean anything",
+                stacklevel=2,
             )
     return NetworkClassifier(network, clips.size, device=device)

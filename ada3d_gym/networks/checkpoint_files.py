@@ -90,8 +90,8 @@ class _ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _ALLOWED:
             return _ALLOWED[module, name]
-        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name in ("_reconstruct", "scalar"):
-            return _numpy_function(name)
+        if module.startswith(("numpy.core.", "numpy._core.")) and name in _NUMPY_CONSTRUCTORS:
+            return _NUMPY_CONSTRUCTORS[name]
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
 
 
@@ -102,8 +102,9 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): OrderedDict,
 }
 
-
-def _numpy_function(name: str) -> Any:
-    """A constructor that NumPy itself pickles by, wherever this NumPy keeps it."""
-    value: Any = np.zeros(1) if name == "_reconstruct" else np.float64(0)
-    return value.__reduce__()[0]
+# The functions that NumPy itself pickles by, wherever this NumPy keeps them.
+_NUMPY_CONSTRUCTORS: dict[str, Any] = {
+    "_reconstruct": np.zeros(1).__reduce__()[0],
+    "scalar": np.float64(0).__reduce__()[0],
+    "_frombuffer": np.zeros(1).__reduce_ex__(5)[0],
+}

@@ -125,7 +125,12 @@ def write_slowfast(path: Path, state: dict[str, Tensor]) -> None:
     head = nn.Linear(2, 2)
     optimizer = torch.optim.SGD(head.parameters(), 0.1, momentum=0.9)
     torch.save(
-        {"epoch": 195, "model_state": state, "optimizer_state": optimizer.state_dict(), "cfg": "TRAIN:\n  ENABLE: True"},
+        {
+            "epoch": 195,
+            "model_state": state,
+            "optimizer_state": optimizer.state_dict(),
+            "cfg": "TRAIN:\n  ENABLE: True",
+        },
         path,
     )
 
