@@ -41,7 +41,7 @@ class ClipSource(Protocol):
 class Classifier(Protocol):
     """A video classifier that obeys masks."""
 
-    num_stages: int
+    stage_names: tuple[str, ...]
 
     def scores(self, clips: NDArray[np.uint8], u: Mask, v: Mask) -> NDArray[np.float32]:
         """Class probabilities (B, C); zeros for a clip that keeps no frame."""
@@ -104,7 +104,7 @@ class ClipBandit:
     @property
     def num_stages(self) -> int:
         """K."""
-        return self.classifier.num_stages
+        return len(self.classifier.stage_names)
 
     def seed(self, seed: int | np.random.SeedSequence | None) -> None:
         """Starts the order of clips afresh."""

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ada3d_gym.bandit import ClipBandit, Outcome
-from ada3d_gym.networks.spec import STAGE_NAMES
 
 FRAME = 96  # side of a frame on the sheet, in pixels
 GAP = 6
@@ -58,7 +57,9 @@ def contact_sheet(
             pen.rectangle((left, top, left + FRAME - 1, top + FRAME - 1), (0, 0, 0))
 
     if v is not None:
-        _draw_stages(pen, font, top + FRAME + GAP, v, width, outcome)
+        _draw_stages(
+            pen, font, top + FRAME + GAP, dict(zip(bandit.classifier.stage_names, v, strict=True)), width, outcome
+        )
     return np.asarray(sheet)
 
 
@@ -66,14 +67,14 @@ def _draw_stages(
     pen: ImageDraw.ImageDraw,
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
     top: int,
-    v: NDArray[np.bool_],
+    stages: dict[str, bool],
     width: int,
     outcome: Outcome | None,
 ) -> None:
     left = GAP
     pen.text((left, top), "3D:", _INK, font)
     left += 30
-    for name, on in zip(STAGE_NAMES[-len(v) :], v, strict=True):
+    for name, on in stages.items():
         box = (left, top, left + 52, top + TEXT)
         pen.rectangle(box, fill=_ON if on else None, outline=_ON if on else _PALE)
         pen.text((left + 26, top + TEXT / 2), name, _PAPER if on else _PALE, font, anchor="mm")

@@ -78,7 +78,7 @@ class Case:
         planes = self.clips.transpose(1, 2)
         self.x = planes.contiguous()
         self.x_last = planes.contiguous(memory_format=torch.channels_last_3d)
-        self.counter = MacCounter(spec, setting.size, CLASSES)
+        self.counter = MacCounter.of_spec(spec, setting.size, CLASSES)
         self.rng = np.random.default_rng(seed)
         self.u, self.v = self.everything()
 

@@ -39,7 +39,7 @@ def paper_rows() -> list[dict[str, str]]:
 
 def compare(row: dict[str, str]) -> dict[str, str | float]:
     """A row of the paper beside our count."""
-    counter = MacCounter(SPECS[row["backbone"]], SIZE, CLASSES[row["dataset"]])
+    counter = MacCounter.of_spec(SPECS[row["backbone"]], SIZE, CLASSES[row["dataset"]])
     frames, stages = float(row["frames"]), float(row["stages_3d"])
     dearest_first = np.sort(counter.stage)[::-1]
     choices = (np.full(len(dearest_first), dearest_first.mean()), dearest_first[::-1], dearest_first)

@@ -74,7 +74,8 @@ class LookupClassifier:
     """Scores from a function of the clip's id, which it reads off the pixels, and masks; one MAC for each kept bit."""
 
     def __init__(self, source: TableClips, score: Score, num_stages: int):
-        self.source, self.score, self.num_stages = source, score, num_stages
+        self.source, self.score = source, score
+        self.stage_names = tuple(f"stage {k}" for k in range(num_stages))
 
     def scores(self, clips: NDArray[np.uint8], u: Bits, v: Bits) -> NDArray[np.float32]:
         ids = (clips[:, 0, 0, 0, 0] // self.source.spacing).tolist()

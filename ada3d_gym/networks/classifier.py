@@ -7,8 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from ada3d_gym.networks.inference import inference_form
-from ada3d_gym.networks.macs import MacCounter
-from ada3d_gym.networks.resnet3d import MaskedResNet3d
+from ada3d_gym.networks.masked import MaskedNetwork
 
 
 class NetworkClassifier:
@@ -24,7 +23,7 @@ class NetworkClassifier:
 
     def __init__(
         self,
-        network: MaskedResNet3d,
+        network: MaskedNetwork,
         size: int,
         *,
         device: torch.device | str = "cpu",
@@ -33,9 +32,9 @@ class NetworkClassifier:
     ):
         self.network = network.to(device)
         self.device, self.batch_size, self.dtype = torch.device(device), batch_size, dtype
-        self._form: tuple[object, MaskedResNet3d] = (), network
-        self.num_stages = network.spec.num_stages
-        self.macs = MacCounter(network.spec, size, network.head.out_features)
+        self._form: tuple[object, MaskedNetwork] = (), network
+        self.stage_names = network.stage_names
+        self.macs = network.count(size)
 
     @torch.inference_mode()
     def scores(self, clips: NDArray[np.uint8], u: NDArray[np.bool_], v: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -50,10 +49,10 @@ class NetworkClassifier:
         result[np.logical_not(u.any(1))] = 0
         return result
 
-    def _inference_form(self) -> MaskedResNet3d:
+    def _inference_form(self) -> MaskedNetwork:
         """Made anew when a weight or statistic of the network has changed."""
         values = [*self.network.parameters(), *self.network.buffers()]
         state = [(value.data_ptr(), value._version) for value in values]
         if self._form[0] != state:
-            self._form = state, inference_form(self.network, self.dtype or self.network.head.weight.dtype)
+            self._form = state, inference_form(self.network, self.dtype or next(self.network.parameters()).dtype)
         return self._form[1]

@@ -14,26 +14,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ada3d_gym.networks.masked import Packing, add_frames, is_large, segment_conv, take_frames
+from ada3d_gym.networks.masked import MaskedNetwork, Packing, gathered_conv, is_large, segment_conv
 from ada3d_gym.networks.resnet3d import Bottleneck, ConvNorm, MaskedResNet3d
 from ada3d_gym.networks.spans import side_taps
 
 
 @torch.no_grad()
-def inference_form(network: MaskedResNet3d, dtype: torch.dtype = torch.float32) -> MaskedResNet3d:
+def inference_form(network: MaskedNetwork, dtype: torch.dtype = torch.float32) -> MaskedNetwork:
     """A copy that computes the same as the network in inference mode; not for training or saving.
 
     Args:
-        network: any; it stays as it is, and later changes to it do not reach the copy.
+        network: any; it stays as it is, and later changes to it do not reach the copy. A network that is not of this
+            package's own family is copied as it is.
         dtype: of weights and activations.
     """
-    form = copy.deepcopy(network).eval().requires_grad_(False)
-    for name, module in list(form.named_modules()):
-        if isinstance(module, Bottleneck):
-            form.set_submodule(name, _FoldedBottleneck(module))
-    assert isinstance(form.stem, ConvNorm)
-    form.stem = _FoldedConv(form.stem)
-    return form.to(dtype)
+    folded: dict[int, nn.Module] = {}  # deepcopy takes these for the modules' copies
+    if isinstance(network, MaskedResNet3d):
+        assert isinstance(network.stem, ConvNorm)
+        folded[id(network.stem)] = _FoldedConv(network.stem)
+        folded |= {id(block): _FoldedBottleneck(block) for block in network.modules() if isinstance(block, Bottleneck)}
+    return copy.deepcopy(network, folded).eval().requires_grad_(False).to(dtype)
 
 
 class _Conv2d(nn.Module):
@@ -46,6 +46,7 @@ class _Conv2d(nn.Module):
         self.weight = nn.Buffer(weight.contiguous(memory_format=torch.channels_last))
         self.bias = None if bias is None else nn.Buffer(bias)
         self.stride, self.padding = stride, weight.shape[-1] // 2
+        self._calls = 0
         self._packed: tuple[torch.dtype, Tensor] | None = None
 
     def forward(self, frames: Tensor, relu: bool = False) -> Tensor:
@@ -74,7 +75,10 @@ class _Conv2d(nn.Module):
         return self.bias, [self.padding] * 2, [self.stride] * 2, [1, 1], 1
 
     def _weight_for(self, frames: Tensor) -> Tensor:
-        """The weight in oneDNN's layout, made at the first call for the size of its frames (any other works too)."""
+        """The weight in oneDNN's layout, made at the second call, for the size of its frames (any other works too)."""
+        self._calls += 1
+        if self._calls == 1:  # while the network is being trained, a form is often used once
+            return self.weight
         if self._packed is None or self._packed[0] != self.weight.dtype:
             _, padding, stride, dilation, groups = self._arguments()
             dense = self.weight.contiguous().to_mkldnn()
@@ -116,7 +120,8 @@ class _FoldedConv(nn.Module):
             out = segment_conv(frames, self.weight, self.bias, self.stride, packing.segments(self.stage))
             return out.relu_() if relu else out
         if side > 1 or not is_large(frames) or not frames.is_cpu:
-            return self._gathered(frames, packing, relu)
+            out = gathered_conv(lambda part, tap: self.tap(tap)(part), frames, packing, self.stage, length)
+            return out.relu_() if relu else out
         spans = packing.spans(self.stage)
         out = centre(frames, relu and not spans)
         for tap, to, source in side_taps(length, spans):
@@ -128,16 +133,6 @@ class _FoldedConv(nn.Module):
         tap = self.taps[index]
         assert isinstance(tap, _Conv2d)
         return tap
-
-    def _gathered(self, frames: Tensor, packing: Packing, relu: bool) -> Tensor:
-        centre = len(self.taps) // 2
-        out = self.tap(centre)(frames)
-        for distance in range(1, centre + 1):
-            earlier = packing.pairs(self.stage, distance)
-            if earlier.numel():
-                for to, shift in ((earlier, distance), (earlier + distance, -distance)):
-                    out = add_frames(out, to, self.tap(centre + shift)(take_frames(frames, to + shift)))
-        return out.relu_() if relu else out
 
 
 class _FoldedBottleneck(nn.Module):

@@ -6,6 +6,8 @@ not. A stage that is off costs its centre taps only, so the cost is linear in th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,31 +17,38 @@ from torch.utils.flop_counter import FlopCounterMode
 from ada3d_gym.networks.spec import ResNet3dSpec
 
 
+@dataclass(frozen=True)
 class MacCounter:
     """MACs of a network at one input size.
 
-    Args:
-        spec: the network.
-        size: side of its square input, in pixels.
-        classes: C.
-
     Attributes:
         frame: MACs of one kept frame with every stage off.
-        stage: (K,) MACs that switching a stage on adds to each kept frame.
-        head: MACs of the classifier's last layer, once per clip that keeps a frame.
+        stage: (K,) int64 MACs that switching a stage on adds to each kept frame.
+        head: MACs of what is computed once for a clip that keeps a frame, as the last layer.
     """
 
-    def __init__(self, spec: ResNet3dSpec, size: int, classes: int):
-        self.frame = 0
+    frame: int
+    stage: NDArray[np.int64]
+    head: int
+
+    @classmethod
+    def of_spec(cls, spec: ResNet3dSpec, size: int, classes: int) -> MacCounter:
+        """Of a network from its table.
+
+        Args:
+            spec: the network.
+            size: side of its square input, in pixels.
+            classes: C.
+        """
+        frame = 0
         side_taps = dict.fromkeys(spec.stages, 0)
         for conv in spec.convolutions(size):
             length, kernel = conv.kernel
             per_tap = conv.in_channels * conv.out_channels * kernel**2 * conv.out_side**2
-            self.frame += per_tap
+            frame += per_tap
             if length > 1:
                 side_taps[conv.stage] += (length - 1) * per_tap
-        self.stage = np.array(list(side_taps.values()), np.int64)
-        self.head = spec.features * classes
+        return cls(frame, np.array(list(side_taps.values()), np.int64), spec.features * classes)
 
     def __call__(self, u: NDArray[np.bool_], v: NDArray[np.bool_]) -> NDArray[np.int64]:
         """MACs (B,) int64 of each clip, for frame masks u (B, T) and stage masks v (B, K); 0 where no frame is kept."""

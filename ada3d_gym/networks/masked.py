@@ -9,6 +9,8 @@ paper's V'.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from itertools import groupby
 from typing import NamedTuple
 
@@ -16,7 +18,41 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ada3d_gym.networks.macs import MacCounter
 from ada3d_gym.networks.spans import Span, span_conv
+
+
+class MaskedNetwork(nn.Module, ABC):
+    """A video network that computes, of each clip, only what its masks keep."""
+
+    @property
+    @abstractmethod
+    def stage_names(self) -> tuple[str, ...]:
+        """The K stages that have temporal convolutions, in the order of the stage mask."""
+
+    @property
+    @abstractmethod
+    def classes(self) -> int:
+        """C, the number of logits."""
+
+    @property
+    def num_stages(self) -> int:
+        """K, the length of the stage mask."""
+        return len(self.stage_names)
+
+    @abstractmethod
+    def count(self, size: int) -> MacCounter:
+        """The MACs of clips of `size` by `size` pixels."""
+
+    @abstractmethod
+    def forward(self, clips: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        """Logits (B, C).
+
+        Args:
+            clips: (B, T, 3, H, W), normalised, or uint8 (then normalised here, the kept frames alone).
+            u: frame masks (B, T) bool. A clip that keeps no frame gets zeros for features.
+            v: stage masks (B, K) bool.
+        """
 
 
 class Segment(NamedTuple):
@@ -134,28 +170,39 @@ class TemporalConv(nn.Module):
     def forward(self, frames: Tensor, packing: Packing) -> Tensor:
         """(N, C, H, W) to (N, C', H', W')."""
         length, side = self.weight.shape[2:4]
-        if length == 1 or len(frames) < 2:
-            return self._tap(frames, length // 2)
-        if side > 1 and is_large(frames):
-            return segment_conv(frames, self.weight, None, self.stride, packing.segments(self.stage))
-        if side == 1 and is_large(frames) and frames.is_cpu:  # a GPU copies faster than it is called
-            return span_conv(frames, self.weight[..., 0, 0], packing.spans(self.stage))
-        return self._gathered(frames, packing)
-
-    def _gathered(self, frames: Tensor, packing: Packing) -> Tensor:
-        """Each side tap on copies of the frames that have the neighbour."""
-        centre = self.weight.shape[2] // 2
-        out = self._tap(frames, centre)
-        for distance in range(1, centre + 1):
-            earlier = packing.pairs(self.stage, distance)
-            if earlier.numel():
-                later = earlier + distance
-                out = add_frames(out, earlier, self._tap(take_frames(frames, later), centre + distance))
-                out = add_frames(out, later, self._tap(take_frames(frames, earlier), centre - distance))
-        return out
+        if length > 1 and len(frames) > 1 and is_large(frames):
+            if side > 1:
+                return segment_conv(frames, self.weight, None, self.stride, packing.segments(self.stage))
+            if frames.is_cpu:  # a GPU copies faster than it is called
+                return span_conv(frames, self.weight[..., 0, 0], packing.spans(self.stage))
+        return gathered_conv(self._tap, frames, packing, self.stage, length)
 
     def _tap(self, frames: Tensor, tap: int) -> Tensor:
         return F.conv2d(frames, self.weight[:, :, tap], stride=self.stride, padding=self.padding)
+
+
+def gathered_conv(
+    tap: Callable[[Tensor, int], Tensor], frames: Tensor, packing: Packing, stage: int, length: int, dilation: int = 1
+) -> Tensor:
+    """The centre tap over all frames, and each side tap on copies of the frames that have the neighbour.
+
+    Args:
+        tap: (frames (P, C, H, W), position in the kernel) to that tap's convolution of them, (P, C', H', W').
+        frames: (N, C, H, W), channels last.
+        packing: of the frames.
+        stage: the position of the convolution's bit in the stage mask.
+        length, dilation: of the kernel over time.
+    """
+    centre = length // 2
+    out = tap(frames, centre)
+    for step in range(1, centre + 1):
+        distance = step * dilation
+        earlier = packing.pairs(stage, distance)
+        if earlier.numel():
+            later = earlier + distance
+            out = add_frames(out, earlier, tap(take_frames(frames, later), centre + step))
+            out = add_frames(out, later, tap(take_frames(frames, earlier), centre - step))
+    return out
 
 
 def segment_conv(frames: Tensor, weight: Tensor, bias: Tensor | None, stride: int, segments: list[Segment]) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+Channels = tuple[float, float, float]
 PIXEL_MEAN, PIXEL_STD = (0.45, 0.45, 0.45), (0.225, 0.225, 0.225)  # PySlowFast's, of pixels in [0, 1]
 
 
@@ -14,10 +15,10 @@ class Pixels(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, *, persistent: bool = True) -> None:
+    def __init__(self, mean: Channels = PIXEL_MEAN, std: Channels = PIXEL_STD, *, persistent: bool = True) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(PIXEL_MEAN), persistent=persistent)
-        self.register_buffer("std", torch.tensor(PIXEL_STD), persistent=persistent)
+        self.register_buffer("mean", torch.tensor(mean), persistent=persistent)
+        self.register_buffer("std", torch.tensor(std), persistent=persistent)
 
     def forward(self, frames: Tensor) -> Tensor:
         """(N, 3, H, W) uint8 to the buffers' dtype."""

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ada3d_gym.networks.masked import Packing, TemporalConv
+from ada3d_gym.networks.macs import MacCounter
+from ada3d_gym.networks.masked import MaskedNetwork, Packing, TemporalConv
 from ada3d_gym.networks.pixels import Pixels
 from ada3d_gym.networks.spec import STAGE_NAMES, ConvSpec, ResNet3dSpec
 
@@ -41,7 +42,7 @@ class Bottleneck(nn.Module):
         return F.relu(out, inplace=True)
 
 
-class MaskedResNet3d(nn.Module):
+class MaskedResNet3d(MaskedNetwork):
     """A 3D ResNet that computes only the frames and temporal taps each clip keeps.
 
     Args:
@@ -70,14 +71,18 @@ class MaskedResNet3d(nn.Module):
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, clips: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        """Logits (B, C).
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        return tuple(STAGE_NAMES[stage] for stage in self.spec.stages)
 
-        Args:
-            clips: (B, T, 3, H, W), normalised, or uint8 (then normalised here, the kept frames alone).
-            u: frame masks (B, T) bool. A clip that keeps no frame gets zeros for features.
-            v: stage masks (B, K) bool, K = `spec.num_stages`.
-        """
+    @property
+    def classes(self) -> int:
+        return self.head.out_features
+
+    def count(self, size: int) -> MacCounter:
+        return MacCounter.of_spec(self.spec, size, self.classes)
+
+    def forward(self, clips: Tensor, u: Tensor, v: Tensor) -> Tensor:
         packing = Packing(u, v)
         frames = packing.pack(clips)
         if frames.dtype == torch.uint8:

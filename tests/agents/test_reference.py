@@ -15,7 +15,7 @@ from ada3d_gym.networks.spec import I3D_TINY
 from agents.reference import Fixed, Random, RandomFineTuning, matched_random
 
 MANY = np.zeros((4000, 8, 3, 1, 1), np.uint8)
-COUNTER = MacCounter(I3D_TINY, 32, 14)
+COUNTER = MacCounter.of_spec(I3D_TINY, 32, 14)
 
 
 def test_upper_keeps_everything():

@@ -27,7 +27,7 @@ def bits(count: int, on: bool) -> np.ndarray:
     ],
 )
 def test_the_papers_figures(spec: ResNet3dSpec, frames: int, on: bool, gmacs: float):
-    counter = MacCounter(spec, 256, 400)
+    counter = MacCounter.of_spec(spec, 256, 400)
     macs = counter(bits(frames, True), bits(spec.num_stages, on))
     assert macs.dtype == np.int64
     assert round(macs[0] / 1e9, 2) == pytest.approx(gmacs, abs=0.011)
@@ -35,7 +35,7 @@ def test_the_papers_figures(spec: ResNet3dSpec, frames: int, on: bool, gmacs: fl
 
 
 def test_what_each_stage_of_i3d_r50_saves():
-    saved = 8 * MacCounter(I3D_R50, 256, 400).stage / 1e9
+    saved = 8 * MacCounter.of_spec(I3D_R50, 256, 400).stage / 1e9
     assert saved.tolist() == pytest.approx([4.93, 2.42, 3.22, 4.30, 1.07], abs=0.01)
 
 
@@ -55,7 +55,7 @@ def test_which_stages_are_3d():
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 def test_the_counter_agrees_with_pytorch_on_the_slow_reference(spec, frames: int):
     network = random_network(spec)
-    counter = MacCounter(spec, 32, 5)
+    counter = MacCounter.of_spec(spec, 32, 5)
     rng = np.random.default_rng(0)
     for _ in range(6):
         u, v = rng.random((1, frames)) < 0.5, rng.random((1, spec.num_stages)) < 0.5
@@ -77,7 +77,7 @@ class Dense(torch.nn.Module):
 
 
 def test_each_clip_of_a_batch_is_counted_for_itself_and_no_frames_cost_nothing():
-    counter = MacCounter(I3D_TINY, 32, 14)
+    counter = MacCounter.of_spec(I3D_TINY, 32, 14)
     u = np.array([[1, 1, 1, 1], [1, 0, 0, 0], [0, 0, 0, 0]], np.bool_)
     v = np.array([[0, 0, 0, 0, 0], [1, 0, 0, 0, 1], [1, 1, 1, 1, 1]], np.bool_)
     assert counter(u, v).tolist() == [
@@ -91,4 +91,4 @@ def test_an_odd_size_is_counted_right():
     network = random_network(SPECS["small_r50"])
     u, v = np.ones((1, 2), np.bool_), np.zeros((1, 5), np.bool_)
     measured = count_macs(network, torch.zeros(1, 2, 3, 45, 45).double(), torch.tensor(u), torch.tensor(v))
-    assert MacCounter(network.spec, 45, 5)(u, v).tolist() == [measured]
+    assert MacCounter.of_spec(network.spec, 45, 5)(u, v).tolist() == [measured]

@@ -115,7 +115,7 @@ def test_pixels_are_normalised_as_pyslowfast_does(network: MaskedResNet3d):
 
 def test_dropped_frames_and_stages_are_not_computed(network: MaskedResNet3d):
     spec = network.spec
-    counter = MacCounter(spec, SIDE, 5)
+    counter = MacCounter.of_spec(spec, SIDE, 5)
 
     def work(kept: list[int], on: bool) -> int:
         u = torch.zeros(1, 8, dtype=torch.bool)

@@ -1,0 +1,183 @@
+"""Anybody's 3D CNN as a masked network: the same modules and weights, computing only what each clip keeps.
+
+Each kept frame goes through the network as a clip of one frame, (N, C, 1, H, W), so that everything that works frame
+by frame (batch norm over the packed frames, ReLU, spatial pooling, sums) is left as it is, and the network's own
+`forward` runs. Only what looks across time is replaced: convolutions by ragged ones, the mean over time by one over
+each clip's frames. A conversion is then tried out: a network that mixes frames in any other way is found and refused.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from ada3d_gym.networks.conversion import ConversionError, find_stages, first_difference, refuse, without_time_strides
+from ada3d_gym.networks.macs import MacCounter
+from ada3d_gym.networks.masked import MaskedNetwork, Packing, gathered_conv, is_large
+from ada3d_gym.networks.pixels import PIXEL_MEAN, PIXEL_STD, Channels, Pixels
+from ada3d_gym.networks.spans import span_conv
+
+
+def convert(
+    network: nn.Module,
+    *,
+    size: int,
+    stages: Sequence[str] | None = None,
+    remove_time_strides: bool = False,
+    mean: Channels = PIXEL_MEAN,
+    std: Channels = PIXEL_STD,
+) -> ConvertedNetwork:
+    """A masked network from a copy of a 3D CNN.
+
+    Args:
+        network: takes (B, 3, T, H, W) and returns logits (B, C). Its convolutions are `nn.Conv3d`, over time of odd
+            length, padded to keep all frames and not strided; time ends in `nn.AdaptiveAvgPool3d` or in a mean.
+        size: side of the square clips that the conversion is tried out on, in pixels.
+        stages: names of modules whose temporal convolutions each share one bit of the stage mask; by default the
+            topmost modules that divide the network (torchvision's stem and layer1 to layer4).
+        remove_time_strides: sets strides over time to 1 and drops pools over time first, as the paper does with I3D.
+            Frames are then kept to the end; the weights should be fine-tuned.
+        mean, std: what the network was trained to see RGB in [0, 1] normalised by.
+
+    Raises:
+        ConversionError: naming each module that cannot follow masks, and why.
+    """
+    dense = copy.deepcopy(network).eval()
+    if remove_time_strides:
+        without_time_strides(dense)
+    refuse(dense)
+    grouped = find_stages(dense, stages)
+    converted = ConvertedNetwork(dense, grouped, Pixels(mean, std))
+    if difference := first_difference(dense, converted, size):
+        raise ConversionError(f"{type(network).__name__} cannot be converted: {difference}")
+    return converted.train(network.training)
+
+
+class ConvertedNetwork(MaskedNetwork):
+    """A network whose convolutions over time obey masks; made by `convert`.
+
+    Attributes:
+        network: the user's own, with its own state-dict keys. Its forward takes packed frames.
+        pixels: how bytes are normalised.
+    """
+
+    def __init__(self, dense: nn.Module, stages: dict[str, list[str]], pixels: Pixels):
+        super().__init__()
+        self.network, self.pixels = copy.deepcopy(dense), pixels
+        self._stage_names, self._current = tuple(stages), _Current()
+        stage_of = {name: stage for stage, names in enumerate(stages.values()) for name in names}
+        for name, module in list(self.network.named_modules()):
+            if isinstance(module, nn.Conv3d):
+                self.network.set_submodule(name, MaskedConv3d(module, stage_of.get(name, -1), self._current))
+            elif isinstance(module, nn.AdaptiveAvgPool3d):
+                self.network.set_submodule(name, ClipAverage(module, self._current))
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        return self._stage_names
+
+    @property
+    def classes(self) -> int:
+        with torch.inference_mode():
+            return self._probe(frames=1, size=16).shape[1]
+
+    def forward(self, clips: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        packing = Packing(u, v)
+        frames = packing.pack(clips)
+        if frames.dtype == torch.uint8:
+            frames = self.pixels(frames)
+        self._current.packing, self._current.averaged = packing, False
+        frames = frames.contiguous(memory_format=torch.channels_last)
+        logits: Tensor = self.network(frames.unsqueeze(2))
+        # Where the forward takes the mean over time by itself, what follows it is linear (or `convert` had refused).
+        return logits if self._current.averaged else packing.mean(logits)
+
+    def count(self, size: int) -> MacCounter:
+        stage = dict.fromkeys(range(self.num_stages), 0)
+
+        def add(module: nn.Module, _: object, out: Tensor) -> None:
+            assert isinstance(module, MaskedConv3d)
+            if module.stage >= 0:
+                stage[module.stage] += module.weight[0, :, 1:].numel() * out[0].numel()
+
+        hooks = [m.register_forward_hook(add) for m in self.modules() if isinstance(m, MaskedConv3d)]
+        one = self._macs(1, size)
+        for hook in hooks:
+            hook.remove()
+        frame = self._macs(2, size) - one
+        return MacCounter(frame, torch.tensor(list(stage.values())).numpy(), one - frame)
+
+    def _macs(self, frames: int, size: int) -> int:
+        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+            self._probe(frames, size)
+        return int(counter.get_total_flops()) // 2
+
+    def _probe(self, frames: int, size: int) -> Tensor:
+        """Logits of an empty clip, its stages off."""
+        training = self.training
+        parameter = next(self.parameters())
+        clip = parameter.new_zeros(1, frames, 3, size, size)
+        kept = torch.ones(1, frames, dtype=torch.bool, device=parameter.device)
+        try:
+            return self.eval()(clip, kept, kept.new_zeros(1, self.num_stages))  # type: ignore[no-any-return]
+        finally:
+            self.train(training)
+
+
+class _Current:
+    """What the replaced modules know of the batch that is being computed."""
+
+    packing: Packing
+    averaged: bool
+
+
+class MaskedConv3d(nn.Module):
+    """An `nn.Conv3d` that keeps time, over packed frames; its side taps over time follow bit `stage` (-1: none)."""
+
+    def __init__(self, conv: nn.Conv3d, stage: int, current: _Current):
+        super().__init__()
+        self.weight, self.bias = conv.weight, conv.bias
+        self.stride, self.padding, self.dilation = (tuple(v) for v in (conv.stride, conv.padding, conv.dilation))
+        self.groups, self.stage, self._current = conv.groups, stage, current
+        assert not isinstance(conv.padding, str)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(N, C, 1, H, W) to (N, C', 1, H', W')."""
+        flat, length = frames.squeeze(2), self.weight.shape[2]
+        packing = self._current.packing
+        if self._is_pointwise() and length > 1 and len(flat) > 1 and flat.is_cpu and is_large(flat):
+            out = span_conv(flat, self.weight[..., 0, 0], packing.spans(self.stage))
+        else:
+            out = gathered_conv(self._tap, flat, packing, self.stage, length, self.dilation[0])
+        if self.bias is not None:
+            out = out + self.bias.view(-1, 1, 1)
+        return out.unsqueeze(2)
+
+    def _is_pointwise(self) -> bool:
+        """Nothing but a matrix for each tap."""
+        return self.weight.shape[3:] == (1, 1) and self.stride[1:] == (1, 1) and self.groups == self.dilation[0] == 1
+
+    def _tap(self, frames: Tensor, tap: int) -> Tensor:
+        weight = self.weight[:, :, tap]
+        return F.conv2d(frames, weight, None, self.stride[1:], self.padding[1:], self.dilation[1:], self.groups)
+
+
+class ClipAverage(nn.Module):
+    """An `nn.AdaptiveAvgPool3d` to one moment, over the kept frames of each clip."""
+
+    def __init__(self, pool: nn.AdaptiveAvgPool3d, current: _Current):
+        super().__init__()
+        size = pool.output_size
+        self.output_size = (size, size) if isinstance(size, int) else tuple(size)[1:]
+        self._current = current
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(N, C, 1, H, W) to (B, C, 1, H', W')."""
+        self._current.averaged = True
+        small = F.adaptive_avg_pool2d(frames.squeeze(2), self.output_size)
+        return self._current.packing.mean(small.flatten(1)).unflatten(1, small.shape[1:]).unsqueeze(2)
