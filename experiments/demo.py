@@ -176,8 +176,8 @@ def demo(
     quick: bool = False,
     device: str = "cpu",
     gamma: float = 6.0,
-    epochs: int = 6,
-    joint_epochs: int = 4,
+    epochs: int = 4,
+    joint_epochs: int = 3,
     classifier_lr: float = 0.01,
     output: Path | None = None,
 ) -> None:

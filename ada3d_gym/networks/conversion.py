@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from ada3d_gym.networks.masked import MaskedNetwork
+
 TIMES = 5  # frames of the clips that a conversion is tried out on: more than the side taps of a kernel of 5
 TOLERANCE = 1e-3  # of the largest value; float32 differs by some 1e-6
 POOLS = (nn.MaxPool3d, nn.AvgPool3d)
@@ -117,34 +119,55 @@ def _prefix(name: str, depth: int) -> str:
     return ".".join(name.split(".")[:depth])
 
 
-@torch.no_grad()
-def first_difference(dense: nn.Module, converted: Any, size: int) -> str:
-    """Where a network and its masked form, everything kept, first differ on random clips; "" where they agree.
+class Trial:
+    """What a network computes of random clips, to hold its masked form against.
 
     Args:
-        dense: takes (B, 3, T, H, W).
-        converted: its `ConvertedNetwork`, in inference mode.
+        dense: takes (B, 3, T, H, W), in inference mode.
         size: side of the clips, in pixels.
+
+    Raises:
+        ConversionError: if the network does not run or does not return logits.
     """
-    like = next(dense.parameters())
-    generator = torch.Generator().manual_seed(0)
-    clips = torch.randn(2, TIMES, 3, size, size, generator=generator).to(like)
-    kept = torch.ones(2, TIMES, dtype=torch.bool, device=like.device)
-    expected, problem = _trace(dense, dense, clips.transpose(1, 2))
-    if problem:
-        return f"it does not run on clips of shape (2, 3, {TIMES}, {size}, {size}): {problem}"
-    on = kept.new_ones(2, converted.num_stages)
-    got, problem = _trace(converted, converted.network, clips, kept, on)
-    for name, values in got.items():
-        if name and not _agree(values, expected.get(name)):
-            return f"{name} ({type(dense.get_submodule(name)).__name__}) mixes frames in a way masks cannot follow"
-    if problem:
-        return f"its forward mixes frames outside its modules ({problem})"
-    if got[""].shape != expected[""].shape or not _close(got[""], expected[""]):
-        return "its forward mixes frames outside its modules, or takes their mean before a part that is not linear"
-    return ""
+
+    def __init__(self, dense: nn.Module, size: int):
+        like = next(dense.parameters())
+        generator = torch.Generator().manual_seed(0)
+        self._clips = torch.randn(2, TIMES, 3, size, size, generator=generator).to(like)
+        self._dense = dense
+        self._expected, problem = _trace(dense, dense, self._clips.transpose(1, 2))
+        shape = f"(2, 3, {TIMES}, {size}, {size})"
+        if problem:
+            raise ConversionError(f"{type(dense).__name__} does not run on clips of shape {shape}: {problem}")
+        if self._expected[""].ndim != 2 or len(self._expected[""]) != 2:
+            got = tuple(self._expected[""].shape)
+            raise ConversionError(
+                f"{type(dense).__name__} gives shape {got} for clips of shape {shape}, not logits (2, C)"
+            )
+        self.classes = self._expected[""].shape[1]
+
+    def first_difference(self, masked: MaskedNetwork, network: nn.Module) -> str:
+        """Where the masked form, everything kept, first differs; "" where they agree.
+
+        Args:
+            masked: the masked form, in inference mode.
+            network: the part of it that has the modules of the dense network.
+        """
+        kept = torch.ones(self._clips.shape[:2], dtype=torch.bool, device=self._clips.device)
+        on = kept.new_ones(len(kept), masked.num_stages)
+        got, problem = _trace(masked, network, self._clips, kept, on)
+        for name, values in got.items():
+            if name and not _agree(values, self._expected.get(name)):
+                kind = type(self._dense.get_submodule(name)).__name__
+                return f"{name} ({kind}) mixes frames in a way masks cannot follow"
+        if problem:
+            return f"its forward mixes frames outside its modules ({problem})"
+        if not _close(got[""], self._expected[""]):
+            return "its forward mixes frames outside its modules, or takes their mean before a part that is not linear"
+        return ""
 
 
+@torch.no_grad()
 def _trace(run: nn.Module, watched: nn.Module, *inputs: Tensor) -> tuple[dict[str, Tensor], str]:
     """The first output of each module, in order, "" being that of `run`; and what it raised."""
     outputs: dict[str, Tensor] = {}
@@ -177,5 +200,7 @@ def _agree(packed: Tensor, dense: Tensor | None) -> bool:
 
 
 def _close(one: Tensor, other: Tensor) -> bool:
+    if one.shape != other.shape:
+        return False
     scale = other.abs().max().clamp(min=1e-12)
-    return one.shape == other.shape and bool((one - other).abs().max() <= TOLERANCE * scale)
+    return bool((one - other).abs().max() <= TOLERANCE * scale)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from ada3d_gym.networks.conversion import ConversionError, find_stages, first_difference, refuse, without_time_strides
+from ada3d_gym.networks.conversion import ConversionError, Trial, find_stages, refuse, without_time_strides
 from ada3d_gym.networks.macs import MacCounter
 from ada3d_gym.networks.masked import MaskedNetwork, Packing, gathered_conv, is_large
 from ada3d_gym.networks.pixels import PIXEL_MEAN, PIXEL_STD, Channels, Pixels
@@ -52,8 +52,9 @@ def convert(
         without_time_strides(dense)
     refuse(dense)
     grouped = find_stages(dense, stages)
-    converted = ConvertedNetwork(dense, grouped, Pixels(mean, std))
-    if difference := first_difference(dense, converted, size):
+    trial = Trial(dense, size)
+    converted = ConvertedNetwork(dense, grouped, trial.classes, Pixels(mean, std)).eval()
+    if difference := trial.first_difference(converted, converted.network):
         raise ConversionError(f"{type(network).__name__} cannot be converted: {difference}")
     return converted.train(network.training)
 
@@ -66,10 +67,10 @@ class ConvertedNetwork(MaskedNetwork):
         pixels: how bytes are normalised.
     """
 
-    def __init__(self, dense: nn.Module, stages: dict[str, list[str]], pixels: Pixels):
+    def __init__(self, dense: nn.Module, stages: dict[str, list[str]], classes: int, pixels: Pixels):
         super().__init__()
         self.network, self.pixels = copy.deepcopy(dense), pixels
-        self._stage_names, self._current = tuple(stages), _Current()
+        self._stage_names, self._classes, self._current = tuple(stages), classes, _Current()
         stage_of = {name: stage for stage, names in enumerate(stages.values()) for name in names}
         for name, module in list(self.network.named_modules()):
             if isinstance(module, nn.Conv3d):
@@ -83,8 +84,7 @@ class ConvertedNetwork(MaskedNetwork):
 
     @property
     def classes(self) -> int:
-        with torch.inference_mode():
-            return self._probe(frames=1, size=16).shape[1]
+        return self._classes
 
     def forward(self, clips: Tensor, u: Tensor, v: Tensor) -> Tensor:
         packing = Packing(u, v)
@@ -142,9 +142,9 @@ class MaskedConv3d(nn.Module):
     def __init__(self, conv: nn.Conv3d, stage: int, current: _Current):
         super().__init__()
         self.weight, self.bias = conv.weight, conv.bias
-        self.stride, self.padding, self.dilation = (tuple(v) for v in (conv.stride, conv.padding, conv.dilation))
-        self.groups, self.stage, self._current = conv.groups, stage, current
         assert not isinstance(conv.padding, str)
+        self.stride, self.padding, self.dilation = conv.stride[1:], conv.padding[1:], conv.dilation[1:]
+        self.time_dilation, self.groups, self.stage, self._current = conv.dilation[0], conv.groups, stage, current
 
     def forward(self, frames: Tensor) -> Tensor:
         """(N, C, 1, H, W) to (N, C', 1, H', W')."""
@@ -153,18 +153,17 @@ class MaskedConv3d(nn.Module):
         if self._is_pointwise() and length > 1 and len(flat) > 1 and flat.is_cpu and is_large(flat):
             out = span_conv(flat, self.weight[..., 0, 0], packing.spans(self.stage))
         else:
-            out = gathered_conv(self._tap, flat, packing, self.stage, length, self.dilation[0])
+            out = gathered_conv(self._tap, flat, packing, self.stage, length, self.time_dilation)
         if self.bias is not None:
             out = out + self.bias.view(-1, 1, 1)
         return out.unsqueeze(2)
 
     def _is_pointwise(self) -> bool:
         """Nothing but a matrix for each tap."""
-        return self.weight.shape[3:] == (1, 1) and self.stride[1:] == (1, 1) and self.groups == self.dilation[0] == 1
+        return self.weight.shape[3:] == self.stride == (1, 1) and self.groups == self.time_dilation == 1
 
     def _tap(self, frames: Tensor, tap: int) -> Tensor:
-        weight = self.weight[:, :, tap]
-        return F.conv2d(frames, weight, None, self.stride[1:], self.padding[1:], self.dilation[1:], self.groups)
+        return F.conv2d(frames, self.weight[:, :, tap], None, self.stride, self.padding, self.dilation, self.groups)
 
 
 class ClipAverage(nn.Module):
@@ -173,11 +172,13 @@ class ClipAverage(nn.Module):
     def __init__(self, pool: nn.AdaptiveAvgPool3d, current: _Current):
         super().__init__()
         size = pool.output_size
-        self.output_size = (size, size) if isinstance(size, int) else tuple(size)[1:]
+        assert size is not None
+        self.output_size = size if isinstance(size, int) else (size[1], size[2])
         self._current = current
 
     def forward(self, frames: Tensor) -> Tensor:
         """(N, C, 1, H, W) to (B, C, 1, H', W')."""
         self._current.averaged = True
         small = F.adaptive_avg_pool2d(frames.squeeze(2), self.output_size)
-        return self._current.packing.mean(small.flatten(1)).unflatten(1, small.shape[1:]).unsqueeze(2)
+        mean: Tensor = self._current.packing.mean(small.flatten(1)).unflatten(1, small.shape[1:])
+        return mean.unsqueeze(2)
