@@ -10,9 +10,9 @@ of the multiply-accumulates that the masks keep: 1 means that time falls exactly
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +167,7 @@ def agree(ours: Tensor, theirs: Tensor) -> None:
 
 def masked_inference(
     quick: bool = False,
-    json_path: Path | None = None,
+    json: Path | None = None,
     device: str = "cpu",
     dtype: str = "float32",
     batches: tuple[int, ...] = (1, 4, 16),
@@ -180,7 +180,7 @@ def masked_inference(
 
     Args:
         quick: one batch size, few rounds, no compiled baseline.
-        json_path: where to write the figures, beside the table.
+        json: where to write the figures, beside the table.
         device: where networks run.
         dtype: float32, bfloat16 or float16.
         batches: clips in a batch.
@@ -208,8 +208,8 @@ def masked_inference(
     summary = summarise(rows)
     print(tabulate([{key: _short(value) for key, value in row.items()} for row in rows], "keys", tablefmt="github"))
     print("\n" + "\n".join(f"{name}: {value:.3f}" for name, value in summary.items()))
-    if json_path:
-        json_path.write_text(json.dumps({"summary": summary, "rows": rows}, indent=1) + "\n")
+    if json:
+        json.write_text(dumps({"summary": summary, "rows": rows}, indent=1) + "\n")
 
 
 def summarise(rows: list[dict[str, Any]]) -> dict[str, float]:

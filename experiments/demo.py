@@ -37,7 +37,7 @@ from agents.reinforce import Reinforce, ReinforceConfig
 from experiments.checkpoints import claim_folder, load_state, save_state
 from experiments.cli import run
 from experiments.figures import draw_masks, plot_accuracy
-from experiments.results import ResultFile, summarise, table
+from experiments.results import METHODS, ResultFile, summarise, table
 
 
 @dataclass(frozen=True)
@@ -154,15 +154,17 @@ class Demo:
 
     def show(self) -> None:
         """Prints the table and draws the pictures."""
-        order = ["Upper", "2D only", "Random", "Random FT", "Ada3D, stage 1 only", "Ada3D"]
-        results = [self.results.results[method] for method in order]
+        results = [self.results.results[method] for method in METHODS]
         plot_accuracy(results, self.folder / "accuracy-macs.png")
         classifier = build_classifier(
             self.clips["test"], checkpoint=self.folder / "classifier.safetensors", device=self.device
         )
         draw_masks(self.bandit("test", classifier), *self.masks("Ada3D"), self.folder)
         print("\n" + table(results) + "\n")
-        for family, usage in self.results.results["Ada3D"].by_family.items():
+        learned = self.results.results["Ada3D"]
+        both = learned.gmacs + learned.gmacs_selection
+        print(f"with its selection network, Ada3D spends {1e3 * both:.2f} MMACs")
+        for family, usage in learned.by_family.items():
             print(f"Ada3D on {family} clips: {usage['frames']:.1f} frames, {usage['stages']:.1f} stages")
         print(f"results, pictures and logs: {self.folder}")
 

@@ -72,6 +72,10 @@ def summarise(method: str, evaluation: Evaluation, *, gmacs_selection: float, se
     )
 
 
+# As in the paper's Table 1, and what it leaves out.
+METHODS = ("Upper", "2D only", "Random", "Random FT", "Ada3D, stage 1 only", "Ada3D")
+
+
 class ResultFile:
     """`results.jsonl`: a line a method; a line that an interruption cut short counts as absent."""
 

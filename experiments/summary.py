@@ -13,7 +13,7 @@ import tyro
 from tabulate import tabulate
 
 from experiments.cli import run
-from experiments.results import Result, ResultFile
+from experiments.results import METHODS, Result, ResultFile
 
 
 def summary(folders: tyro.conf.Positional[tuple[Path, ...]]) -> None:
@@ -25,7 +25,7 @@ def summary(folders: tyro.conf.Positional[tuple[Path, ...]]) -> None:
     runs = [ResultFile(folder / "results.jsonl").results for folder in folders]
     if not all(runs):
         raise ValueError("no results in " + ", ".join(str(f) for f, r in zip(folders, runs, strict=True) if not r))
-    methods = [method for method in runs[0] if all(method in results for results in runs)]
+    methods = [method for method in METHODS if all(method in results for results in runs)]
     rows = [_row(method, [results[method] for results in runs]) for method in methods]
     headers = ["", "top-1", "mAP", "MMACs", "# 3D", "# frames", "masks"]
     print(tabulate(rows, headers, tablefmt="github", disable_numparse=True))
