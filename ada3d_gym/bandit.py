@@ -25,6 +25,9 @@ class ClipSource(Protocol):
     class_names: tuple[str, ...]
 
     def __len__(self) -> int: ...
+    def expect(self, ids: Ids) -> None:
+        """These clips will be asked for soon."""
+
     def clips(self, ids: Ids) -> NDArray[np.uint8]:
         """(B, T, 3, size, size), what the classifier sees."""
 
@@ -118,8 +121,9 @@ class ClipBandit:
 
     def draw(self, count: int) -> Ids:
         """The next `count` clip ids (count,)."""
-        while len(self._ahead) < count:
+        while len(self._ahead) < 2 * count:
             self._ahead = np.concatenate([self._ahead, self.epoch(self._rng)])
+        self.source.expect(self._ahead[: 2 * count])  # the next draw is decoded beside this one's network
         ids, self._ahead = self._ahead[:count], self._ahead[count:]
         return ids
 

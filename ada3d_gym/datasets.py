@@ -1,13 +1,216 @@
-"""The data sets by name: their clips, and what the embedded weights were trained on."""
+"""The data sets by name, and their clips."""
 
 from __future__ import annotations
 
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
 from ada3d_gym.video.clips import VideoClips
+from ada3d_gym.video.index import IndexFileError, VideoIndex
+from ada3d_gym.video.listing import Reader
 from ada3d_gym.video.motionshapes import REMEDY, SPLITS, cache_folder, describe, motionshapes
 from ada3d_gym.video.motionshapes_drawing import CLASSES
+from ada3d_gym.video.readers import activitynet, fcvid, kinetics, plain
+from ada3d_gym.video.sampling import ClipSampler, Sampling
 
 MOTIONSHAPES_SIZE = 32  # pixels; the videos have twice as many
 _STRIDES = {8: 4, 16: 2}  # clips of 29 and 31 of the 32 frames
+RANDOM_VIEWS = 1000  # of a training video
+TEST_VIEWS = 10  # the paper's
+
+
+class DataError(ValueError):
+    """A data set that is not there, or has not been indexed; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class VideoSet:
+    """A data set of video files.
+
+    Attributes:
+        name: on command lines; `ADA3D_<NAME>` is the environment variable that may hold its folder.
+        title: its own.
+        read: its lists.
+        lists: the files that `read` wants below the root.
+        source: where they come from.
+        metric: what the paper reports of it.
+    """
+
+    name: str
+    title: str
+    read: Reader
+    lists: str
+    source: str
+    metric: str
+
+    @property
+    def variable(self) -> str:
+        return f"ADA3D_{self.name.upper().replace('-', '_')}"
+
+
+_KINETICS = "kinetics400.csv (or train.csv and val.csv)"
+VIDEO_SETS = {
+    each.name: each
+    for each in (
+        VideoSet(
+            "fcvid",
+            "FCVID",
+            fcvid.read,
+            f"{fcvid.VIDEOS} and {fcvid.LABELS}, or AR-Net's fcvid_train_split.txt and fcvid_val_split.txt",
+            "https://fvl.fudan.edu.cn/dataset/fcvid/list.htm",
+            "mAP",
+        ),
+        VideoSet(
+            "activitynet",
+            "ActivityNet 1.3",
+            activitynet.read,
+            f"{activitynet.FILE}, or TSN-style train.txt and val.txt",
+            "http://activity-net.org/download.html",
+            "mAP",
+        ),
+        VideoSet(
+            "mini-kinetics",
+            "Mini-Kinetics-200 (Xie et al.)",
+            kinetics.read_mini,
+            f"train_ytid_list.txt and val_ytid_list.txt, and Kinetics-400's {_KINETICS}",
+            "https://github.com/s9xie/Mini-Kinetics-200",
+            "top-1",
+        ),
+        VideoSet(
+            "mini-kinetics-adafocus",
+            "Mini-Kinetics (AR-Net, AdaFuse, AdaFocus)",
+            kinetics.read_mini_adafocus,
+            "mini_train_videofolder.txt and mini_val_videofolder.txt",
+            "https://github.com/mengyuest/AR-Net",
+            "top-1",
+        ),
+        VideoSet(
+            "kinetics",
+            "Kinetics-400",
+            kinetics.read,
+            _KINETICS,
+            "https://github.com/cvdfoundation/kinetics-dataset",
+            "top-1",
+        ),
+        VideoSet(
+            "videos",
+            "a list of one's own",
+            plain.read,
+            f"train.csv and val.csv, {plain.ROW}",
+            "your own files",
+            "top-1",
+        ),
+    )
+}
+EMBEDDED = "motionshapes"
+
+
+def find_root(name: str, data_root: str | Path | None = None) -> Path:
+    """The folder of a data set: `data_root`, or what its environment variable names.
+
+    Raises:
+        DataError: saying what to download and how to lay it out, where there is none.
+    """
+    videos = VIDEO_SETS[name]
+    given = data_root or os.environ.get(videos.variable)
+    if given and Path(given).is_dir():
+        return Path(given).absolute()
+    where = f"{given} is no folder" if given else f"neither data_root nor {videos.variable} is given"
+    raise DataError(
+        f"{videos.title}: {where}. Get the videos ({videos.source}); put them anywhere below one folder, with "
+        f"{videos.lists} at its top; run 'python -m experiments.index_videos {name} --root FOLDER'; then give "
+        f"data_root=FOLDER. Ada3D-MotionShapes-v0 runs at once, without any of this"
+    )
+
+
+def index_path(name: str, root: Path, split: str) -> Path:
+    """Where the index of a split is kept."""
+    place = hashlib.sha256(str(root.absolute()).encode()).hexdigest()[:12]
+    return cache_folder() / "indexes" / f"{name}-{split}-{place}.npz"
+
+
+def load_index(name: str, root: Path, split: str) -> VideoIndex:
+    """The index that `experiments.index_videos` has made.
+
+    Raises:
+        DataError: if there is none, or it cannot be read.
+    """
+    try:
+        index = VideoIndex.load(index_path(name, root, split))
+    except IndexFileError as error:
+        command = f"python -m experiments.index_videos {name} --root {root}"
+        raise DataError(f"{error}: first run '{command}'") from error
+    if not len(index):
+        raise DataError(f"{root}: no video of the {split} split can be used ({index.report})")
+    return index
+
+
+def video_clips(
+    name: str,
+    split: str = "train",
+    *,
+    data_root: str | Path | None = None,
+    num_frames: int = 8,
+    stride: int = 8,
+    views: int | None = None,
+    videos: int | None = None,
+    size: int | None = None,
+    sampling: Sampling = "strided",
+    flip: bool = True,
+    strict: bool = False,
+    cache_bytes: int = 0,
+    seed: int = 0,
+) -> VideoClips:
+    """Clips of an indexed split, sampled as in the paper (Sec. 4.1).
+
+    Args:
+        name: in `VIDEO_SETS`.
+        split: "train" (random clips: short side 256 to 320, a random square, flipped or not), "val" or "test" (evenly
+            spread clips, short side 256, the centre square).
+        data_root: the data set's folder; its environment variable's by default.
+        num_frames, stride: T, and the distance between frames.
+        views: clips per video; 1,000 random ones or the paper's 10 by default.
+        videos: only the first so many; all by default.
+        size: side of the square; 224 for training, 256 for testing by default. Other sizes scale the short side alike.
+        sampling: see `ClipSampler`.
+        flip: mirror half of the training clips. Switch it off where direction is what classes differ by.
+        strict: raise for the first video that the index had to leave out, instead of going without.
+        cache_bytes: disk for decoded clips; for test splits, and for sets small enough.
+        seed: of the random clips.
+
+    Raises:
+        DataError: for a set that is not there or not indexed.
+        ValueError: for a split, number or size that makes no sense.
+    """
+    if split not in ("train", "val", "test"):
+        raise ValueError(f"unknown split {split!r}: expected one of train, val, test")
+    for key, value in (("num_frames", num_frames), ("stride", stride), ("views", views), ("size", size)):
+        if value is not None and value < 1:
+            raise ValueError(f"{key}={value}: expected at least 1")
+    root = find_root(name, data_root)
+    index = load_index(name, root, split)
+    if strict and index.problems:
+        first = index.problems[0]
+        raise DataError(f"{first.path}: {first.cause}, {first.detail} ({index.report}); strict=False goes without")
+    if videos is not None and not 0 < videos <= len(index):
+        raise ValueError(f"videos={videos} is outside 1 to {len(index)}, the videos of {name} {split}")
+    train = split == "train"
+    size = size or (224 if train else 256)
+    scale = size / (224 if train else 256)
+    short_side = (round(256 * scale), round(320 * scale)) if train else (size, size)
+    views = views or (RANDOM_VIEWS if train else TEST_VIEWS)
+    sampler = ClipSampler(num_frames, stride, views, size, short_side, train, flip, sampling, seed)
+    return VideoClips(
+        index if videos is None else index[:videos],
+        index.class_names,
+        sampler,
+        observation_size=min(112, size),
+        cache=cache_folder() / "clips" if cache_bytes else None,
+        cache_bytes=cache_bytes,
+        key={"dataset": name, "split": split},
+    )
 
 
 def motionshapes_clips(
@@ -33,10 +236,7 @@ def motionshapes_clips(
     return VideoClips(
         motionshapes(split, videos),
         CLASSES,
-        num_frames=num_frames,
-        stride=_STRIDES[num_frames],
-        views=views or 4,
-        size=MOTIONSHAPES_SIZE,
+        ClipSampler(num_frames, _STRIDES[num_frames], views or 4, MOTIONSHAPES_SIZE),
         observation_size=MOTIONSHAPES_SIZE,
         cache=cache_folder() / "clips",
         key={**describe(), "split": split},

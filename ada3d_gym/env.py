@@ -42,7 +42,8 @@ class Ada3DEnv(gym.Env[Pixels, NDArray[np.int8]]):
     Args:
         bandit: the core to wrap; built from `options` by `ada3d_gym.building.build_bandit` if None.
         render_mode: None or "rgb_array", a contact sheet of the clip, the mask and what came of it.
-        options: split, num_frames, views, videos, backbone, checkpoint, gamma, device.
+        options: arguments of `build_bandit`: split, num_frames, views, videos, backbone, checkpoint, gamma, device, and
+            for video files data_root, size, stride, sampling, flip, strict, cache_bytes, seed.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 1}  # noqa: RUF012 (Gymnasium's own declaration)

@@ -68,6 +68,7 @@ def evaluate(bandit: ClipBandit, act: Act, *, batch_size: int = 128, description
     parts = []
     for start in tqdm(range(0, len(ids), batch_size), desc=description, unit="batch", leave=False, disable=None):
         batch = ids[start : start + batch_size]
+        source.expect(ids[start : start + 2 * batch_size])
         u, v = split_mask(act(source.observations(batch)), bandit.num_frames, bandit.num_stages)
         parts.append((u, v, bandit.pull(batch, u, v)))
     u, v = np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, precision_recall_curve
 
 
 def top1(scores: NDArray[np.floating], targets: NDArray[np.bool_]) -> float:
@@ -12,7 +12,21 @@ def top1(scores: NDArray[np.floating], targets: NDArray[np.bool_]) -> float:
     return float(targets[np.arange(len(scores)), scores.argmax(1)].mean())
 
 
-def mean_average_precision(scores: NDArray[np.floating], targets: NDArray[np.bool_]) -> float:
-    """Non-interpolated average precision per class, averaged over the classes that have positives."""
-    classes = targets.any(0)
-    return float(np.mean([average_precision_score(targets[:, c], scores[:, c]) for c in np.flatnonzero(classes)]))
+def mean_average_precision(
+    scores: NDArray[np.floating], targets: NDArray[np.bool_], *, interpolated: bool = False
+) -> float:
+    """Average precision per class, averaged over the classes that have positives.
+
+    Args:
+        scores, targets: (V, C).
+        interpolated: at each recall, the best precision at that recall or a higher one (VOC 2011 and ActivityNet's
+            official tool), instead of the precision itself.
+    """
+    precision = _interpolated if interpolated else average_precision_score
+    classes = np.flatnonzero(targets.any(0))
+    return float(np.mean([precision(targets[:, c], scores[:, c]) for c in classes]))
+
+
+def _interpolated(targets: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:
+    precision, recall, _ = precision_recall_curve(targets, scores)  # recall falls from 1 to 0
+    return float(-np.sum(np.diff(recall) * np.maximum.accumulate(precision)[:-1]))

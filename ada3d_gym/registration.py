@@ -6,6 +6,12 @@ import gymnasium as gym
 
 ENVIRONMENTS: dict[str, dict[str, object]] = {
     "Ada3D-MotionShapes-v0": {"num_frames": 8},
+    "Ada3D-FCVID-v0": {"dataset": "fcvid", "num_frames": 8, "backbone": "i3d_r50"},
+    "Ada3D-ActivityNet-v0": {"dataset": "activitynet", "num_frames": 8, "backbone": "i3d_r50"},
+    "Ada3D-MiniKinetics-v0": {"dataset": "mini-kinetics", "num_frames": 8, "backbone": "i3d_r50"},
+    "Ada3D-MiniKineticsAdaFocus-v0": {"dataset": "mini-kinetics-adafocus", "num_frames": 8, "backbone": "i3d_r50"},
+    "Ada3D-Kinetics-v0": {"dataset": "kinetics", "num_frames": 8, "backbone": "i3d_r50"},
+    "Ada3D-Videos-v0": {"dataset": "videos", "num_frames": 8, "backbone": "i3d_r50"},
 }
 
 

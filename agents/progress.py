@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ada3d_gym.bandit import ClipSource
+
 Ids = NDArray[np.int64]
 
 
-def epoch_batches(ids: Ids, size: int, name: str, epoch: int, epochs: int) -> tuple[int, Iterable[Ids]]:
-    """How many batches `ids` make, and the batches; `epoch` of `epochs` are done."""
-    batches: Sequence[Ids] = [ids[start : start + size] for start in range(0, len(ids), size)]
-    return len(batches), tqdm(
-        batches, desc=f"{name}, epoch {epoch + 1} of {epochs}", unit="batch", leave=False, disable=None
-    )
+def epoch_batches(
+    source: ClipSource, ids: Ids, size: int, name: str, epoch: int, epochs: int
+) -> Iterator[tuple[float, Ids]]:
+    """(share of the epoch done, clip ids) of each batch; `epoch` of `epochs` are done."""
+    starts = range(0, len(ids), size)
+    for start in tqdm(starts, desc=f"{name}, epoch {epoch + 1} of {epochs}", unit="batch", leave=False, disable=None):
+        source.expect(ids[start : start + 2 * size])  # the next batch is decoded beside this one's networks
+        yield start / len(ids), ids[start : start + size]

@@ -106,13 +106,12 @@ class RandomFineTuning:
             order, masks = spawn(self.seed, self.epoch).spawn(2)
             self.policy.reseed(masks)
             ids = self.bandit.epoch(np.random.default_rng(order))
-            steps, batches = epoch_batches(ids, self.batch_size, "Random FT", self.epoch, self.epochs)
             losses = []
-            for step, batch in enumerate(batches):
+            for done, batch in epoch_batches(source, ids, self.batch_size, "Random FT", self.epoch, self.epochs):
                 u, v = split_mask(
                     self.policy.act(source.observations(batch)), self.bandit.num_frames, self.bandit.num_stages
                 )
-                self.trainer.set_progress((self.epoch + step / steps) / self.epochs)
+                self.trainer.set_progress((self.epoch + done) / self.epochs)
                 losses.append(self.trainer.step(source.clips(batch), u, v, source.targets(batch)))
             self.epoch += 1
             on_epoch(self.epoch, {"classifier_loss": float(np.mean(losses))})

@@ -132,10 +132,10 @@ class Reinforce:
         ids = self.bandit.epoch(np.random.default_rng(stream))
         generator = torch_generator(masks, self.device)
         name = "joint fine-tuning" if joint else "REINFORCE"
-        steps, batches = epoch_batches(ids, config.batch_size, name, self.epoch - phase, length)
+        source = self.bandit.source
         meter = _Meter()
-        for step, batch in enumerate(batches):
-            progress = (self.epoch - phase + step / steps) / length
+        for done, batch in epoch_batches(source, ids, config.batch_size, name, self.epoch - phase, length):
+            progress = (self.epoch - phase + done) / length
             self._set_lr(progress)
             held = 0.0 if joint else 1 - progress
             self._entropy_weight = config.final_entropy + held * (config.entropy - config.final_entropy)
@@ -144,7 +144,6 @@ class Reinforce:
                 assert self.trainer is not None
                 self.trainer.set_progress(progress)
                 # The last sample of each clip stands for the policy's masks.
-                source = self.bandit.source
                 loss = self.trainer.step(source.clips(batch), u[-len(batch) :], v[-len(batch) :], source.targets(batch))
                 meter.add(classifier_loss=loss)
         return meter.means()

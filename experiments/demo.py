@@ -73,7 +73,7 @@ class Demo:
         videos = {"train": options.train_videos, "test": options.test_videos}
         self.clips = {split: motionshapes_clips(split, videos=count) for split, count in videos.items()}
         for split, clips in self.clips.items():
-            clips.prefetch(f"decoding {split}")
+            clips.fill_cache(f"decoding {split}")
 
     def bandit(self, split: str, classifier: NetworkClassifier) -> ClipBandit:
         return ClipBandit(self.clips[split], classifier, UsageReward(self.options.gamma))
@@ -199,6 +199,8 @@ def demo(
         options = Options(seed, gamma, 140, 70, 1, 1, classifier_lr)
     else:
         options = Options(seed, gamma, None, None, epochs, joint_epochs, classifier_lr)
+    if device == "cpu":
+        torch.set_num_threads(1)  # for networks this small, a second thread costs twice the work and saves no time
     folder = output or Path("runs") / f"demo-{'quick-' if quick else ''}seed{seed}"
     run_ = Demo(options, folder, device)
     run_.ada3d()

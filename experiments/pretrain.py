@@ -174,9 +174,9 @@ def pretrain(
     counts = {"epochs_2d": epochs_2d, "epochs_3d": epochs_3d, "epochs_selection": epochs_selection}
     claim_folder(output, {"seed": seed, "videos": videos, **counts})
     clips = motionshapes_clips("train", videos=videos)
-    clips.prefetch("decoding train")
+    clips.fill_cache("decoding train")
     test_clips = motionshapes_clips("test", videos=videos and min(videos, 700))
-    test_clips.prefetch("decoding test")
+    test_clips.fill_cache("decoding test")
     weights = weights or output
     classes = len(clips.class_names)
 

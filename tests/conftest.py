@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 os.environ["OMP_WAIT_POLICY"] = "passive"  # read once, when torch is imported
 
 if TYPE_CHECKING:
+    import gymnasium as gym
+
     from ada3d_gym.bandit import ClipBandit
 
 
@@ -22,6 +24,39 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ADA3D_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def sets(cache_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every data set in its official layout, indexed, and a classifier's weights for 4 classes."""
+    from ada3d_gym.networks.checkpoints import save_weights
+    from ada3d_gym.networks.resnet3d import MaskedResNet3d
+    from ada3d_gym.networks.spec import I3D_TINY
+    from experiments.fixtures import WRITERS, fixtures
+    from experiments.index_videos import index_videos
+
+    folder = tmp_path_factory.mktemp("sets")
+    fixtures(folder)
+    for name in WRITERS:
+        index_videos(name, root=folder / name)
+    save_weights(MaskedResNet3d(I3D_TINY, 4), folder / "tiny.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make(sets: Path) -> Callable[..., gym.Env[Any, Any]]:
+    """`gym.make` for every registered id, on the test videos of its fixture or the embedded ones."""
+    import gymnasium
+
+    from ada3d_gym.registration import ENVIRONMENTS
+
+    def make_on_fixture(name: str, *, maker: Callable[..., Any] = gymnasium.make, **options: Any) -> Any:
+        if dataset := ENVIRONMENTS[name].get("dataset"):
+            own = {"data_root": str(sets / str(dataset)), "checkpoint": str(sets / "tiny.safetensors")}
+            options = {**own, "backbone": "i3d_tiny", "size": 32, "videos": 8, **options}
+        return maker(name, **{"split": "test", "videos": 14, **options})
+
+    return make_on_fixture
 
 
 @pytest.fixture(scope="session")

@@ -63,6 +63,9 @@ class TableClips:
         brightness = (ids * self.spacing).astype(np.uint8)[:, None, None, None, None]
         return np.tile(brightness, (1, self.num_frames, 3, self.size, self.size))
 
+    def expect(self, ids: NDArray[np.int64]) -> None:
+        pass
+
     def observations(self, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
         return self.clips(ids)
 

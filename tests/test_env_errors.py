@@ -19,7 +19,9 @@ from ada3d_gym.networks.checkpoints import CheckpointError
 from ada3d_gym.registration import ENVIRONMENTS
 from ada3d_gym.rewards import UsageReward
 from ada3d_gym.video.clips import VideoClips
+from ada3d_gym.video.motionshapes_drawing import CLASSES
 from ada3d_gym.video.records import VideoError
+from ada3d_gym.video.sampling import ClipSampler
 from tests.malice import WRITERS
 from tests.video.files import BAD_FILES, video_file
 
@@ -29,7 +31,7 @@ from tests.video.files import BAD_FILES, video_file
     ("options", "told"),
     [
         ({"split": "dev"}, "'dev'.*train, val, test"),
-        ({"num_frames": 9}, "num_frames=9"),
+        ({"num_frames": 0}, "num_frames=0"),
         ({"videos": 0}, "0 is outside 1 to"),
         ({"videos": 10**6}, "1000000 is outside 1 to"),
         ({"views": 0}, "views=0"),
@@ -38,9 +40,9 @@ from tests.video.files import BAD_FILES, video_file
         ({"gamma": float("nan")}, "gamma=nan"),
     ],
 )
-def test_options_out_of_range(name: str, options: dict[str, Any], told: str):
+def test_options_out_of_range(name: str, options: dict[str, Any], told: str, make: Callable[..., Any]):
     with pytest.raises(ValueError, match=told):
-        gym.make(name, **{"videos": 2, **options})
+        make(name, **{"videos": 2, **options})
 
 
 def test_an_unknown_render_mode(bandit: ClipBandit):
@@ -80,7 +82,7 @@ def test_an_action_that_is_no_mask_leaves_the_episode_open(bandit: ClipBandit, k
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_weights_that_are_missing_damaged_or_of_another_network(name: str, tmp_path: Path):
+def test_weights_that_are_missing_damaged_or_of_another_network(name: str, tmp_path: Path, make: Callable[..., Any]):
     missing, damaged = tmp_path / "none.safetensors", tmp_path / "damaged.safetensors"
     damaged.write_bytes(SELECTION_WEIGHTS.read_bytes()[:-100])
     for path, told in (
@@ -89,7 +91,7 @@ def test_weights_that_are_missing_damaged_or_of_another_network(name: str, tmp_p
         (SELECTION_WEIGHTS, r"backbone\.0\.0\.weight .* of no known checkpoint"),
     ):
         with pytest.raises(CheckpointError, match=f"{path}: {told}"):
-            gym.make(name, videos=2, checkpoint=str(path))
+            make(name, videos=2, checkpoint=str(path))
 
 
 def test_a_backbone_without_shipped_weights_asks_for_a_checkpoint():
@@ -112,8 +114,7 @@ def test_a_bad_video_is_named_by_reset_and_the_next_reset_goes_on(tmp_path: Path
     good = video_file(tmp_path / "good.mp4")
     os.remove(bad.path)
     BAD_FILES[kind](bad.path)
-    options: dict[str, int] = {"num_frames": 8, "stride": 4, "views": 1, "size": 32, "observation_size": 32}
-    clips = VideoClips([bad, good], [str(i) for i in range(14)], **options)
+    clips = VideoClips([bad, good], CLASSES, ClipSampler(8, 4, 1, 32), observation_size=32)
     env = Ada3DEnv(ClipBandit(clips, build_classifier(clips), UsageReward()))
     seen = set()
     for episode in range(6):
@@ -128,9 +129,7 @@ def test_a_bad_video_is_named_by_reset_and_the_next_reset_goes_on(tmp_path: Path
 
 def test_a_video_that_vanishes_between_reset_and_step_is_named_by_step(tmp_path: Path):
     record = video_file(tmp_path / "a.mp4")
-    clips = VideoClips(
-        [record], [str(i) for i in range(14)], num_frames=8, stride=4, views=1, size=32, observation_size=32
-    )
+    clips = VideoClips([record], CLASSES, ClipSampler(8, 4, 1, 32), observation_size=32)
     env = Ada3DEnv(ClipBandit(clips, build_classifier(clips), UsageReward()))
     env.reset()
     record.path.unlink()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -29,8 +31,8 @@ class ClipFeatures(BaseFeaturesExtractor):
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_its_checker_says_nothing_but_that_clips_need_a_policy_of_their_own(name: str):
-    env = gym.make(name, split="test", videos=14).unwrapped
+def test_its_checker_says_nothing_but_that_clips_need_a_policy_of_their_own(name: str, make: Callable[..., Any]):
+    env = make(name).unwrapped
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", "Your observation  has an unconventional shape", UserWarning)
@@ -38,8 +40,8 @@ def test_its_checker_says_nothing_but_that_clips_need_a_policy_of_their_own(name
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_ppo_trains_and_acts(name: str):
-    env = gym.make(name, split="test", videos=14)
+def test_ppo_trains_and_acts(name: str, make: Callable[..., Any]):
+    env = make(name)
     options = {"features_extractor_class": ClipFeatures, "net_arch": [16]}
     model = PPO("MlpPolicy", env, n_steps=8, batch_size=8, n_epochs=2, policy_kwargs=options, seed=0, device="cpu")
     before = {key: value.clone() for key, value in model.policy.state_dict().items()}

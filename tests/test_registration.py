@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -29,8 +32,8 @@ print(*sys.modules)
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_a_spec_survives_json(name: str):
-    env = gym.make(name, split="test", videos=7, gamma=2.5, render_mode="rgb_array")
+def test_a_spec_survives_json(name: str, make: Callable[..., Any]):
+    env = make(name, videos=7, gamma=2.5, render_mode="rgb_array")
     copy = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
     assert copy.render_mode == "rgb_array"
     for seed in range(3):

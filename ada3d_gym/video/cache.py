@@ -22,16 +22,21 @@ class ClipCache:
         folder: where caches live.
         count, shape: how many items, and the shape of one.
         key: everything that shapes an item; another key is another file.
+        limit: bytes on disk that the file may grow to; items beyond it, the last ones, are never kept.
+
+    Attributes:
+        room: how many items can be kept.
     """
 
-    def __init__(self, folder: Path, count: int, shape: tuple[int, ...], key: dict[str, Any]):
-        text = json.dumps({**key, "count": count, "shape": shape}, sort_keys=True)
+    def __init__(self, folder: Path, count: int, shape: tuple[int, ...], key: dict[str, Any], limit: int | None = None):
+        self.room = count if limit is None else min(count, limit // int(np.prod(shape)))
+        text = json.dumps({**key, "count": count, "room": self.room, "shape": shape}, sort_keys=True)
         self.path = folder / f"clips-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{self.path}.lock"):
             if not self.path.with_suffix(".uint8").exists():
                 self.path.with_suffix(".filled").unlink(missing_ok=True)
-            self._items = _map(self.path.with_suffix(".uint8"), (count, *shape))
+            self._items = _map(self.path.with_suffix(".uint8"), (self.room, *shape))
             self._filled = _map(self.path.with_suffix(".filled"), (count,))
             self.path.with_suffix(".json").write_text(text)
 
@@ -40,16 +45,21 @@ class ClipCache:
         return np.unique(ids[self._filled[ids] == 0])
 
     def put(self, index: int, item: NDArray[np.uint8]) -> None:
-        self._items[index] = item
-        self._filled[index] = 1
+        """Keeps an item, where there is room for it."""
+        if index < self.room:
+            self._items[index] = item
+            self._filled[index] = 1
 
     def get(self, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Copies of the items at `ids`, which must be filled."""
-        return np.asarray(self._items[ids])
+        """Copies of the items at `ids`; anything where one is missing."""
+        items = np.empty((len(ids), *self._items.shape[1:]), np.uint8)
+        kept = ids < self.room
+        items[kept] = self._items[ids[kept]]
+        return items
 
 
 def _map(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
-    size = int(np.prod(shape))
+    size = max(1, int(np.prod(shape)))  # an empty file cannot be mapped
     if not path.exists() or path.stat().st_size != size:
         with path.open("wb") as file:
             file.truncate(size)  # sparse: costs no disk until written

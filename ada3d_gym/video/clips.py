@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,60 +11,63 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ada3d_gym.video.ahead import DecodeAhead
 from ada3d_gym.video.cache import ClipCache
 from ada3d_gym.video.decoding import Video, check_file
-from ada3d_gym.video.records import VideoError, VideoRecord
-from ada3d_gym.video.sampling import clip_frames
+from ada3d_gym.video.records import REMEDY, VideoError, VideoRecord
+from ada3d_gym.video.sampling import ClipSampler
 from ada3d_gym.video.transforms import resize_and_crop
+
+Ids = NDArray[np.int64]
+KEPT_BYTES = 256 * 2**20  # of clips in memory: those under way, and those whose observation has just been shown
 
 
 class VideoClips:
-    """`views` clips of each video, decoded when asked for and kept in a cache.
+    """Clips of videos, decoded when asked for or shortly before.
 
-    A clip id is `video * views + view`; views start at evenly spread places. Ids, not clips, are what travels.
+    A clip id is `video * views + view`. Ids, not clips, are what travels.
 
     Args:
         records: the videos.
         class_names: C names; a record's labels index into them.
-        num_frames: T, frames in a clip.
-        stride: distance between neighbouring frames of a clip, in video frames.
-        views: clips per video.
-        size: side of the square the classifier sees, in pixels.
+        sampler: which frames and which square of them a clip shows.
         observation_size: side of the square the policy sees, in pixels.
         cache: folder for decoded clips, or None to decode every time.
+        cache_bytes: disk that the cache may take; clips beyond it are decoded every time.
         key: what, besides the arguments here, shapes the decoded pixels (data set, version, split).
         remedy: what a user can do about a bad file of this set.
+        workers: threads that decode.
     """
 
     def __init__(
         self,
         records: Sequence[VideoRecord],
         class_names: Sequence[str],
+        sampler: ClipSampler,
         *,
-        num_frames: int,
-        stride: int,
-        views: int,
-        size: int,
         observation_size: int,
         cache: Path | None = None,
+        cache_bytes: int | None = None,
         key: dict[str, Any] | None = None,
-        remedy: str = "replace the file or drop it from the list",
+        remedy: str = REMEDY,
+        workers: int = 2,
     ):
-        self.records = list(records)
+        self.records = records
         self.class_names = tuple(class_names)
-        self.num_frames, self.stride, self.views = num_frames, stride, views
-        self.size, self.observation_size = size, observation_size
+        self.sampler = sampler
+        self.num_frames, self.views, self.size = sampler.num_frames, sampler.views, sampler.size
+        self.observation_size = observation_size
         self.remedy = remedy
-        self._labels = np.array([record.labels[0] for record in self.records], np.int64)
-        self._targets = np.zeros((len(self.records), len(self.class_names)), np.bool_)
-        for row, record in zip(self._targets, self.records, strict=True):
-            row[list(record.labels)] = True
+        self._labels = [record.labels for record in records]
+        shape = (self.num_frames, 3, self.size, self.size)
         self._cache: ClipCache | None = None
         if cache is not None:
-            shape = (num_frames, 3, size, size)
-            videos = [(record.path.name, record.sha256 or _fingerprint(record.path)) for record in self.records]
-            described = {**(key or {}), "stride": stride, "views": views, "videos": videos}
-            self._cache = ClipCache(cache, len(self), shape, described)
+            videos = [(record.path.name, record.sha256 or _fingerprint(record.path)) for record in records]
+            self._cache = ClipCache(
+                cache, len(self), shape, {**(key or {}), **_shaping(sampler), "videos": videos}, cache_bytes
+            )
+        kept = KEPT_BYTES // int(np.prod(shape))
+        self._ahead = DecodeAhead(self._decode, lambda clip: clip // self.views, workers, kept)
 
     def __len__(self) -> int:
         """Number of clips: videos times views."""
@@ -74,96 +76,125 @@ class VideoClips:
     def record(self, clip: int) -> VideoRecord:
         return self.records[clip // self.views]
 
-    def labels(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    def labels(self, ids: Ids) -> NDArray[np.int64]:
         """First label of each clip, (B,) int64."""
-        return self._labels[ids // self.views]
+        return np.array([self._labels[video][0] for video in (ids // self.views).tolist()], np.int64)
 
-    def targets(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def targets(self, ids: Ids) -> NDArray[np.bool_]:
         """All labels of each clip, (B, C) bool."""
-        return self._targets[ids // self.views]
+        targets = np.zeros((len(ids), len(self.class_names)), np.bool_)
+        for row, video in zip(targets, (ids // self.views).tolist(), strict=True):
+            row[list(self._labels[video])] = True
+        return targets
 
-    def frame_numbers(self, clip: int, video_frames: int) -> NDArray[np.int64]:
+    def frame_numbers(self, clip: int, video_frames: int, rate: float = 0.0) -> NDArray[np.int64]:
         """Numbers (T,) of the video frames that make up a clip."""
-        return clip_frames(video_frames, self.num_frames, self.stride, clip % self.views, self.views)
+        return self.sampler.frame_numbers(*divmod(clip, self.views), video_frames, rate)
 
-    def visible_frames(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def visible_frames(self, ids: Ids) -> NDArray[np.bool_]:
         """Which frames of each clip show its class, (B, T) bool; all, where a record does not say."""
         visible = np.ones((len(ids), self.num_frames), np.bool_)
         for row, clip in zip(visible, ids.tolist(), strict=True):
             record = self.record(clip)
             if record.visible is not None:
-                numbers = self.frame_numbers(clip, record.frames)
+                numbers = self.frame_numbers(clip, record.frames, record.rate)
                 row[:] = (record.visible[0] <= numbers) & (numbers < record.visible[1])
         return visible
 
-    def clips(self, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def expect(self, ids: Ids) -> None:
+        """Starts to decode clips that will be asked for soon."""
+        self._ahead.expect(self._uncached(np.asarray(ids, np.int64)).tolist())
+
+    def clips(self, ids: Ids) -> NDArray[np.uint8]:
         """Decoded clips (B, T, 3, size, size) uint8 RGB, as the classifier sees them.
 
         Raises:
             VideoError: naming the first bad file.
         """
         ids = np.asarray(ids, np.int64)
+        missing = self._uncached(ids)
+        decoded = dict(zip(missing.tolist(), self._ahead.get(missing.tolist()), strict=True))
         if self._cache is None:
-            decoded = dict(self._decode(np.unique(ids)))
             return np.stack([decoded[i] for i in ids.tolist()])
-        missing = self._cache.missing(ids)
-        if len(missing):
-            for index, clip in self._decode(missing):
-                self._cache.put(index, clip)
-        return self._cache.get(ids)
+        for clip, pixels in decoded.items():
+            self._cache.put(clip, pixels)
+        clips = self._cache.get(ids)
+        for row, clip in zip(clips, ids.tolist(), strict=True):
+            if clip in decoded:
+                row[:] = decoded[clip]
+        return clips
 
-    def observations(self, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def observations(self, ids: Ids) -> NDArray[np.uint8]:
         """The same clips at the policy's resolution, (B, T, 3, observation_size, observation_size) uint8."""
         clips = self.clips(ids)
         if self.observation_size == self.size:
             return clips
         return np.asarray(resize_and_crop(torch.from_numpy(clips), self.observation_size).numpy())
 
-    def prefetch(self, description: str) -> None:
-        """Decodes every clip into the cache, with a progress bar; nothing to do where that is done already."""
+    def fill_cache(self, description: str) -> None:
+        """Decodes every clip that the cache has room for, with a progress bar; nothing to do where that is done."""
         if self._cache is None:
             return
-        missing = self._cache.missing(np.arange(len(self)))
-        for index, clip in tqdm(
-            self._decode(missing), total=len(missing), desc=description, unit="clip", disable=not len(missing) or None
-        ):
-            self._cache.put(index, clip)
+        missing = self._cache.missing(np.arange(self._cache.room))
+        videos = np.split(missing, np.flatnonzero(np.diff(missing // self.views)) + 1) if len(missing) else []
+        with tqdm(total=len(missing), desc=description, unit="clip", disable=not len(missing) or None) as bar:
+            for number, group in enumerate(videos):
+                self._ahead.expect(np.concatenate(videos[number : number + 8]).tolist())
+                for clip, pixels in zip(group.tolist(), self._ahead.get(group.tolist()), strict=True):
+                    self._cache.put(clip, pixels)
+                bar.update(len(group))
 
     def full_size(self, clip: int) -> NDArray[np.uint8]:
         """One clip as it is in the file, (T, H, W, 3) uint8, for people to look at."""
         video = self._open(self.record(clip))
-        return video.read(self.frame_numbers(clip, len(video)))
+        return video.read(self.frame_numbers(clip, len(video), video.rate))
 
-    def _open(self, record: VideoRecord) -> Video:
+    def close(self) -> None:
+        """Stops decoding."""
+        self._ahead.close()
+
+    def _uncached(self, ids: Ids) -> Ids:
+        return np.unique(ids) if self._cache is None else self._cache.missing(ids)
+
+    def _open(self, record: VideoRecord, size: tuple[int, int] | None = None) -> Video:
         check_file(record, self.remedy)
         try:
-            return Video(record.path)
+            video = Video(record.path, size)
         except VideoError as error:
             raise VideoError(error.path, error.problem, self.remedy) from error
+        if record.frames and len(video) != record.frames:
+            problem = f"has {len(video)} frames instead of the {record.frames} of its index"
+            raise VideoError(record.path, problem, self.remedy)
+        return video
 
-    def _decode(self, ids: NDArray[np.int64]) -> Any:
-        """Yields (id, clip); each video is opened once, two at a time."""
-        videos = np.split(ids, np.flatnonzero(np.diff(ids // self.views)) + 1) if len(ids) else []
-        if len(videos) < 4:  # not worth threads
-            for group in videos:
-                yield from self._decode_video(group)
-            return
-        with ThreadPoolExecutor(2) as pool:
-            try:
-                for decoded in pool.map(self._decode_video, videos):
-                    yield from decoded
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
-
-    def _decode_video(self, ids: NDArray[np.int64]) -> list[tuple[int, NDArray[np.uint8]]]:
-        """All wanted clips of one video; frames that clips share are decoded once."""
-        video = self._open(self.record(int(ids[0])))
-        numbers = [self.frame_numbers(i, len(video)) for i in ids.tolist()]
+    def _decode(self, ids: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
+        """Clips of one video; frames that clips share are decoded once."""
+        record = self.record(ids[0])
+        places = [divmod(clip, self.views) for clip in ids]
+        scales = {self.sampler.scale(*place) for place in places}
+        video = self._open(record, _scaled(record, scales.pop()) if len(scales) == 1 else None)
+        numbers = [self.sampler.frame_numbers(*place, len(video), video.rate) for place in places]
         wanted, where = np.unique(np.concatenate(numbers), return_inverse=True)
-        frames = torch.from_numpy(video.read(wanted)).permute(0, 3, 1, 2)
-        small = resize_and_crop(frames, self.size).numpy()
-        clips = small[where].reshape(len(ids), self.num_frames, 3, self.size, self.size)
-        return list(zip(ids.tolist(), clips, strict=True))
+        try:
+            frames = torch.from_numpy(video.read(wanted)).permute(0, 3, 1, 2)
+        except VideoError as error:
+            raise VideoError(error.path, error.problem, self.remedy) from error
+        rows = torch.from_numpy(where).view(len(ids), self.num_frames)
+        squares = (self.sampler.square(frames[row], *place) for row, place in zip(rows, places, strict=True))
+        return {clip: np.ascontiguousarray(square.numpy()) for clip, square in zip(ids, squares, strict=True)}
+
+
+def _scaled(record: VideoRecord, short_side: int) -> tuple[int, int] | None:
+    """The size to decode at, so that no larger frames are made; None where frames are small or of unknown size."""
+    short = min(record.width, record.height)
+    if short <= short_side:
+        return None
+    width, height = (int(side * short_side / short) for side in (record.width, record.height))
+    return width, height
+
+
+def _shaping(sampler: ClipSampler) -> dict[str, Any]:
+    return {key: value for key, value in vars(sampler).items() if value is not None}
 
 
 def _fingerprint(path: Path) -> str:

@@ -5,64 +5,105 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
-import decord
 import numpy as np
-from decord._ffi.base import DECORDError
 from numpy.typing import NDArray
 
-from ada3d_gym.video.records import VideoError, VideoRecord
+from ada3d_gym.video.records import NumberingError, VideoError, VideoRecord
 
-decord.logging.set_level(decord.logging.QUIET)
-
-_UNREADABLE = (RuntimeError, DECORDError, IndexError)  # all that decord was seen to raise on bad files
+try:
+    from ada3d_gym.video.decord_reader import DecordReader
+except ImportError:  # decord has wheels for Linux on x86-64 and for Windows alone
+    DecordReader = None  # type: ignore[assignment,misc]
 
 
 def check_file(record: VideoRecord, remedy: str) -> None:
-    """Raises `VideoError` if the file is missing or, where its checksum is known, differs from what was indexed."""
+    """Raises `VideoError` if the file is missing or, where its size or checksum is known, differs from the index."""
     try:
-        content = record.path.read_bytes() if record.sha256 else b""
         if not record.path.is_file():
             raise VideoError(record.path, "is missing or not a file", remedy)
+        size = record.path.stat().st_size
+        content = record.path.read_bytes() if record.sha256 else b""
     except OSError as error:
         raise VideoError(record.path, f"cannot be read ({error.strerror or error})", remedy) from error
+    if record.size and size != record.size:
+        raise VideoError(record.path, f"has {size} bytes instead of the {record.size} of its index", remedy)
     if record.sha256 and hashlib.sha256(content).hexdigest() != record.sha256:
         raise VideoError(record.path, "does not match the checksum in its index, so it is damaged", remedy)
+
+
+class Reader(Protocol):
+    """A decoder with a file open."""
+
+    rate: float
+
+    def __len__(self) -> int: ...
+    def read(self, indices: list[int]) -> NDArray[np.uint8]: ...
 
 
 class Video:
     """An open video: `len(video)` frames, read by number.
 
-    Opened, read and dropped in one thread: a decord reader must not be shared by threads or survive a fork.
+    decord reads; PyAV stands in where decord has no wheel or cannot read a file (AV1, GIF, some narrow widths). Opened,
+    read and dropped in one thread: a decord reader must not be shared by threads or survive a fork.
+
+    Args:
+        path: of the file.
+        size: (width, height) to scale frames to while decoding, antialiased; the video's own by default.
     """
 
-    def __init__(self, path: Path):
-        self.path = path
-        try:
-            # One thread: decord's default costs up to twice the CPU time.
-            self._reader = decord.VideoReader(str(path), num_threads=1)
-            self._frames = len(self._reader)
-        except _UNREADABLE as error:
-            raise VideoError(path, f"cannot be opened as a video ({_first_line(error)})") from error
+    def __init__(self, path: Path, size: tuple[int, int] | None = None):
+        self.path, self.size = path, size
+        self._reader = self._open()
+        self._frames = len(self._reader)
         if not self._frames:
             raise VideoError(path, "holds no video frame")
 
     def __len__(self) -> int:
         return self._frames
 
+    @property
+    def rate(self) -> float:
+        """Frames a second."""
+        return self._reader.rate
+
     def read(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Frames (n, H, W, 3) uint8 RGB at `indices`, each in `[0, len(self))`."""
+        """Frames (n, H, W, 3) uint8 RGB at `indices`, each in `[0, len(self))`.
+
+        Raises:
+            IndexError: for a frame number that the video does not have.
+            VideoError: naming the file and the frames, for frames that cannot be decoded.
+        """
         wanted = [int(i) for i in indices]
         if not all(0 <= i < self._frames for i in wanted):  # decord reads -1 as the last frame
             raise IndexError(f"{self.path}: frames {wanted} are not all inside 0 to {self._frames - 1}")
         try:
-            frames: NDArray[np.uint8] = self._reader.get_batch(wanted).asnumpy()
-        except _UNREADABLE as error:
-            raise VideoError(self.path, f"frames {wanted} cannot be decoded ({_first_line(error)})") from error
+            frames = self._reader.read(wanted)
+        except VideoError as error:
+            fallback = self._fallback(error)
+            if len(fallback) < self._frames:  # decord believes the header, PyAV what can be decoded
+                problem = f"only {len(fallback)} of its {self._frames} frames can be decoded ({error.problem})"
+                raise VideoError(self.path, problem) from error
+            self._reader, frames = fallback, fallback.read(wanted)
         if frames.ndim != 4 or frames.shape[0] != len(wanted) or frames.shape[3] != 3:
             raise VideoError(self.path, f"decoded to shape {frames.shape} instead of ({len(wanted)}, H, W, 3)")
         return frames
 
+    def _open(self) -> Reader:
+        if DecordReader is None:
+            return self._fallback(None)
+        try:
+            return DecordReader(self.path, self.size)
+        except NumberingError:
+            raise
+        except VideoError as error:
+            return self._fallback(error)
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+    def _fallback(self, cause: VideoError | None) -> Reader:
+        from ada3d_gym.video.pyav_reader import PyAVReader  # FFmpeg's libraries, only where they are needed
+
+        try:
+            return PyAVReader(self.path, self.size)
+        except VideoError as error:
+            raise cause or error from error

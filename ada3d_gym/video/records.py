@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+REMEDY = "replace the file or drop it from the list"
+
 
 class VideoError(RuntimeError):
     """A video file that is missing, damaged, or not what its index says.
@@ -12,7 +14,7 @@ class VideoError(RuntimeError):
     The message names the file, what was expected and what to do. Never raised for a caller's mistake.
     """
 
-    def __init__(self, path: Path | str, problem: str, remedy: str = "replace the file or drop it from the list"):
+    def __init__(self, path: Path | str, problem: str, remedy: str = REMEDY):
         super().__init__(f"{path}: {problem}; {remedy}")
         self.path = Path(path)
         self.problem = problem
@@ -20,6 +22,13 @@ class VideoError(RuntimeError):
 
     def __reduce__(self) -> tuple[type[VideoError], tuple[Path, str, str]]:
         return type(self), (self.path, self.problem, self.remedy)  # survives a worker process
+
+
+class NumberingError(VideoError):
+    """A video that can be decoded, but not so that its frames have numbers."""
+
+    def __init__(self, path: Path | str, problem: str = "", remedy: str = REMEDY):
+        super().__init__(path, problem or "does not start with a key frame, so its frames cannot be numbered", remedy)
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,9 @@ class VideoRecord:
         labels: class indices, in `[0, C)`; more than one for multi-label sets.
         frames: number of frames, or 0 where it is not known before opening.
         sha256: hex digest that a damaged file is found by, or `""` where none is known.
+        size: of the file in bytes, or 0 where it is not known before opening.
+        width, height: as shown, in pixels, or 0 where they are not known before opening.
+        rate: frames a second, or 0.
         family: the kind of class (MotionShapes: scene, object, motion), or `""`.
         visible: half-open frame range `(first, last + 1)` in which the class can be seen, or None where it is
             not known.
@@ -40,5 +52,9 @@ class VideoRecord:
     labels: tuple[int, ...]
     frames: int = 0
     sha256: str = ""
+    size: int = 0
+    width: int = 0
+    height: int = 0
+    rate: float = 0.0
     family: str = ""
     visible: tuple[int, int] | None = None

@@ -1,17 +1,92 @@
-"""Which frames of a video make up a clip."""
+"""Which frames of a video, and which square of them, make up a clip."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torchvision.transforms.v2 import functional as F
+
+from ada3d_gym.video.transforms import resize_and_crop
+
+Sampling = Literal["strided", "pyslowfast"]
+PYSLOWFAST_RATE = 30.0  # frames a second that its strides are meant at
 
 
-def clip_frames(video_frames: int, num_frames: int, stride: int, view: int, views: int) -> NDArray[np.int64]:
-    """Frame numbers (num_frames,) of one of `views` clips whose starts are spread evenly over the video.
+@dataclass(frozen=True)
+class ClipSampler:
+    """What each of a video's `views` clips shows; the same for the same seed, video and view.
 
-    A video shorter than a clip is padded with its last frame. One view is the middle of the video.
+    For testing, clips start at evenly spread places and show the centre square. For training (`random`), a clip starts
+    anywhere, its short side is scaled to anything in `short_side`, and it shows any square, flipped or not. A video
+    shorter than a clip is padded with its last frame.
+
+    Attributes:
+        num_frames: T, frames in a clip.
+        stride: distance between neighbouring frames of a clip, in video frames.
+        views: clips per video. Random ones cost nothing but numbers: have many.
+        size: side of the square, in pixels.
+        short_side: least and most that a frame's short side is scaled to; `size` by default.
+        random: for training.
+        flip: half of the random clips are mirrored; not where left and right are what classes differ by.
+        sampling: "strided" takes every `stride`th frame (the paper). "pyslowfast" takes `num_frames` evenly spread
+            numbers from `num_frames * stride` frames at 30 a second, so that videos of other rates span the same time.
+        seed: of the random clips.
     """
-    span = (num_frames - 1) * stride + 1
-    room = max(0, video_frames - span)
-    start = room // 2 if views == 1 else room * view // (views - 1)
-    return np.minimum(start + stride * np.arange(num_frames), video_frames - 1)
+
+    num_frames: int
+    stride: int
+    views: int
+    size: int
+    short_side: tuple[int, int] | None = None
+    random: bool = False
+    flip: bool = False
+    sampling: Sampling = "strided"
+    seed: int = 0
+
+    def frame_numbers(self, video: int, view: int, video_frames: int, rate: float = 0.0) -> NDArray[np.int64]:
+        """Numbers (T,) of the video frames that make up a clip.
+
+        Args:
+            video, view: which clip.
+            video_frames: how many frames the video has.
+            rate: its frames a second, for "pyslowfast"; 0 for unknown, taken as 30.
+        """
+        if self.sampling == "strided":
+            span = (self.num_frames - 1) * self.stride + 1
+            room = max(0, video_frames - span)
+            even = room // 2 if self.views == 1 else room * view // (self.views - 1)
+            start = int(self._rng(video, view).integers(room + 1)) if self.random else even
+            numbers = start + self.stride * np.arange(self.num_frames)
+        else:
+            width = self.num_frames * self.stride * (rate or PYSLOWFAST_RATE) / PYSLOWFAST_RATE
+            left = max(0.0, video_frames - width)
+            begin = self._rng(video, view).uniform(0, left) if self.random else left * view / self.views
+            numbers = np.linspace(begin, begin + width - 1, self.num_frames).astype(np.int64)
+        return np.clip(numbers, 0, video_frames - 1)
+
+    def scale(self, video: int, view: int) -> int:
+        """The short side, in pixels, that a clip's frames are scaled to."""
+        least, most = self.short_side or (self.size, self.size)
+        if not self.random:
+            return least
+        return int(self._rng(video, view, 1).integers(least, most + 1))
+
+    def square(self, frames: torch.Tensor, video: int, view: int) -> torch.Tensor:
+        """Frames (T, C, H, W) uint8, of any size, as the clip shows them: (T, C, size, size)."""
+        scale = self.scale(video, view)
+        if min(frames.shape[-2:]) != scale:
+            frames = F.resize(frames, [scale], antialias=True)  # an int alone is the short side
+        if not self.random:
+            return resize_and_crop(frames, self.size) if scale < self.size else F.center_crop(frames, [self.size] * 2)
+        rng = self._rng(video, view, 2)
+        height, width = frames.shape[-2:]
+        top, left = (int(rng.integers(max(0, side - self.size) + 1)) for side in (height, width))
+        frames = F.crop(frames, top, left, self.size, self.size)
+        return frames.flip(-1) if self.flip and rng.random() < 0.5 else frames
+
+    def _rng(self, video: int, view: int, what: int = 0) -> np.random.Generator:
+        return np.random.default_rng((self.seed, what, video, view))

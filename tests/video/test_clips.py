@@ -14,12 +14,14 @@ import pytest
 from ada3d_gym.datasets import motionshapes_clips
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.records import VideoError, VideoRecord
+from ada3d_gym.video.sampling import ClipSampler
 from tests.video.files import BAD_FILES, decode_with_pyav, video_file
 
 
 def clips_of(records: list[VideoRecord], **changes: Any) -> VideoClips:
-    options = {"num_frames": 4, "stride": 5, "views": 3, "size": 64, "observation_size": 64}
-    return VideoClips(records, ("a", "b", "c"), **{**options, **changes})
+    options = {"num_frames": 4, "stride": 5, "views": 3, "size": 64, **changes}
+    sampler = ClipSampler(**{key: options.pop(key) for key in list(options) if key in ClipSampler.__annotations__})
+    return VideoClips(records, ("a", "b", "c"), sampler, **{"observation_size": 64, **options})
 
 
 @pytest.fixture
@@ -82,9 +84,9 @@ def test_cached_clips_of_files_with_known_checksums_need_no_file(records: list[V
     assert np.array_equal(clips_of(records, cache=tmp_path / "cache").clips(np.arange(15)), before)
 
 
-def test_prefetch_decodes_everything(records: list[VideoRecord], tmp_path: Path):
+def test_filling_the_cache_decodes_everything(records: list[VideoRecord], tmp_path: Path):
     clips = clips_of(records, cache=tmp_path / "cache")
-    clips.prefetch("decoding")
+    clips.fill_cache("decoding")
     for record in records:
         record.path.unlink()
     assert np.array_equal(clips.clips(np.arange(15))[3:4], clips.clips(np.array([3])))
@@ -93,7 +95,7 @@ def test_prefetch_decodes_everything(records: list[VideoRecord], tmp_path: Path)
 
 @pytest.mark.parametrize("change", [{"stride": 3}, {"views": 2}, {"num_frames": 3}, {"size": 32}, {"key": {"x": 1}}])
 def test_other_clips_do_not_share_a_cache(records: list[VideoRecord], tmp_path: Path, change: dict[str, Any]):
-    clips_of(records, cache=tmp_path / "cache").prefetch("decoding")
+    clips_of(records, cache=tmp_path / "cache").fill_cache("decoding")
     ids = np.arange(5)
     other = clips_of(records, cache=tmp_path / "cache", **change)
     assert np.array_equal(other.clips(ids), clips_of(records, **change).clips(ids))

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import torch
 
-from ada3d_gym.video.sampling import clip_frames
+from ada3d_gym.video.sampling import ClipSampler
+
+
+def clip_frames(video_frames: int, num_frames: int, stride: int, view: int, views: int) -> np.ndarray:
+    return ClipSampler(num_frames, stride, views, 32).frame_numbers(0, view, video_frames)
 
 
 def test_starts_are_spread_from_the_first_frame_to_the_last():
@@ -24,3 +30,39 @@ def test_a_video_as_long_as_a_clip_has_one_start():
 def test_a_short_video_is_padded_with_its_last_frame(view: int):
     assert clip_frames(4, 4, 2, view, 5).tolist() == [0, 2, 3, 3]
     assert clip_frames(1, 3, 8, view, 5).tolist() == [0, 0, 0]
+
+
+def test_pyslowfasts_numbers():
+    sampler = ClipSampler(8, 8, 10, 256, sampling="pyslowfast")
+    assert sampler.frame_numbers(0, 0, 300, 30).tolist() == [0, 9, 18, 27, 36, 45, 54, 63]
+    assert sampler.frame_numbers(0, 5, 300, 30).tolist() == [118, 127, 136, 145, 154, 163, 172, 181]
+    assert sampler.frame_numbers(0, 0, 300, 60).tolist() == [0, 18, 36, 54, 72, 90, 108, 127]
+    assert sampler.frame_numbers(0, 9, 20, 30).tolist() == [0, 9, 18, 19, 19, 19, 19, 19]
+
+
+@pytest.mark.parametrize("sampling", ["strided", "pyslowfast"])
+def test_random_clips_start_anywhere_and_come_back_by_seed(sampling):
+    def starts(seed: int) -> list[int]:
+        sampler = ClipSampler(8, 8, 500, 32, random=True, sampling=sampling, seed=seed)
+        return [int(sampler.frame_numbers(3, view, 100, 30)[0]) for view in range(500)]
+
+    assert starts(0) == starts(0) != starts(1)
+    last = 100 - (57 if sampling == "strided" else 64)
+    assert set(starts(0)) >= set(range(last)) and max(starts(0)) <= last
+
+
+def test_the_centre_square_for_testing_and_any_for_training():
+    frames = torch.arange(40 * 60).view(1, 1, 40, 60).expand(2, 3, 40, 60).float()
+    centre = ClipSampler(2, 1, 1, 32, (40, 40)).square(frames, 0, 0)
+    assert torch.equal(centre, frames[..., 4:36, 14:46])
+    sampler = ClipSampler(2, 1, 100, 32, (36, 48), random=True, flip=True)
+    scales = [sampler.scale(0, view) for view in range(100)]
+    assert (min(scales), max(scales)) == (36, 48)
+    squares = [sampler.square(frames, 0, view) for view in range(100)]
+    assert {tuple(square.shape) for square in squares} == {(2, 3, 32, 32)}
+    rising = [bool((square[0, 0, 0].diff() > 0).all()) for square in squares]
+    assert 25 < sum(rising) < 75  # the others are mirrored
+    assert all(torch.equal(square[0], square[1]) for square in squares)
+    assert torch.equal(squares[5], sampler.square(frames, 0, 5))
+    unflipped = ClipSampler(2, 1, 100, 32, (36, 48), random=True)
+    assert all((unflipped.square(frames, 0, view)[0, 0, 0].diff() > 0).all() for view in range(100))

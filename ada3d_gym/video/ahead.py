@@ -1,0 +1,82 @@
+"""Decoding on threads before a clip is asked for, so that it overlaps the network."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+Clip = NDArray[np.uint8]
+Decode = Callable[[Sequence[int]], dict[int, Clip]]
+
+
+class DecodeAhead:
+    """The latest clips, decoded or being decoded.
+
+    Args:
+        decode: clips by id, all of one video; runs on a thread, and raises what the caller is to see.
+        video_of: the video of a clip id; clips of one video are decoded together.
+        workers: threads. The decoder lets go of Python's lock, so they run beside the network.
+        capacity: clips that are kept or under way at the most; the oldest go first.
+    """
+
+    def __init__(self, decode: Decode, video_of: Callable[[int], int], workers: int, capacity: int):
+        self._decode, self._video_of = decode, video_of
+        self._workers, self._capacity = workers, max(1, capacity)
+        self._process = -1
+        self._start()
+
+    def expect(self, ids: Iterable[int]) -> None:
+        """Starts to decode clips that will be asked for soon, as many as there is room for."""
+        self._start()
+        self._schedule(list(dict.fromkeys(ids))[: self._capacity])
+
+    def get(self, ids: Sequence[int]) -> list[Clip]:
+        """Clips, waiting for those that are not there yet. Raises what `decode` raised for the first bad one."""
+        self._start()
+        unique = list(dict.fromkeys(ids))
+        clips: dict[int, Clip] = {}
+        for start in range(0, len(unique), self._capacity):
+            part = unique[start : start + self._capacity]
+            self._schedule(part)
+            for index in part:
+                try:
+                    clips[index] = self._futures[index].result()[index]
+                except BaseException:
+                    self._futures.pop(index, None)  # tried again when it is asked for again
+                    raise
+        return [clips[index] for index in ids]
+
+    def close(self) -> None:
+        """Drops what is not begun and stops the threads; the next call starts afresh."""
+        self._finalizer()
+        self._process = -1
+
+    def _schedule(self, ids: list[int]) -> None:
+        groups: dict[int, list[int]] = {}
+        for index in ids:
+            if index in self._futures:
+                self._futures.move_to_end(index)
+            else:
+                groups.setdefault(self._video_of(index), []).append(index)
+        for group in groups.values():
+            future = self._pool.submit(self._decode, group)
+            self._futures.update(dict.fromkeys(group, future))
+        while len(self._futures) > self._capacity:
+            _, future = self._futures.popitem(last=False)
+            if future not in self._futures.values():
+                future.cancel()
+
+    def _start(self) -> None:
+        """Threads do not survive a fork, and a decoder must not: a child process has its own."""
+        if self._process == os.getpid():
+            return
+        self._process = os.getpid()
+        self._futures: OrderedDict[int, Future[dict[int, Clip]]] = OrderedDict()
+        self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="decode")
+        self._finalizer = weakref.finalize(self, self._pool.shutdown, wait=True, cancel_futures=True)

@@ -1,0 +1,174 @@
+"""A compact index of a data set's split: the good files with what is known of them, and why others are left out."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ada3d_gym.video.listing import Listing
+from ada3d_gym.video.probe import Probe
+from ada3d_gym.video.records import VideoRecord
+
+FORMAT = 1
+
+
+class IndexFileError(ValueError):
+    """An index that is missing, damaged or of another kind; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A listed video that the index leaves out."""
+
+    path: str
+    cause: str
+    detail: str
+
+
+class VideoIndex(Sequence[VideoRecord]):
+    """The videos of a split; records are made when asked for, so that 100,000 of them load at once.
+
+    Attributes:
+        class_names: C names.
+        problems: the videos left out.
+    """
+
+    def __init__(
+        self,
+        class_names: Sequence[str],
+        paths: Sequence[str],
+        labels: Sequence[NDArray[np.int64]] | NDArray[np.int64],
+        figures: NDArray[np.float64],
+        problems: Sequence[Problem] = (),
+    ):
+        self.class_names, self.problems = tuple(class_names), tuple(problems)
+        self._paths = paths
+        counts = np.array([len(each) for each in labels], np.int64)
+        self._flat = np.concatenate([np.asarray(each, np.int64) for each in labels] or [np.empty(0, np.int64)])
+        self._ends = counts.cumsum()
+        self._figures = figures
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    @overload
+    def __getitem__(self, index: int) -> VideoRecord: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[VideoRecord]: ...
+    def __getitem__(self, index: int | slice) -> VideoRecord | list[VideoRecord]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"video {index} of {len(self)}")
+        index %= len(self)
+        frames, width, height, rate, size = self._figures[index].tolist()
+        return VideoRecord(
+            Path(self._paths[index]),
+            self.labels(index),
+            frames=int(frames),
+            size=int(size),
+            width=int(width),
+            height=int(height),
+            rate=rate,
+        )
+
+    def labels(self, index: int) -> tuple[int, ...]:
+        """Class indices of a video."""
+        end = int(self._ends[index])
+        start = int(self._ends[index - 1]) if index else 0
+        return tuple(self._flat[start:end].tolist())
+
+    @property
+    def report(self) -> str:
+        """How many videos there are, and how many were left out for which cause."""
+        causes = Counter(problem.cause for problem in self.problems)
+        left = ", ".join(f"{count} {cause}" for cause, count in causes.most_common())
+        return f"{len(self)} videos of {len(self) + len(self.problems)}" + (f"; left out: {left}" if left else "")
+
+    def save(self, path: Path) -> None:
+        """Writes the index, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        problems = json.dumps([[p.path, p.cause, p.detail] for p in self.problems])
+        with part.open("wb") as file:
+            np.savez_compressed(
+                file,
+                format=np.array(FORMAT),
+                class_names=_pack(self.class_names),
+                paths=_pack(self._paths),
+                labels=self._flat.astype(np.int32),
+                ends=self._ends,
+                figures=self._figures,
+                problems=np.frombuffer(problems.encode(), np.uint8),
+            )
+        part.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> VideoIndex:
+        """Reads what `save` wrote; nothing in the file is run.
+
+        Raises:
+            IndexFileError: for a file that is missing or no such index.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                if int(file["format"]) != FORMAT:
+                    raise IndexFileError(f"{path}: an index of format {int(file['format'])}; make it anew")
+                index = cls.__new__(cls)
+                index.class_names = _unpack(file["class_names"])
+                index._paths = _unpack(file["paths"])
+                index._flat, index._ends, index._figures = file["labels"], file["ends"], file["figures"]
+                found = json.loads(file["problems"].tobytes())
+                index.problems = tuple(Problem(*problem) for problem in found)
+        except FileNotFoundError as error:
+            raise IndexFileError(f"{path}: no such index") from error
+        except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            if isinstance(error, IndexFileError):
+                raise
+            raise IndexFileError(f"{path}: not a video index ({error}); make it anew") from error
+        if not len(index._paths) == len(index._ends) == len(index._figures):
+            raise IndexFileError(f"{path}: its parts do not fit together; make it anew")
+        return index
+
+
+def make_index(
+    listing: Listing, files: Sequence[Path | None], probes: dict[Path, Probe], min_frames: int
+) -> VideoIndex:
+    """The index of a listing whose files have been probed.
+
+    Args:
+        listing: of the split.
+        files: of each entry, or None where there is none.
+        probes: of those files.
+        min_frames: videos of fewer are left out as "too short".
+    """
+    paths, labels, figures, problems = [], [], [], []
+    for entry, file in zip(listing.entries, files, strict=True):
+        found = Probe("missing", "no such file below the root") if file is None else probes[file]
+        cause: str = found.cause
+        detail = found.detail
+        if not cause and found.frames < min_frames:
+            cause, detail = "too short", f"{found.frames} frames, fewer than {min_frames}"
+        if cause or file is None:
+            problems.append(Problem(str(file or entry.path), cause, detail))
+            continue
+        paths.append(str(file))
+        labels.append(np.array(entry.labels, np.int64))
+        figures.append((found.frames, found.width, found.height, found.rate, found.size))
+    return VideoIndex(listing.class_names, paths, labels, np.array(figures, np.float64).reshape(-1, 5), problems)
+
+
+def _pack(texts: Sequence[str]) -> NDArray[np.uint8]:
+    return np.frombuffer("\0".join(texts).encode("utf-8", "surrogateescape"), np.uint8)
+
+
+def _unpack(packed: NDArray[np.uint8]) -> tuple[str, ...]:
+    return tuple(packed.tobytes().decode("utf-8", "surrogateescape").split("\0")) if len(packed) else ()

@@ -1,0 +1,104 @@
+"""Probes every video of a data set once and writes the index that the environments read:
+
+    python -m experiments.index_videos fcvid --root /data/fcvid
+
+Each file is opened and decoded in a process of its own, so that one that crashes the decoder or hangs it is named and
+the rest go on. Interrupted and started again, the command goes on where it was; files that have changed are probed
+again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+from tqdm import tqdm
+
+from ada3d_gym.datasets import VIDEO_SETS, find_root, index_path
+from ada3d_gym.video.index import VideoIndex, make_index
+from ada3d_gym.video.listing import find_files, read_splits
+from ada3d_gym.video.probe import Probe, probe_all
+from experiments.cli import run
+
+Name = Literal["fcvid", "activitynet", "mini-kinetics", "mini-kinetics-adafocus", "kinetics", "videos"]
+Journal = dict[Path, Probe]
+
+
+def index_videos(
+    name: Name,
+    /,
+    root: Path | None = None,
+    workers: int = 2,
+    timeout: float = 30.0,
+    thorough: bool = False,
+    min_frames: int = 1,
+    show: int = 10,
+) -> None:
+    """Indexes the train, val and test splits of a data set.
+
+    Args:
+        name: of the data set.
+        root: its folder; what its environment variable names by default.
+        workers: processes that probe.
+        timeout: seconds after which a file counts as hung.
+        thorough: decode every frame with FFmpeg's error detection, to find damage inside files.
+        min_frames: videos of fewer frames are left out.
+        show: how many of the videos left out are named for each split; the index names all of them.
+    """
+    folder = find_root(name, root)
+    videos = VIDEO_SETS[name]
+    listings = read_splits(videos.read, folder)
+    files = {split: find_files(folder, listing.entries) for split, listing in listings.items()}
+    wanted = list(dict.fromkeys(file for found in files.values() for file in found if file is not None))
+    journal = index_path(name, folder, "probes").with_suffix(".thorough.jsonl" if thorough else ".jsonl")
+    probes = probe_files(wanted, journal, workers=workers, timeout=timeout, thorough=thorough)
+    for split, listing in listings.items():
+        index = make_index(listing, files[split], probes, min_frames)
+        path = index_path(name, folder, split)
+        index.save(path)
+        print(f"{split}: {index.report}; {len(listing.class_names)} classes; {path}")
+        _print_problems(index, show)
+
+
+def probe_files(files: list[Path], journal: Path, *, workers: int, timeout: float, thorough: bool) -> Journal:
+    """Probes of files, each written to the journal as it comes; those that it holds already are not made again."""
+    known = _read_journal(journal)
+    probes = {file: known[file] for file in files if file in known and _unchanged(file, known[file])}
+    missing = [file for file in files if file not in probes]
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    with journal.open("a") as lines:
+        lines.write("\n")  # ends a line that an interruption cut short
+        found = probe_all(missing, workers=workers, timeout=timeout, thorough=thorough)
+        for file, probe in tqdm(found, total=len(missing), desc="probing", unit="video", disable=None):
+            lines.write(json.dumps([str(file), asdict(probe)]) + "\n")
+            lines.flush()
+            probes[file] = probe
+    return probes
+
+
+def _read_journal(path: Path) -> Journal:
+    journal = {}
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            file, probe = json.loads(line)
+            journal[Path(file)] = Probe(**probe)
+        except (ValueError, TypeError):
+            continue
+    return journal
+
+
+def _unchanged(file: Path, probe: Probe) -> bool:
+    return not probe.cause and file.is_file() and file.stat().st_size == probe.size
+
+
+def _print_problems(index: VideoIndex, show: int) -> None:
+    for problem in index.problems[:show]:
+        print(f"  {problem.cause}: {problem.path} ({problem.detail})")
+    if len(index.problems) > show:
+        print(f"  and {len(index.problems) - show} more")
+
+
+if __name__ == "__main__":
+    run(index_videos)
