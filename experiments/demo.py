@@ -11,33 +11,31 @@ again, the command goes on after the last finished epoch or result.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.tensorboard import SummaryWriter
 
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.building import SELECTION_WEIGHTS, build_classifier
+from ada3d_gym.building import build_classifier
 from ada3d_gym.datasets import motionshapes_clips
 from ada3d_gym.evaluation import Act, evaluate
 from ada3d_gym.finetuning import ClassifierTrainer
-from ada3d_gym.networks.checkpoints import load_weights, save_weights
+from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.macs import count_macs
-from ada3d_gym.networks.selection import ClipTrunk, SelectionNetwork
 from ada3d_gym.rewards import UsageReward
-from ada3d_gym.seeding import spawn, torch_seed
+from ada3d_gym.seeding import spawn
 from agents.reference import Fixed, RandomFineTuning, matched_random
-from agents.reinforce import Reinforce, ReinforceConfig
-from experiments.checkpoints import claim_folder, load_state, save_state
+from agents.reinforce import ReinforceConfig
+from experiments.checkpoints import claim_folder
 from experiments.cli import run
 from experiments.figures import draw_masks, plot_accuracy
 from experiments.results import METHODS, ResultFile, summarise, table
+from experiments.train import make_agent
+from experiments.training import train_to
 
 
 @dataclass(frozen=True)
@@ -51,16 +49,6 @@ class Options:
     epochs: int
     joint_epochs: int
     classifier_lr: float
-
-
-class Learner(Protocol):
-    """What `Demo.train` trains: the agent, or Random FT."""
-
-    epoch: int
-
-    def learn(self, until: int, on_epoch: Callable[[int, dict[str, float]], None]) -> None: ...
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
 class Demo:
@@ -97,39 +85,21 @@ class Demo:
         with np.load(self.folder / f"masks-{_slug(method)}.npz", allow_pickle=False) as file:
             return file["u"], file["v"]
 
-    def train(self, name: str, learner: Learner, until: int) -> None:
-        """Trains up to an epoch, from the last checkpoint, with a checkpoint and TensorBoard figures each epoch."""
-        path = self.folder / f"{name}.pt"
-        if learner.epoch == 0 and (state := load_state(path)):
-            learner.load_state_dict(state)
-        with SummaryWriter(str(self.folder / "tensorboard" / name)) as writer:
-
-            def on_epoch(epoch: int, figures: dict[str, float]) -> None:
-                save_state(path, learner.state_dict())
-                for key, value in figures.items():
-                    writer.add_scalar(key, value, epoch)
-                print(f"{name} epoch {epoch}: " + ", ".join(f"{key} {value:.3g}" for key, value in figures.items()))
-
-            learner.learn(until, on_epoch)
-
     def ada3d(self) -> None:
         """Stage 1, stage 2 and their evaluations."""
         options = self.options
         classifier = self.shipped_classifier()
         bandit = self.bandit("train", classifier)
-        with torch_seed(spawn(options.seed, 0)):
-            trunk = ClipTrunk(bandit.num_frames, "mobilenet_v2_tiny")
-            selection = SelectionNetwork(trunk, bandit.num_stages)
-        load_weights(trunk, SELECTION_WEIGHTS)
         config = ReinforceConfig(epochs=options.epochs, joint_epochs=options.joint_epochs, seed=options.seed)
         trainer = ClassifierTrainer(classifier, options.classifier_lr)
-        agent = Reinforce(selection, bandit, config, trainer, self.device)
+        agent = make_agent(bandit, trainer, config, self.device)
+        selection = agent.selection
         one = torch.from_numpy(bandit.source.observations(np.array([0]))).to(self.device)
         overhead = count_macs(selection, one) / 1e9
 
-        self.train("ada3d", agent, options.epochs)
+        train_to(self.folder, "ada3d", agent, options.epochs)
         self.judge("Ada3D, stage 1 only", classifier, agent.act, overhead)
-        self.train("ada3d", agent, agent.total_epochs)
+        train_to(self.folder, "ada3d", agent, agent.total_epochs)
         save_weights(selection, self.folder / "selection.safetensors")
         save_weights(classifier.network, self.folder / "classifier.safetensors")
         self.judge("Ada3D", classifier, agent.act, overhead)
@@ -148,7 +118,7 @@ class Demo:
         tuning = RandomFineTuning(
             bandit, policy, trainer, options.joint_epochs, ReinforceConfig.batch_size, options.seed
         )
-        self.train("random-ft", tuning, options.joint_epochs)
+        train_to(self.folder, "random-ft", tuning, options.joint_epochs)
         policy.reseed(spawn(options.seed, 2))
         self.judge("Random FT", classifier, policy.act)
 

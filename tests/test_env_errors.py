@@ -127,11 +127,12 @@ def test_a_bad_video_is_named_by_reset_and_the_next_reset_goes_on(tmp_path: Path
     assert seen == {str(good.path), "error"}
 
 
-def test_a_video_that_vanishes_between_reset_and_step_is_named_by_step(tmp_path: Path):
+def test_a_video_that_vanishes_after_reset_can_still_be_stepped_and_is_named_by_the_next_that_reads_it(tmp_path: Path):
     record = video_file(tmp_path / "a.mp4")
     clips = VideoClips([record], CLASSES, ClipSampler(8, 4, 1, 32), observation_size=32)
     env = Ada3DEnv(ClipBandit(clips, build_classifier(clips), UsageReward()))
     env.reset()
     record.path.unlink()
+    assert env.step(np.ones(13))[2]
     with pytest.raises(VideoError, match=f"{record.path}: is missing"):
-        env.step(np.ones(13))
+        clips.full_size(0)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, TimeoutError
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -78,11 +78,23 @@ def _damage(path: Path) -> str:
 
 
 def probe_all(
-    paths: Sequence[Path], *, workers: int = 2, timeout: float = 30.0, thorough: bool = False
+    paths: Sequence[Path],
+    *,
+    workers: int = 2,
+    timeout: float = 30.0,
+    thorough: bool = False,
+    look: Callable[[Path, bool], Probe] = probe,
 ) -> Iterator[tuple[Path, Probe]]:
     """Probes files in child processes and yields each when it is known, in order.
 
     A file that a child dies of is "crashed", one that takes longer than `timeout` seconds "hung"; the rest go on.
+
+    Args:
+        paths: of the files.
+        workers: processes.
+        timeout: seconds for one file.
+        thorough: see `probe`.
+        look: what a child does with a file.
     """
     from pebble import ProcessExpired, ProcessPool
 
@@ -92,7 +104,7 @@ def probe_all(
         window: list[tuple[Path, Any]] = []
         try:
             for path in paths:
-                window.append((path, pool.schedule(_probe_values, args=(str(path), thorough), timeout=timeout)))
+                window.append((path, pool.schedule(look, args=(path, thorough), timeout=timeout)))
                 if len(window) >= 16 * workers:
                     yield _collect(*window.pop(0), ProcessExpired, timeout)
             while window:
@@ -102,13 +114,9 @@ def probe_all(
                 pool.stop()  # type: ignore[no-untyped-call]
 
 
-def _probe_values(path: str, thorough: bool) -> dict[str, Any]:
-    return asdict(probe(Path(path), thorough))
-
-
 def _collect(path: Path, future: Any, expired: type[Exception], timeout: float) -> tuple[Path, Probe]:
     try:
-        return path, Probe(**future.result())
+        return path, future.result()
     except (TimeoutError, CancelledError):
         return path, Probe("hung", f"was not probed within {timeout:g} s")
     except expired as error:

@@ -1,0 +1,88 @@
+"""Files that are damaged in every way that a disk, a network or a scraper knows."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+
+from tests.video.files import BAD_FILES, random_frames
+
+Damage = Callable[[bytes, np.random.Generator], bytes]
+
+
+def encode(movflags: str = "", container: str = "mp4", codec: str = "libx264", count: int = 40, gop: int = 10) -> bytes:
+    file = io.BytesIO()
+    with av.open(file, "w", format=container, options={"movflags": movflags} if movflags else {}) as output:
+        stream = output.add_stream(codec, rate=25, options={"g": str(gop)})
+        stream.width = stream.height = 64
+        for frame in random_frames(count):
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        output.mux(stream.encode())
+    return file.getvalue()
+
+
+def _audio_only() -> bytes:
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as output:
+        stream = output.add_stream("aac", rate=44100)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 44100
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode())
+    return file.getvalue()
+
+
+def _without_key_frames() -> bytes:
+    """The packets of a long group of pictures, but for its key frame."""
+    file, source = io.BytesIO(), io.BytesIO(encode(gop=100))
+    with av.open(source) as original, av.open(file, "w", format="mp4") as output:
+        stream = output.add_stream_from_template(original.streams.video[0])
+        for number, packet in enumerate(original.demux(video=0)):
+            if number and packet.dts is not None:
+                packet.stream = stream
+                output.mux(packet)
+    return file.getvalue()
+
+
+def _hole(content: bytes, rng: np.random.Generator) -> bytes:
+    start, length = rng.integers(len(content)), rng.integers(16, len(content) // 4)
+    return content[:start] + bytes(min(int(length), len(content) - int(start))) + content[start + length :]
+
+
+def _noise(content: bytes, rng: np.random.Generator) -> bytes:
+    array = np.frombuffer(content, np.uint8).copy()
+    places = rng.integers(len(array), size=rng.integers(1, 200))
+    array[places] = rng.integers(256, size=len(places))
+    return array.tobytes()
+
+
+def damaged_files(folder: Path, each: int = 45, seed: int = 0) -> Iterator[tuple[str, Path]]:
+    """(kind, path) of damaged files, written below a folder."""
+    rng = np.random.default_rng(seed)
+    whole, streaming = encode(), encode("faststart")
+
+    def write(kind: str, content: bytes) -> tuple[str, Path]:
+        path = folder / f"{kind.replace(' ', '-')}-{len(list(folder.iterdir())):04d}.mp4"
+        path.write_bytes(content)
+        return kind, path
+
+    for content, kind in ((whole, "truncated"), (streaming, "streaming, truncated")):
+        for share in np.linspace(0.01, 0.995, each):
+            yield write(kind, content[: int(share * len(content))])
+    for _ in range(each):
+        yield write("zeroed hole", _hole(whole, rng))
+        yield write("zeroed hole", _hole(streaming, rng))
+        yield write("random bytes inside", _noise(whole, rng))
+    yield write("audio only", _audio_only())
+    yield write("one frame", encode(count=1))
+    yield write("no key frame", _without_key_frames())
+    yield write("another container", encode(container="matroska"))
+    yield write("another container", encode(container="avi", codec="mpeg4"))
+    for kind, make in BAD_FILES.items():
+        path = folder / f"{kind.replace(' ', '-')}.mp4"
+        make(path)
+        yield kind, path

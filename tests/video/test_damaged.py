@@ -1,0 +1,96 @@
+"""Some 240 damaged files through probe, index and loader: none takes anything down, each is named."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ada3d_gym.video.clips import VideoClips
+from ada3d_gym.video.index import VideoIndex, make_index
+from ada3d_gym.video.listing import Entry, Listing
+from ada3d_gym.video.probe import Probe, probe_all
+from ada3d_gym.video.records import VideoError
+from ada3d_gym.video.sampling import ClipSampler
+from tests.video.damage import damaged_files
+from tests.video.files import decode_with_pyav
+
+BROKEN = {"truncated", "audio only", "no key frame", "missing", "empty", "text", "random bytes", "directory", "picture"}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Path]]:
+    return list(damaged_files(tmp_path_factory.mktemp("damaged")))
+
+
+@pytest.fixture(scope="module")
+def probes(files: list[tuple[str, Path]]) -> dict[Path, Probe]:
+    return dict(probe_all([path for _, path in files], timeout=20))
+
+
+@pytest.fixture(scope="module")
+def index(files: list[tuple[str, Path]], probes: dict[Path, Probe]) -> VideoIndex:
+    listing = Listing(("a",), tuple(Entry(str(path), (0,)) for _, path in files))
+    return make_index(listing, [path for _, path in files], probes, min_frames=2)
+
+
+def test_there_are_at_least_200(files: list[tuple[str, Path]]):
+    assert len(files) >= 200
+
+
+def test_each_is_named_with_its_cause_or_can_be_read(files, probes, index: VideoIndex):
+    causes: dict[str, Counter[str]] = {}
+    left_out = {problem.path: problem for problem in index.problems}
+    for kind, path in files:
+        causes.setdefault(kind, Counter())[probes[path].cause or "readable"] += 1
+        if probes[path].cause:
+            assert left_out[str(path)].cause == probes[path].cause
+            assert left_out[str(path)].detail
+    print({kind: dict(counts) for kind, counts in causes.items()})
+    for kind in BROKEN:
+        assert causes[kind]["readable"] == 0, kind
+    assert causes["no key frame"] == {"no key frame": 1}
+    assert causes["missing"] == causes["directory"] == {"missing": 1}
+    assert causes["another container"] == {"readable": 2}
+    assert causes["streaming, truncated"]["truncated"] > 10
+    assert next(p for p in index.problems if "one-frame" in p.path).cause == "too short"
+    assert len(index) + len(index.problems) == len(files)
+    assert f"{len(index)} videos of {len(files)}; left out: " in index.report
+
+
+def test_the_loader_names_each_that_it_cannot_read_and_reads_the_others(files, probes, index: VideoIndex):
+    good = next(record for record in index if "another-container" in str(record.path))
+    unindexed = Listing(("a",), tuple(Entry(str(path), (0,)) for _, path in files))
+    records = [*index, *(record(entry) for entry in unindexed.entries if probes[Path(entry.path)].cause), good]
+    clips = VideoClips(records, ("a",), ClipSampler(8, 5, 1, 32), observation_size=32)
+    named = 0
+    for number in range(len(records)):
+        if probes[records[number].path].cause == "crashed":
+            continue  # only a process of its own survives such a file, and the index keeps it out
+        try:
+            assert clips.clips(np.array([number])).shape == (1, 8, 3, 32, 32)
+        except VideoError as error:
+            assert error.path == records[number].path
+            named += 1
+    assert named >= sum(bool(probe.cause) and probe.cause != "crashed" for probe in probes.values()) - 1  # one frame
+    assert clips.clips(np.array([len(records) - 1])).any()
+
+
+def record(entry: Entry):
+    from ada3d_gym.video.records import VideoRecord
+
+    return VideoRecord(Path(entry.path), entry.labels)
+
+
+def test_a_thorough_probe_finds_most_damage_inside(files):
+    inside = [path for kind, path in files if kind == "random bytes inside"]
+    quick, thorough = dict(probe_all(inside)), dict(probe_all(inside, thorough=True))
+    assert all(thorough[path].cause for path in inside if quick[path].cause)
+    silent = [path for path in inside if not quick[path].cause]
+    reference = decode_with_pyav(next(path for kind, path in files if kind == "another container"))
+    assert len(reference) == 40
+    found = sum(bool(thorough[path].cause) for path in silent)
+    print(f"{len(silent)} of {len(inside)} pass the quick probe; the thorough one finds {found} of them")
+    assert found > len(silent) / 2
