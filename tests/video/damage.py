@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,14 +16,15 @@ Damage = Callable[[bytes, np.random.Generator], bytes]
 
 
 def encode(movflags: str = "", container: str = "mp4", codec: str = "libx264", count: int = 40, gop: int = 10) -> bytes:
-    file = io.BytesIO()
-    with av.open(file, "w", format=container, options={"movflags": movflags} if movflags else {}) as output:
-        stream = output.add_stream(codec, rate=25, options={"g": str(gop)})
-        stream.width = stream.height = 64
-        for frame in random_frames(count):
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        output.mux(stream.encode())
-    return file.getvalue()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "video"
+        with av.open(str(path), "w", format=container, options={"movflags": movflags} if movflags else {}) as output:
+            stream = output.add_stream(codec, rate=25, options={"g": str(gop)})
+            stream.width = stream.height = 64
+            for frame in random_frames(count):
+                output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            output.mux(stream.encode())
+        return path.read_bytes()
 
 
 def _audio_only() -> bytes:

@@ -35,11 +35,11 @@ def test_every_set_lists_its_fixture(name: str, sets: Path):
 def test_fcvid_reads_both_separators_windows_line_ends_and_backslashes(tmp_path: Path):
     root = write(
         tmp_path,
-        materials__FCVID_VideoName_TrainTestSplit_txt="birds\\a b.mp4\ttrain\r\ncats/c.avi test\r\nx.mp4  TRAIN\r\n\r\n",
+        materials__FCVID_VideoName_TrainTestSplit_txt="birds\\a b.mp4\ttrain\r\nc/c.avi test\r\nx.mp4  TRAIN\r\n\r\n",
         materials__FCVID_Label_txt="1\t0\t1\n0 1 0\n0\t0\t1\n",
     )
     assert fcvid.read(root, "train").entries == (Entry("birds/a b.mp4", (0, 2)), Entry("x.mp4", (2,)))
-    assert fcvid.read(root, "test").entries == (Entry("cats/c.avi", (1,)),)
+    assert fcvid.read(root, "test").entries == (Entry("c/c.avi", (1,)),)
     assert fcvid.read(root, "test").class_names == ("class 0", "class 1", "class 2")
 
 
