@@ -11,6 +11,8 @@ again, the command goes on after the last finished epoch or result.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -169,13 +171,24 @@ def demo(
         options = Options(seed, gamma, 140, 70, 1, 1, classifier_lr)
     else:
         options = Options(seed, gamma, None, None, epochs, joint_epochs, classifier_lr)
-    if device == "cpu":
-        torch.set_num_threads(1)  # for networks this small, a second thread costs twice the work and saves no time
     folder = output or Path("runs") / f"demo-{'quick-' if quick else ''}seed{seed}"
-    run_ = Demo(options, folder, device)
-    run_.ada3d()
-    run_.references()
-    run_.show()
+    with _one_thread(device):
+        run_ = Demo(options, folder, device)
+        run_.ada3d()
+        run_.references()
+        run_.show()
+
+
+@contextmanager
+def _one_thread(device: str) -> Iterator[None]:
+    """For networks this small, a second thread on a CPU costs twice the work and saves no time."""
+    threads = torch.get_num_threads()
+    if device == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 if __name__ == "__main__":
