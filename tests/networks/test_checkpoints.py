@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -16,6 +15,7 @@ from ada3d_gym.building import CLASSIFIER_WEIGHTS, SELECTION_WEIGHTS
 from ada3d_gym.networks.checkpoints import CheckpointError, load_weights, read_metadata, save_weights
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import I3D_TINY
+from tests.junk import JUNK
 from tests.malice import WRITERS, goes_off_when_trusted
 
 
@@ -40,26 +40,18 @@ def test_shipped_weights_are_small_and_say_how_they_were_made(path: Path):
     assert all(torch.isfinite(value).all() for value in load_file(path).values())
 
 
-def bad_files() -> dict[str, Callable[[Path], object]]:
-    return {
-        "missing": lambda path: None,
-        "directory": lambda path: path.mkdir(),
-        "empty": lambda path: path.touch(),
-        "text": lambda path: path.write_text("no weights\n" * 100),
-        "random bytes": lambda path: path.write_bytes(np.random.default_rng(0).bytes(5000)),
-        "truncated": truncated,
-    }
-
-
 def truncated(path: Path) -> None:
     save_weights(module(), path)
     os.truncate(path, path.stat().st_size - 50)
 
 
-@pytest.mark.parametrize("kind", bad_files())
+BAD = {**JUNK, "truncated": truncated}
+
+
+@pytest.mark.parametrize("kind", BAD)
 def test_an_unreadable_file_is_named(tmp_path: Path, kind: str):
     path = tmp_path / "bad.safetensors"
-    bad_files()[kind](path)
+    BAD[kind](path)
     with pytest.raises(CheckpointError, match=rf"{path}.*safetensors file"):
         load_weights(module(), path)
 

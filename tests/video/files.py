@@ -13,6 +13,7 @@ from PIL import Image
 
 from ada3d_gym.video.motionshapes import write_video
 from ada3d_gym.video.records import VideoRecord
+from tests.junk import JUNK
 
 
 def random_frames(count: int, height: int = 64, width: int = 64, seed: int = 0) -> NDArray[np.uint8]:
@@ -42,13 +43,5 @@ def _picture(path: Path) -> None:
     path.write_bytes(png.getvalue())
 
 
-BAD_FILES: dict[str, Callable[[Path], object]] = {
-    "missing": lambda path: None,
-    "empty": lambda path: path.touch(),
-    "text": lambda path: path.write_text("not a video\n" * 100),
-    "random bytes": lambda path: path.write_bytes(np.random.default_rng(0).bytes(5000)),
-    "directory": lambda path: path.mkdir(),
-    "truncated": _truncated,
-    "picture": _picture,
-}
+BAD_FILES: dict[str, Callable[[Path], object]] = {**JUNK, "truncated": _truncated, "picture": _picture}
 """What each bad file is made by, at a path."""

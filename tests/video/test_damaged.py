@@ -12,10 +12,9 @@ from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.index import VideoIndex, make_index
 from ada3d_gym.video.listing import Entry, Listing
 from ada3d_gym.video.probe import Probe, probe_all
-from ada3d_gym.video.records import VideoError
+from ada3d_gym.video.records import VideoError, VideoRecord
 from ada3d_gym.video.sampling import ClipSampler
 from tests.video.damage import damaged_files
-from tests.video.files import decode_with_pyav
 
 BROKEN = {"audio only", "no key frame", "missing", "empty", "text", "random bytes", "directory", "picture"}
 
@@ -63,8 +62,7 @@ def test_each_is_named_with_its_cause_or_can_be_read(files, probes, index: Video
 
 def test_the_loader_names_each_that_it_cannot_read_and_reads_the_others(files, probes, index: VideoIndex):
     good = next(record for record in index if "another-container" in str(record.path))
-    unindexed = Listing(("a",), tuple(Entry(str(path), (0,)) for _, path in files))
-    records = [*index, *(record(entry) for entry in unindexed.entries if probes[Path(entry.path)].cause), good]
+    records = [*index, *(VideoRecord(path, (0,)) for _, path in files if probes[path].cause), good]
     clips = VideoClips(records, ("a",), ClipSampler(8, 5, 1, 32), observation_size=32)
     named = 0
     for number in range(len(records)):
@@ -75,14 +73,8 @@ def test_the_loader_names_each_that_it_cannot_read_and_reads_the_others(files, p
         except VideoError as error:
             assert error.path == records[number].path
             named += 1
-    assert named >= sum(bool(probe.cause) and probe.cause != "crashed" for probe in probes.values()) - 1  # one frame
+    assert named >= sum(bool(probe.cause) and probe.cause != "crashed" for probe in probes.values())
     assert clips.clips(np.array([len(records) - 1])).any()
-
-
-def record(entry: Entry):
-    from ada3d_gym.video.records import VideoRecord
-
-    return VideoRecord(Path(entry.path), entry.labels)
 
 
 def test_a_thorough_probe_finds_most_damage_inside(files):
@@ -90,8 +82,6 @@ def test_a_thorough_probe_finds_most_damage_inside(files):
     quick, thorough = dict(probe_all(inside)), dict(probe_all(inside, thorough=True))
     assert all(thorough[path].cause for path in inside if quick[path].cause)
     silent = [path for path in inside if not quick[path].cause]
-    reference = decode_with_pyav(next(path for kind, path in files if kind == "another container"))
-    assert len(reference) == 40
     found = sum(bool(thorough[path].cause) for path in silent)
     print(f"{len(silent)} of {len(inside)} pass the quick probe; the thorough one finds {found} of them")
     assert found > len(silent) / 2
