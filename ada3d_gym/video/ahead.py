@@ -7,6 +7,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,10 @@ class DecodeAhead:
         workers: threads. The decoder lets go of Python's lock, so they run beside the network.
         capacity: clips that are kept or under way at the most; the oldest go first.
     """
+
+    _futures: OrderedDict[int, Future[dict[int, Clip]]]
+    _pool: ThreadPoolExecutor
+    _finalizer: weakref.finalize[Any, Any]
 
     def __init__(self, decode: Decode, video_of: Callable[[int], int], workers: int, capacity: int):
         self._decode, self._video_of = decode, video_of
@@ -48,7 +53,7 @@ class DecodeAhead:
                 try:
                     clips[index] = self._futures[index].result()[index]
                 except BaseException:
-                    self._futures.pop(index, None)  # tried again when it is asked for again
+                    self._forget(index)  # tried again when it is asked for again
                     raise
         return [clips[index] for index in ids]
 
@@ -56,6 +61,18 @@ class DecodeAhead:
         """Drops what is not begun and stops the threads; the next call starts afresh."""
         self._finalizer()
         self._process = -1
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy in another process has threads of its own."""
+        return {key: value for key, value in vars(self).items() if key not in ("_futures", "_pool", "_finalizer")} | {
+            "_process": -1
+        }
+
+    def _forget(self, index: int) -> None:
+        """Drops a clip and those that were decoded with it."""
+        failed = self._futures[index]
+        for other in [each for each, future in self._futures.items() if future is failed]:
+            del self._futures[other]
 
     def _schedule(self, ids: list[int]) -> None:
         groups: dict[int, list[int]] = {}
@@ -76,7 +93,9 @@ class DecodeAhead:
         """Threads do not survive a fork, and a decoder must not: a child process has its own."""
         if self._process == os.getpid():
             return
+        if self._process != -1:
+            self._finalizer.detach()  # it would wait for threads of the parent
         self._process = os.getpid()
-        self._futures: OrderedDict[int, Future[dict[int, Clip]]] = OrderedDict()
+        self._futures = OrderedDict()
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="decode")
         self._finalizer = weakref.finalize(self, self._pool.shutdown, wait=True, cancel_futures=True)

@@ -29,6 +29,7 @@ class ClipCache:
     """
 
     def __init__(self, folder: Path, count: int, shape: tuple[int, ...], key: dict[str, Any], limit: int | None = None):
+        self._arguments = (folder, count, shape, key, limit)
         self.room = count if limit is None else min(count, limit // int(np.prod(shape)))
         text = json.dumps({**key, "count": count, "room": self.room, "shape": shape}, sort_keys=True)
         self.path = folder / f"clips-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
@@ -39,6 +40,9 @@ class ClipCache:
             self._items = _map(self.path.with_suffix(".uint8"), (self.room, *shape))
             self._filled = _map(self.path.with_suffix(".filled"), (count,))
             self.path.with_suffix(".json").write_text(text)
+
+    def __reduce__(self) -> tuple[type[ClipCache], tuple[Any, ...]]:
+        return type(self), self._arguments  # another process maps the same file
 
     def missing(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Those of `ids` that are not filled, each once, in rising order."""

@@ -19,7 +19,7 @@ from ada3d_gym.video.sampling import ClipSampler
 from ada3d_gym.video.transforms import resize_and_crop
 
 Ids = NDArray[np.int64]
-KEPT_BYTES = 256 * 2**20  # of clips in memory: those under way, and those whose observation has just been shown
+AHEAD_BYTES = 2**30
 
 
 class VideoClips:
@@ -37,6 +37,8 @@ class VideoClips:
         key: what, besides the arguments here, shapes the decoded pixels (data set, version, split).
         remedy: what a user can do about a bad file of this set.
         workers: threads that decode.
+        ahead_bytes: memory for decoded clips: those under way, and those whose observation has just been shown. Two
+            batches should fit, or clips are decoded twice.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class VideoClips:
         key: dict[str, Any] | None = None,
         remedy: str = REMEDY,
         workers: int = 2,
+        ahead_bytes: int = AHEAD_BYTES,
     ):
         self.records = records
         self.class_names = tuple(class_names)
@@ -58,7 +61,7 @@ class VideoClips:
         self.num_frames, self.views, self.size = sampler.num_frames, sampler.views, sampler.size
         self.observation_size = observation_size
         self.remedy = remedy
-        self._labels = [record.labels for record in records]
+        self._seekable: dict[Path, bool] = {}  # found out for records that do not say
         shape = (self.num_frames, 3, self.size, self.size)
         self._cache: ClipCache | None = None
         if cache is not None:
@@ -66,8 +69,7 @@ class VideoClips:
             self._cache = ClipCache(
                 cache, len(self), shape, {**(key or {}), **_shaping(sampler), "videos": videos}, cache_bytes
             )
-        kept = KEPT_BYTES // int(np.prod(shape))
-        self._ahead = DecodeAhead(self._decode, lambda clip: clip // self.views, workers, kept)
+        self._ahead = DecodeAhead(self._decode, self._video_of, workers, ahead_bytes // int(np.prod(shape)))
 
     def __len__(self) -> int:
         """Number of clips: videos times views."""
@@ -78,13 +80,13 @@ class VideoClips:
 
     def labels(self, ids: Ids) -> NDArray[np.int64]:
         """First label of each clip, (B,) int64."""
-        return np.array([self._labels[video][0] for video in (ids // self.views).tolist()], np.int64)
+        return np.array([self.record(clip).labels[0] for clip in ids.tolist()], np.int64)
 
     def targets(self, ids: Ids) -> NDArray[np.bool_]:
         """All labels of each clip, (B, C) bool."""
         targets = np.zeros((len(ids), len(self.class_names)), np.bool_)
-        for row, video in zip(targets, (ids // self.views).tolist(), strict=True):
-            row[list(self._labels[video])] = True
+        for row, clip in zip(targets, ids.tolist(), strict=True):
+            row[list(self.record(clip).labels)] = True
         return targets
 
     def frame_numbers(self, clip: int, video_frames: int, rate: float = 0.0) -> NDArray[np.int64]:
@@ -153,15 +155,20 @@ class VideoClips:
         """Stops decoding."""
         self._ahead.close()
 
+    def _video_of(self, clip: int) -> int:
+        return clip // self.views
+
     def _uncached(self, ids: Ids) -> Ids:
         return np.unique(ids) if self._cache is None else self._cache.missing(ids)
 
     def _open(self, record: VideoRecord, size: tuple[int, int] | None = None) -> Video:
         check_file(record, self.remedy)
         try:
-            video = Video(record.path, size)
+            video = Video(record.path, size, self._seekable.get(record.path, record.seekable))
         except VideoError as error:
             raise VideoError(error.path, error.problem, self.remedy) from error
+        if record.seekable is None:
+            self._seekable[record.path] = video.seekable
         if record.frames and len(video) != record.frames:
             problem = f"has {len(video)} frames instead of the {record.frames} of its index"
             raise VideoError(record.path, problem, self.remedy)
@@ -172,7 +179,7 @@ class VideoClips:
         record = self.record(ids[0])
         places = [divmod(clip, self.views) for clip in ids]
         scales = {self.sampler.scale(*place) for place in places}
-        video = self._open(record, _scaled(record, scales.pop()) if len(scales) == 1 else None)
+        video = self._open(record, scaled_size(record, scales.pop()) if len(scales) == 1 else None)
         numbers = [self.sampler.frame_numbers(*place, len(video), video.rate) for place in places]
         wanted, where = np.unique(np.concatenate(numbers), return_inverse=True)
         try:
@@ -184,8 +191,8 @@ class VideoClips:
         return {clip: np.ascontiguousarray(square.numpy()) for clip, square in zip(ids, squares, strict=True)}
 
 
-def _scaled(record: VideoRecord, short_side: int) -> tuple[int, int] | None:
-    """The size to decode at, so that no larger frames are made; None where frames are small or of unknown size."""
+def scaled_size(record: VideoRecord, short_side: int) -> tuple[int, int] | None:
+    """The (width, height) to decode at, so that no larger frames are made; None where frames are small or of unknown size."""
     short = min(record.width, record.height)
     if short <= short_side:
         return None

@@ -10,6 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ada3d_gym.video.packets import scan
+from ada3d_gym.video.pyav_reader import PyAVReader
 from ada3d_gym.video.records import NumberingError, VideoError, VideoRecord
 
 try:
@@ -45,17 +47,20 @@ class Reader(Protocol):
 class Video:
     """An open video: `len(video)` frames, read by number.
 
-    decord reads; PyAV stands in where decord has no wheel or cannot read a file (AV1, GIF, some narrow widths). Opened,
-    read and dropped in one thread: a decord reader must not be shared by threads or survive a fork.
+    decord reads; PyAV stands in where decord has no wheel, cannot read a file (AV1, GIF, some narrow widths), or would
+    give other frames than those asked for (see `packets`). Opened, read and dropped in one thread: a decord reader must
+    not be shared by threads or survive a fork.
 
     Args:
         path: of the file.
         size: (width, height) to scale frames to while decoding, antialiased; the video's own by default.
+        seekable: whether decord numbers the file's frames rightly, where that is known; otherwise its packets are read
+            to find out, at a fifth of the price of a clip.
     """
 
-    def __init__(self, path: Path, size: tuple[int, int] | None = None):
+    def __init__(self, path: Path, size: tuple[int, int] | None = None, seekable: bool | None = None):
         self.path, self.size = path, size
-        self._reader = self._open()
+        self._reader = self._open(seekable)
         self._frames = len(self._reader)
         if not self._frames:
             raise VideoError(path, "holds no video frame")
@@ -90,9 +95,11 @@ class Video:
             raise VideoError(self.path, f"decoded to shape {frames.shape} instead of ({len(wanted)}, H, W, 3)")
         return frames
 
-    def _open(self) -> Reader:
-        if DecordReader is None:
-            return self._fallback(None)
+    def _open(self, seekable: bool | None) -> Reader:
+        packets = scan(self.path) if seekable is None else None
+        self.seekable = packets.seekable if packets else bool(seekable)
+        if DecordReader is None or not self.seekable:
+            return PyAVReader(self.path, self.size, packets)
         try:
             return DecordReader(self.path, self.size)
         except NumberingError:
@@ -100,10 +107,8 @@ class Video:
         except VideoError as error:
             return self._fallback(error)
 
-    def _fallback(self, cause: VideoError | None) -> Reader:
-        from ada3d_gym.video.pyav_reader import PyAVReader  # FFmpeg's libraries, only where they are needed
-
+    def _fallback(self, cause: VideoError) -> Reader:
         try:
             return PyAVReader(self.path, self.size)
         except VideoError as error:
-            raise cause or error from error
+            raise cause from error

@@ -17,7 +17,7 @@ from ada3d_gym.video.listing import Listing
 from ada3d_gym.video.probe import Probe
 from ada3d_gym.video.records import VideoRecord
 
-FORMAT = 1
+FORMAT = 2
 
 
 class IndexFileError(ValueError):
@@ -69,7 +69,7 @@ class VideoIndex(Sequence[VideoRecord]):
         if not -len(self) <= index < len(self):
             raise IndexError(f"video {index} of {len(self)}")
         index %= len(self)
-        frames, width, height, rate, size = self._figures[index].tolist()
+        frames, width, height, rate, size, seekable = self._figures[index].tolist()
         return VideoRecord(
             Path(self._paths[index]),
             self.labels(index),
@@ -78,6 +78,7 @@ class VideoIndex(Sequence[VideoRecord]):
             width=int(width),
             height=int(height),
             rate=rate,
+            seekable=bool(seekable),
         )
 
     def labels(self, index: int) -> tuple[int, ...]:
@@ -162,8 +163,8 @@ def make_index(
             continue
         paths.append(str(file))
         labels.append(np.array(entry.labels, np.int64))
-        figures.append((found.frames, found.width, found.height, found.rate, found.size))
-    return VideoIndex(listing.class_names, paths, labels, np.array(figures, np.float64).reshape(-1, 5), problems)
+        figures.append((found.frames, found.width, found.height, found.rate, found.size, found.seekable))
+    return VideoIndex(listing.class_names, paths, labels, np.array(figures, np.float64).reshape(-1, 6), problems)
 
 
 def _pack(texts: Sequence[str]) -> NDArray[np.uint8]:

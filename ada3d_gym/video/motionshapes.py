@@ -71,6 +71,7 @@ def _record(root: Path, entry: dict[str, Any]) -> VideoRecord:
         labels=(label,),
         frames=FRAMES,
         sha256=entry["sha256"],
+        seekable=True,  # x264 closes its groups of pictures unless told otherwise
         family=FAMILIES[label],
         visible=tuple(entry["visible"]),
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ada3d_gym.video.decoding import Video
-from ada3d_gym.video.records import NumberingError, VideoError
+from ada3d_gym.video.records import NumberingError, TruncatedError, VideoError
 
 Cause = Literal["", "missing", "unreadable", "truncated", "no key frame", "damaged", "crashed", "hung"]
 
@@ -22,7 +22,7 @@ class Probe:
     Attributes:
         cause: "" for a good file, or the kind of problem.
         detail: the problem in words.
-        frames, width, height, rate, size: as in `VideoRecord`.
+        frames, width, height, rate, size, seekable: as in `VideoRecord`.
     """
 
     cause: Cause = ""
@@ -32,6 +32,7 @@ class Probe:
     height: int = 0
     rate: float = 0.0
     size: int = 0
+    seekable: bool = False
 
 
 def probe(path: Path, thorough: bool = False) -> Probe:
@@ -48,6 +49,8 @@ def probe(path: Path, thorough: bool = False) -> Probe:
         video = Video(path)
     except NumberingError as error:
         return Probe("no key frame", error.problem)
+    except TruncatedError as error:
+        return Probe("truncated", error.problem)
     except (VideoError, OSError) as error:
         return Probe("unreadable", getattr(error, "problem", str(error)))
     try:
@@ -57,7 +60,7 @@ def probe(path: Path, thorough: bool = False) -> Probe:
             return Probe("damaged", detail)
     except VideoError as error:
         return Probe("truncated", error.problem)
-    return Probe("", "", count, frames.shape[2], frames.shape[1], video.rate, size)
+    return Probe("", "", count, frames.shape[2], frames.shape[1], video.rate, size, video.seekable)
 
 
 def _damage(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""PyAV behind `Video`: slower, for files and systems that decord does not read."""
+"""PyAV behind `Video`: slower, for files and systems that decord does not read, or not rightly."""
 
 from __future__ import annotations
 
@@ -7,49 +7,68 @@ from pathlib import Path
 from typing import Any
 
 import av
-import av.error
 import numpy as np
 from numpy.typing import NDArray
 
-from ada3d_gym.video.records import NumberingError, VideoError
-
-_UNREADABLE = (av.error.FFmpegError, OSError, ValueError, IndexError)
+from ada3d_gym.video.packets import UNREADABLE, Packets, scan, video_stream
+from ada3d_gym.video.records import VideoError
 
 
 class PyAVReader:
-    """A file that is decoded from its start for every read: exact, whatever its index says. See `Video`."""
+    """Frames are found by their times, decoding from the key frame before; where they have none, they are counted from
+    the start of the file. Exact either way. No file is kept open between reads. See `Video`."""
 
-    def __init__(self, path: Path, size: tuple[int, int] | None = None):
-        self.path, self.size, self.rate = path, size, 0.0
-        self._frames = sum(1 for _ in self._decode())
+    def __init__(self, path: Path, size: tuple[int, int] | None = None, packets: Packets | None = None):
+        self.path, self.size = path, size
+        packets = packets or scan(path)
+        self.rate, self._times, self._keys = packets.rate, packets.times, packets.keys
+        self._frames = len(self._times) or sum(1 for _ in self._decode())
         if not self._frames:
-            raise VideoError(path, "holds no video frame")
+            raise VideoError(path, "holds no frame that can be decoded")
 
     def __len__(self) -> int:
         return self._frames
 
     def read(self, indices: list[int]) -> NDArray[np.uint8]:
         """Frames (n, H, W, 3)."""
-        wanted = set(indices)
-        found = {i: self._array(frame) for i, frame in enumerate(self._decode(max(indices) + 1)) if i in wanted}
-        if missing := sorted(wanted - found.keys()):
+        found = self._by_time(indices) if len(self._times) else self._by_counting(indices)
+        if missing := sorted(set(indices) - found.keys()):
             raise VideoError(self.path, f"frames {missing} cannot be decoded")
         return np.stack([found[i] for i in indices])
 
-    def _decode(self, count: int | None = None) -> Iterator[Any]:
+    def _by_time(self, indices: list[int]) -> dict[int, NDArray[np.uint8]]:
+        wanted = {int(self._times[i]): i for i in indices}
+        # Frames from a key frame's time on need nothing before it, whatever follows it in the file.
+        before = self._keys[self._keys <= min(wanted)]
+        for start in (before[-1:], before[:0]):  # a seek may land too late: then from the start
+            found: dict[int, NDArray[np.uint8]] = {}
+            for frame in self._decode(int(start[0]) if len(start) else None):
+                if frame.pts in wanted and not frame.is_corrupt:
+                    found[wanted[frame.pts]] = self._array(frame)
+                if frame.pts is not None and frame.pts >= max(wanted):
+                    break
+            if len(found) == len(wanted):
+                break
+        return found
+
+    def _by_counting(self, indices: list[int]) -> dict[int, NDArray[np.uint8]]:
+        wanted, last = set(indices), max(indices)
+        found = {}
+        for number, frame in enumerate(self._decode()):
+            if number in wanted:
+                found[number] = self._array(frame)
+            if number == last:
+                break
+        return found
+
+    def _decode(self, start: int | None = None) -> Iterator[Any]:
         try:
             with av.open(str(self.path)) as container:
-                if not container.streams.video or container.format.name.endswith(("_pipe", "image2")):
-                    raise VideoError(self.path, "holds no video stream")
-                if not next(container.demux(video=0)).is_keyframe:
-                    raise NumberingError(self.path)
-                container.seek(0)
-                self.rate = float(container.streams.video[0].average_rate or 0)
-                for number, frame in enumerate(container.decode(video=0)):
-                    if number == count:
-                        return
-                    yield frame
-        except _UNREADABLE as error:
+                stream = video_stream(self.path, container)
+                if start is not None:
+                    container.seek(start, stream=stream)
+                yield from container.decode(stream)
+        except UNREADABLE as error:
             problem = getattr(error, "strerror", None) or type(error).__name__
             raise VideoError(self.path, f"cannot be decoded ({problem})") from error
 

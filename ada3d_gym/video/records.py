@@ -31,6 +31,10 @@ class NumberingError(VideoError):
         super().__init__(path, problem or "does not start with a key frame, so its frames cannot be numbered", remedy)
 
 
+class TruncatedError(VideoError):
+    """A video whose end is missing."""
+
+
 @dataclass(frozen=True)
 class VideoRecord:
     """One video of a data set.
@@ -43,6 +47,8 @@ class VideoRecord:
         size: of the file in bytes, or 0 where it is not known before opening.
         width, height: as shown, in pixels, or 0 where they are not known before opening.
         rate: frames a second, or 0.
+        seekable: whether decord finds frames by their numbers (see `packets.Packets`), or None where that is not known
+            before opening.
         family: the kind of class (MotionShapes: scene, object, motion), or `""`.
         visible: half-open frame range `(first, last + 1)` in which the class can be seen, or None where it is
             not known.
@@ -56,5 +62,6 @@ class VideoRecord:
     width: int = 0
     height: int = 0
     rate: float = 0.0
+    seekable: bool | None = None
     family: str = ""
     visible: tuple[int, int] | None = None

@@ -38,13 +38,14 @@ def _audio_only() -> bytes:
     return file.getvalue()
 
 
-def _without_key_frames() -> bytes:
-    """The packets of a long group of pictures, but for its key frame."""
-    file, source = io.BytesIO(), io.BytesIO(encode(gop=100))
-    with av.open(source) as original, av.open(file, "w", format="mp4") as output:
+def _beheaded(container: str, gop: int) -> bytes:
+    """The packets of a video but for the first four: it starts inside a group of pictures, the first of several or the
+    only one."""
+    file, source = io.BytesIO(), io.BytesIO(encode(gop=gop))
+    with av.open(source) as original, av.open(file, "w", format=container) as output:
         stream = output.add_stream_from_template(original.streams.video[0])
         for number, packet in enumerate(original.demux(video=0)):
-            if number and packet.dts is not None:
+            if number >= 4 and packet.dts is not None:
                 packet.stream = stream
                 output.mux(packet)
     return file.getvalue()
@@ -81,7 +82,10 @@ def damaged_files(folder: Path, each: int = 45, seed: int = 0) -> Iterator[tuple
         yield write("random bytes inside", _noise(whole, rng))
     yield write("audio only", _audio_only())
     yield write("one frame", encode(count=1))
-    yield write("no key frame", _without_key_frames())
+    for container in ("mp4", "matroska", "mpegts", "avi"):
+        yield write("no key frame", _beheaded(container, gop=10))
+    for container in ("mp4", "matroska"):
+        yield write("no key frame", _beheaded(container, gop=100))
     yield write("another container", encode(container="matroska"))
     yield write("another container", encode(container="avi", codec="mpeg4"))
     for kind, make in BAD_FILES.items():

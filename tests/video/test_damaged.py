@@ -53,6 +53,7 @@ def test_each_is_named_with_its_cause_or_can_be_read(files, probes, index: Video
     kept_whole = [probes[path].frames for kind, path in files if kind == "truncated" and not probes[path].cause]
     assert set(kept_whole) <= {40} and len(kept_whole) < 5  # some lost nothing but what follows the last frame
     assert causes["missing"] == causes["directory"] == {"missing": 1}
+    assert causes["no key frame"] == {"no key frame": 6}
     assert causes["another container"] == {"readable": 2}
     assert causes["streaming, truncated"]["readable"] == 0
     assert next(p for p in index.problems if "one-frame" in p.path).cause == "too short"
