@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ada3d_gym.rewards import Reward
+from ada3d_gym.observers import Observer, PixelObserver
+from ada3d_gym.rewards import Answers, Reward
 from ada3d_gym.video.records import VideoRecord
 
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Order = Literal["epochs", "iid"]
 
 
 class ClipSource(Protocol):
@@ -39,6 +42,8 @@ class ClipSource(Protocol):
     def visible_frames(self, ids: Ids) -> Mask: ...
     def record(self, clip: int) -> VideoRecord: ...
     def full_size(self, clip: int) -> NDArray[np.uint8]: ...
+    def close(self) -> None:
+        """Stops decoding; the next call starts it again."""
 
 
 class Classifier(Protocol):
@@ -91,12 +96,31 @@ class ClipBandit:
         source: where clips come from.
         classifier: what predicts from masked clips.
         reward: what a prediction and its masks are worth.
+        observer: what a policy is shown of a clip; its pixels by default.
+        order: of the draws. "epochs": all videos in random order, a random view of each, over and over; "iid": any clip
+            at any time.
 
-    Draws go through the clips in shuffled epochs: each epoch holds one random view of every video.
+    Attributes:
+        on_pull: None, or what is called with the ids and masks u and v of every pull.
     """
 
-    def __init__(self, source: ClipSource, classifier: Classifier, reward: Reward):
+    on_pull: Callable[[Ids, Mask, Mask], None] | None = None
+
+    def __init__(
+        self,
+        source: ClipSource,
+        classifier: Classifier,
+        reward: Reward,
+        observer: Observer | None = None,
+        order: Order = "epochs",
+    ):
+        if order not in get_args(Order):
+            raise ValueError(f"unknown order {order!r}: expected one of {', '.join(get_args(Order))}")
         self.source, self.classifier, self.reward = source, classifier, reward
+        self.observer = observer or PixelObserver(source)
+        self.order = order
+        everything = (np.ones((1, length), np.bool_) for length in (self.num_frames, self.num_stages))
+        self._full_macs = int(classifier.macs(*everything)[0])
         self.seed(None)
 
     @property
@@ -122,10 +146,16 @@ class ClipBandit:
     def draw(self, count: int) -> Ids:
         """The next `count` clip ids (count,)."""
         while len(self._ahead) < 2 * count:
-            self._ahead = np.concatenate([self._ahead, self.epoch(self._rng)])
+            self._ahead = np.concatenate([self._ahead, self._more()])
         self.source.expect(self._ahead[: 2 * count])  # the next draw is decoded beside this one's network
         ids, self._ahead = self._ahead[:count], self._ahead[count:]
         return ids
+
+    def _more(self) -> Ids:
+        if self.order == "epochs":
+            return self.epoch(self._rng)
+        videos = len(self.source) // self.source.views
+        return self._rng.integers(len(self.source), size=videos)  # as many, so that no batch size changes the order
 
     def pull(self, ids: Ids, u: Mask, v: Mask) -> Outcome:
         """Classifies clips under masks and pays.
@@ -144,12 +174,16 @@ class ClipBandit:
                 raise ValueError(
                     f"{name}: got {mask.dtype} of shape {mask.shape}, expected bool of shape {(len(ids), length)}"
                 )
+        if self.on_pull is not None:
+            self.on_pull(ids, u, v)
         scores = self.classifier.scores(self.source.clips(ids), u, v)
         no_frames = np.logical_not(u.any(1))
         rows = np.arange(len(ids))
         prediction = scores.argmax(1)
-        correct = self.source.targets(ids)[rows, prediction] & ~no_frames
-        reward_frames, reward_stages = self.reward(correct, u, v)
+        targets = self.source.targets(ids)
+        correct = targets[rows, prediction] & ~no_frames
+        macs = self.classifier.macs(u, v)
+        reward_frames, reward_stages = self.reward(Answers(correct, scores, targets, u, v, macs / self._full_macs))
         return Outcome(
             reward=reward_frames + reward_stages,
             reward_frames=reward_frames,
@@ -158,7 +192,7 @@ class ClipBandit:
             prediction=np.where(no_frames, -1, prediction),
             label=self.source.labels(ids),
             confidence=scores[rows, prediction],
-            macs=self.classifier.macs(u, v),
+            macs=macs,
             frames=u.sum(1),
             stages=v.sum(1),
             no_frames=no_frames,

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.bandit import ClipBandit, Order
 from ada3d_gym.datasets import EMBEDDED, VIDEO_SETS, motionshapes_clips, video_clips
 from ada3d_gym.networks.checkpoints import SHIPPED, load_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.loading import load_checkpoint
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
+from ada3d_gym.networks.selection import ClipTrunk
 from ada3d_gym.networks.spec import SPECS
-from ada3d_gym.rewards import UsageReward
+from ada3d_gym.observers import FeatureObserver, IndexObserver, Observation, Observer, PixelObserver
+from ada3d_gym.rewards import Cost, MaskReward, Shaping
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.motionshapes_drawing import CLASSES
 
 CLASSIFIER_WEIGHTS = SHIPPED / "i3d_tiny-motionshapes.safetensors"
 SELECTION_WEIGHTS = SHIPPED / "selection-motionshapes.safetensors"
+SMALL = 64  # pixels; policies see frames up to this side through the tiny trunk
 
 
 def build_bandit(
@@ -31,6 +34,11 @@ def build_bandit(
     backbone: str = "i3d_tiny",
     checkpoint: str | Path | None = None,
     gamma: float = 1.0,
+    cost: Cost = "usage",
+    reward: Shaping = "accuracy",
+    observation: Observation = "pixels",
+    features: str | Path | None = None,
+    order: Order = "epochs",
     device: str = "cpu",
     **reading: Any,
 ) -> ClipBandit:
@@ -41,13 +49,21 @@ def build_bandit(
         split, num_frames, views, videos: see `motionshapes_clips` and `video_clips`.
         backbone: the 3D network's name in `ada3d_gym.networks.spec.SPECS`.
         checkpoint: its weights, a file that `load_checkpoint` reads; for MotionShapes, the shipped ones by default.
-        gamma: penalty of a wrong answer (Eq. 4).
-        device: where the network runs.
+        gamma, cost, reward: see `ada3d_gym.rewards.MaskReward`.
+        observation: "pixels", "features" of frames or "index", see `ada3d_gym.observers`.
+        features: weights of the trunk that features come from; for MotionShapes, the shipped ones by default.
+        order: of the clips, see `ada3d_gym.bandit.ClipBandit`.
+        device: where networks run.
         reading: the other arguments of `video_clips` (data_root, size, stride, sampling, flip, …).
     """
-    reward = UsageReward(gamma)
-    clips = build_clips(dataset, split=split, num_frames=num_frames, views=views, videos=videos, **reading)
-    return ClipBandit(clips, build_classifier(clips, backbone, checkpoint, device), reward)
+    pays = MaskReward(gamma, cost, reward)
+    naming = {"dataset": dataset, "num_frames": num_frames, "videos": videos, **reading}
+    clips = build_clips(split=split, views=views, **naming)
+    if observation == "index":
+        observer: Observer = IndexObserver(clips, split, naming)
+    else:
+        observer = build_observer(clips, observation, features, device)
+    return ClipBandit(clips, build_classifier(clips, backbone, checkpoint, device), pays, observer, order)
 
 
 def build_clips(dataset: str, **options: Any) -> VideoClips:
@@ -57,6 +73,46 @@ def build_clips(dataset: str, **options: Any) -> VideoClips:
     if dataset != EMBEDDED:
         raise ValueError(f"unknown data set {dataset!r}: expected {EMBEDDED}, {', '.join(VIDEO_SETS)}")
     return motionshapes_clips(**options)
+
+
+def build_observer(
+    clips: VideoClips,
+    observation: Observation,
+    features: str | Path | None = None,
+    device: str = "cpu",
+) -> Observer:
+    """Pixels or features of clips; arguments as in `build_bandit`."""
+    if observation == "pixels":
+        return PixelObserver(clips)
+    if observation != "features":
+        expected = ", ".join(get_args(Observation))
+        raise ValueError(f"unknown observation {observation!r}: expected one of {expected}")
+    if features is None and not _ships_trunk(clips.num_frames, clips.observation_size):
+        raise ValueError(
+            "no weights ship for features of these videos: give features=, the weights of a selection trunk, as "
+            "'python -m experiments.pretrain' writes them"
+        )
+    return FeatureObserver(clips, build_trunk(clips.num_frames, clips.observation_size, features), device)
+
+
+def build_trunk(num_frames: int, side: int, weights: str | Path | None = None) -> ClipTrunk:
+    """The selection network's trunk: MobileNetV2 (the paper's), or a tiny one for small frames.
+
+    Args:
+        num_frames: T.
+        side: of the frames that it will see, in pixels.
+        weights: a safetensors file; the shipped ones where they fit, else random.
+    """
+    trunk = ClipTrunk(num_frames, "mobilenet_v2_tiny" if side <= SMALL else "mobilenet_v2")
+    if weights is not None:
+        load_weights(trunk, Path(weights))
+    elif _ships_trunk(num_frames, side):
+        load_weights(trunk, SELECTION_WEIGHTS)
+    return trunk
+
+
+def _ships_trunk(num_frames: int, side: int) -> bool:
+    return side <= SMALL and num_frames == 8
 
 
 def build_classifier(

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ada3d_gym.video.clips import VideoClips
+from ada3d_gym.video.clips import AHEAD_BYTES, VideoClips
 from ada3d_gym.video.index import IndexFileError, VideoIndex
 from ada3d_gym.video.listing import Reader
 from ada3d_gym.video.motionshapes import REMEDY, SPLITS, cache_folder, describe, motionshapes
@@ -161,6 +161,8 @@ def video_clips(
     flip: bool = True,
     strict: bool = False,
     cache_bytes: int = 0,
+    workers: int = 2,
+    ahead_bytes: int = AHEAD_BYTES,
     seed: int = 0,
 ) -> VideoClips:
     """Clips of an indexed split, sampled as in the paper (Sec. 4.1).
@@ -178,6 +180,8 @@ def video_clips(
         flip: mirror half of the training clips. Switch it off where direction is what classes differ by.
         strict: raise for the first video that the index had to leave out, instead of going without.
         cache_bytes: disk for decoded clips; for test splits, and for sets small enough.
+        workers: threads that decode.
+        ahead_bytes: memory for clips that are decoded ahead; see `VideoClips`.
         seed: of the random clips.
 
     Raises:
@@ -186,7 +190,13 @@ def video_clips(
     """
     if split not in ("train", "val", "test"):
         raise ValueError(f"unknown split {split!r}: expected one of train, val, test")
-    for key, value in (("num_frames", num_frames), ("stride", stride), ("views", views), ("size", size)):
+    for key, value in (
+        ("num_frames", num_frames),
+        ("stride", stride),
+        ("views", views),
+        ("size", size),
+        ("workers", workers),
+    ):
         if value is not None and value < 1:
             raise ValueError(f"{key}={value}: expected at least 1")
     root = find_root(name, data_root)
@@ -210,6 +220,8 @@ def video_clips(
         cache=cache_folder() / "clips" if cache_bytes else None,
         cache_bytes=cache_bytes,
         key={"dataset": name, "split": split},
+        workers=workers,
+        ahead_bytes=ahead_bytes,
     )
 
 

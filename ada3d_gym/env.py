@@ -11,24 +11,28 @@ from numpy.typing import NDArray
 
 from ada3d_gym.bandit import ClipBandit, Outcome
 from ada3d_gym.building import build_bandit
-from ada3d_gym.masks import ActionError, split_mask
-from ada3d_gym.rendering import contact_sheet
+from ada3d_gym.infos import clip_infos, each, outcome_infos
+from ada3d_gym.masks import split_mask
+from ada3d_gym.rendering import Window, contact_sheet
 
 Pixels = NDArray[np.uint8]
 
 
-class Ada3DEnv(gym.Env[Pixels, NDArray[np.int8]]):
+class Ada3DEnv(gym.Env[NDArray[Any], NDArray[np.int8]]):
     """One clip, one mask, one reward.
 
     Observation:
-        The clip as `Box(0, 255, (T, 3, H, W), uint8)`, RGB. The observation after the step is the same clip again.
+        By `observation`: "pixels", the clip as `Box(0, 255, (T, 3, H, W), uint8)`, RGB; "features", of each frame,
+        `Box(-inf, inf, (T, C), float32)`; "index", the clip's number, `Box((4,), int32)`; see `ada3d_gym.observers`.
+        The observation after the step is the same clip again.
 
     Action:
         `MultiBinary(T + K)`: T bits that keep frames, then K bits that keep the network's 3D stages.
 
     Reward:
-        The sum of both heads' rewards, each 1 - cost for a correct prediction and -gamma for a wrong one (Eq. 4). A
-        mask that keeps no frame cannot be classified and counts as wrong.
+        The sum of both heads' rewards, each 1 - cost for a correct prediction and -gamma for a wrong one (Eq. 4); the
+        relatives of that are in `ada3d_gym.rewards.MaskReward`. A mask that keeps no frame cannot be classified and
+        counts as wrong.
 
     Episode:
         One step: every step returns terminated=True, truncated=False. Clips come in shuffled epochs; `reset(seed=…)`
@@ -41,81 +45,95 @@ class Ada3DEnv(gym.Env[Pixels, NDArray[np.int8]]):
 
     Args:
         bandit: the core to wrap; built from `options` by `ada3d_gym.building.build_bandit` if None.
-        render_mode: None or "rgb_array", a contact sheet of the clip, the mask and what came of it.
-        options: arguments of `build_bandit`: split, num_frames, views, videos, backbone, checkpoint, gamma, device, and
-            for video files data_root, size, stride, sampling, flip, strict, cache_bytes, seed.
+        render_mode: None; "rgb_array", a contact sheet of the clip, the mask and what came of it; or "human", the same
+            in a window.
+        options: arguments of `build_bandit`: split, num_frames, views, videos, backbone, checkpoint, gamma, cost,
+            reward, observation, features, order, device, and for video files data_root, size, stride, sampling, flip,
+            strict, cache_bytes, seed.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 1}  # noqa: RUF012 (Gymnasium's own declaration)
+    metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 1}  # noqa: RUF012 (Gymnasium's own declaration)
 
     def __init__(self, bandit: ClipBandit | None = None, *, render_mode: str | None = None, **options: Any):
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise ValueError(f"unknown render_mode {render_mode!r}: expected None or 'rgb_array'")
-        if bandit is not None and options:
-            raise TypeError(f"{', '.join(options)} would be ignored beside a ready bandit: give one or the other")
-        self.bandit = bandit or build_bandit(**options)
+        self.bandit = ready_bandit(bandit, options, render_mode, self.metadata["render_modes"])
         self.render_mode = render_mode
-        source = self.bandit.source
-        side = source.observation_size
-        self.observation_space = spaces.Box(0, 255, (source.num_frames, 3, side, side), np.uint8)
+        self.observation_space = self.bandit.observer.space
         self.action_space = spaces.MultiBinary(self.bandit.num_frames + self.bandit.num_stages)
-        self._clip: int | None = None
+        self._clip: NDArray[np.int64] | None = None  # (1,)
         self._masks: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None
         self._outcome: Outcome | None = None
+        self._window: Window | None = None
+        self._closed = False
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Pixels, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Draws the next clip. Raises `gym.error.ClosedEnvironmentError` after `close()`."""
+        self._check_open()
         super().reset(seed=seed)
         if seed is not None:
             self.bandit.seed(seed)
-        self._clip = int(self.bandit.draw(1)[0])
+        self._clip = self.bandit.draw(1)
         self._masks = self._outcome = None
-        return self._observe(), self._describe()
+        self._show()
+        return self.bandit.observer(self._clip)[0], each(clip_infos(self.bandit.source, self._clip))[0]
 
-    def step(self, action: NDArray[np.int8]) -> tuple[Pixels, float, bool, bool, dict[str, Any]]:
+    def step(self, action: NDArray[np.int8]) -> tuple[NDArray[Any], float, bool, bool, dict[str, Any]]:
         """Raises:
         ActionError: for an action that is not T + K zeros and ones.
         gym.error.ResetNeeded: before a reset, and after the episode's one step.
+        gym.error.ClosedEnvironmentError: after `close()`.
         """
+        self._check_open()
         if self._clip is None or self._outcome is not None:
             raise gym.error.ResetNeeded("an episode is one step: call reset() before the next step()")
-        u, v = split_mask(action, self.bandit.num_frames, self.bandit.num_stages)
-        if u.ndim != 1:
-            expected = f"expected {u.shape[-1]} frame bits and {v.shape[-1]} stage bits, each 0 or 1"
-            raise ActionError(f"action of shape {np.shape(action)}: {expected}")
-        outcome = self.bandit.pull(np.array([self._clip]), u.reshape(1, -1), v.reshape(1, -1))
-        self._masks, self._outcome = (u, v), outcome
-        info = self._describe() | {
-            "correct": bool(outcome.correct[0]),
-            "prediction": int(outcome.prediction[0]),
-            "confidence": float(outcome.confidence[0]),
-            "reward_frames": float(outcome.reward_frames[0]),
-            "reward_stages": float(outcome.reward_stages[0]),
-            "macs": int(outcome.macs[0]),
-            "frames": int(outcome.frames[0]),
-            "stages": int(outcome.stages[0]),
-            "no_frames": bool(outcome.no_frames[0]),
-        }
-        return self._observe(), float(outcome.reward[0]), True, False, info
+        u, v = split_mask(action, self.bandit.num_frames, self.bandit.num_stages, batch=())
+        self._masks = u, v
+        self._outcome = self.bandit.pull(self._clip, u[None], v[None])
+        infos = clip_infos(self.bandit.source, self._clip) | outcome_infos(self._outcome)
+        self._show()
+        return self.bandit.observer(self._clip)[0], float(self._outcome.reward[0]), True, False, each(infos)[0]
 
     def render(self) -> Pixels | None:
         if self.render_mode is None:
             return None
         if self._clip is None:
             raise gym.error.ResetNeeded("there is no clip to render: call reset() first")
-        return contact_sheet(self.bandit, self._clip, self._masks, self._outcome)
+        sheet = contact_sheet(self.bandit, int(self._clip[0]), self._masks, self._outcome)
+        if self.render_mode == "rgb_array":
+            return sheet
+        self._window = self._window or Window("Ada3D")
+        self._window.show(sheet)
+        return None
 
-    def _observe(self) -> Pixels:
-        return np.array(self.bandit.source.observations(np.array([self._clip]))[0])
+    def close(self) -> None:
+        """Stops decoding and closes the window; the environment cannot be used any more."""
+        self._closed = True
+        if self._window is not None:
+            self._window.close()
+        self.bandit.source.close()
 
-    def _describe(self) -> dict[str, Any]:
-        assert self._clip is not None
-        source = self.bandit.source
-        record = source.record(self._clip)
-        label = record.labels[0]
-        return {
-            "clip": self._clip,
-            "video": str(record.path),
-            "label": label,
-            "label_name": source.class_names[label],
-            "family": record.family,
-        }
+    def _show(self) -> None:
+        if self.render_mode == "human":
+            self.render()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise gym.error.ClosedEnvironmentError("the environment is closed: make a new one")
+
+
+def ready_bandit(
+    bandit: ClipBandit | None, options: dict[str, Any], render_mode: str | None, render_modes: list[str]
+) -> ClipBandit:
+    """The bandit that a face was given, or one built from its options; a ValueError or TypeError for what it was not.
+
+    Args:
+        bandit, options: one or the other.
+        render_mode: None or one of `render_modes`.
+    """
+    if render_mode is not None and render_mode not in render_modes:
+        modes = ", ".join(map(repr, render_modes))
+        raise ValueError(f"unknown render_mode {render_mode!r}: expected None or one of {modes}")
+    if bandit is not None and options:
+        raise TypeError(f"{', '.join(options)} would be ignored beside a ready bandit: give one or the other")
+    return bandit or build_bandit(**options)

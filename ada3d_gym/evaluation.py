@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,8 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.masks import split_mask
 from ada3d_gym.metrics import mean_average_precision, top1
 
-Act = Callable[[NDArray[np.uint8]], NDArray[np.int8]]
-"""Observations (B, T, 3, H, W) uint8 to flat masks (B, T + K)."""
+Act = Callable[[NDArray[Any]], NDArray[Any]]
+"""Observations (B, …), as the bandit's observer shows them, to flat masks (B, T + K) of zeros and ones."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def evaluate(bandit: ClipBandit, act: Act, *, batch_size: int = 128, description
     for start in tqdm(range(0, len(ids), batch_size), desc=description, unit="batch", leave=False, disable=None):
         batch = ids[start : start + batch_size]
         source.expect(ids[start : start + 2 * batch_size])
-        u, v = split_mask(act(source.observations(batch)), bandit.num_frames, bandit.num_stages)
+        u, v = split_mask(act(bandit.observer(batch)), bandit.num_frames, bandit.num_stages)
         parts.append((u, v, bandit.pull(batch, u, v)))
     u, v = np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
     outcomes = [p[2] for p in parts]

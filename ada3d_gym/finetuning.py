@@ -14,19 +14,27 @@ from ada3d_gym.networks.classifier import NetworkClassifier
 
 
 class ClassifierTrainer:
-    """SGD on the cross entropy of masked clips, with batch norm and dropout as in inference.
-
-    Frozen batch norm keeps the rewards that the policy saw and the network that pays them the same function, and lets
-    clips of a batch keep different numbers of frames without moving its statistics.
+    """SGD on the cross entropy of masked clips.
 
     Args:
         classifier: the network that is trained in place.
         lr: learning rate at the start; `set_progress` takes it down a cosine.
         momentum, weight_decay: of SGD.
+        freeze_batch_norm: keep batch norm and dropout as in inference. The rewards that the policy saw and the network
+            that pays them stay the same function, and clips of a batch can keep different numbers of frames without
+            moving its statistics. Otherwise both are as in any training.
     """
 
-    def __init__(self, classifier: NetworkClassifier, lr: float, *, momentum: float = 0.9, weight_decay: float = 1e-4):
-        self.classifier, self.lr = classifier, lr
+    def __init__(
+        self,
+        classifier: NetworkClassifier,
+        lr: float,
+        *,
+        momentum: float = 0.9,
+        weight_decay: float = 1e-4,
+        freeze_batch_norm: bool = True,
+    ):
+        self.classifier, self.lr, self.freeze_batch_norm = classifier, lr, freeze_batch_norm
         parameters = classifier.network.parameters()
         self.optimizer = torch.optim.SGD(parameters, lr, momentum=momentum, weight_decay=weight_decay, nesterov=True)
 
@@ -51,7 +59,7 @@ class ClassifierTrainer:
             return 0.0
         device = self.classifier.device
         batch, frames, stages, wanted = (torch.from_numpy(a[kept]).to(device) for a in (clips, u, v, targets))
-        self.classifier.network.eval()
+        self.classifier.network.train(not self.freeze_batch_norm)
         loss = F.cross_entropy(self.classifier.network(batch, frames, stages), wanted / wanted.sum(1, keepdim=True))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

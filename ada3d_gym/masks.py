@@ -12,22 +12,32 @@ class ActionError(ValueError):
     """An action that is not a mask of zeros and ones of the right length."""
 
 
-def split_mask(action: ArrayLike, num_frames: int, num_stages: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def split_mask(
+    action: ArrayLike, num_frames: int, num_stages: int, batch: tuple[int, ...] | None = None
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Frame masks (..., T) bool and stage masks (..., K) bool of flat masks (..., T + K).
 
     Any real dtype is taken, since agents send int8, bool and float32 alike, but only the values 0 and 1.
+
+    Args:
+        action: the masks.
+        num_frames, num_stages: T and K.
+        batch: the shape that `...` must have; any by default.
 
     Raises:
         ActionError: for another length, dtype or value.
     """
     expected = f"expected {num_frames} frame bits and {num_stages} stage bits, each 0 or 1"
+    if batch:
+        expected += f", for each of {'x'.join(map(str, batch))} environments"
     try:
         array: NDArray[Any] = np.asarray(action)
     except ValueError as error:
         raise ActionError(f"action of uneven length: {expected}") from error
     if array.dtype.kind not in "biuf":
         raise ActionError(f"action of dtype {array.dtype}: {expected}")
-    if array.ndim == 0 or array.shape[-1] != num_frames + num_stages:
+    wrong = array.ndim == 0 or array.shape[-1] != num_frames + num_stages
+    if wrong or (batch is not None and array.shape[:-1] != batch):
         raise ActionError(f"action of shape {array.shape}: {expected}")
     kept = array == 1
     bad = array[~kept & (array != 0)]  # catches NaN too

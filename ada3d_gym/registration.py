@@ -1,21 +1,41 @@
-"""The one table of environment ids."""
+"""The one table of environment ids: data sets x networks x frames a clip."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium as gym
 
-ENVIRONMENTS: dict[str, dict[str, object]] = {
-    "Ada3D-MotionShapes-v0": {"num_frames": 8},
-    "Ada3D-FCVID-v0": {"dataset": "fcvid", "num_frames": 8, "backbone": "i3d_r50"},
-    "Ada3D-ActivityNet-v0": {"dataset": "activitynet", "num_frames": 8, "backbone": "i3d_r50"},
-    "Ada3D-MiniKinetics-v0": {"dataset": "mini-kinetics", "num_frames": 8, "backbone": "i3d_r50"},
-    "Ada3D-MiniKineticsAdaFocus-v0": {"dataset": "mini-kinetics-adafocus", "num_frames": 8, "backbone": "i3d_r50"},
-    "Ada3D-Kinetics-v0": {"dataset": "kinetics", "num_frames": 8, "backbone": "i3d_r50"},
-    "Ada3D-Videos-v0": {"dataset": "videos", "num_frames": 8, "backbone": "i3d_r50"},
+SETS = {
+    "MotionShapes": "motionshapes",
+    "FCVID": "fcvid",
+    "ActivityNet": "activitynet",
+    "MiniKinetics": "mini-kinetics",
+    "MiniKineticsAdaFocus": "mini-kinetics-adafocus",
+    "Kinetics": "kinetics",
+    "Videos": "videos",
+}
+NETWORKS = {"": "i3d", "SlowOnly-": "slowonly"}
+FRAMES = {"": 8, "16-": 16}
+
+ENVIRONMENTS: dict[str, dict[str, Any]] = {
+    f"Ada3D-{name}-{network}{length}v0": {
+        "dataset": dataset,
+        "num_frames": num_frames,
+        "backbone": f"{backbone}_tiny" if dataset == "motionshapes" else f"{backbone}_r50",
+    }
+    for name, dataset in SETS.items()
+    for network, backbone in NETWORKS.items()
+    for length, num_frames in FRAMES.items()
 }
 
 
 def register() -> None:
     """Adds the ids to Gymnasium's registry; loads nothing."""
     for name, options in ENVIRONMENTS.items():
-        gym.register(name, entry_point="ada3d_gym.env:Ada3DEnv", kwargs=options)
+        gym.register(
+            name,
+            entry_point="ada3d_gym.env:Ada3DEnv",
+            vector_entry_point="ada3d_gym.vector_env:Ada3DVectorEnv",
+            kwargs=options,
+        )

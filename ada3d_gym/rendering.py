@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -87,3 +88,31 @@ def _draw_stages(
 def stack_sheets(sheets: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """Sheets of one width, one below the other."""
     return np.concatenate(list(sheets))
+
+
+class Window:
+    """A window that shows pictures one after another (pygame, as in Gymnasium's own environments)."""
+
+    def __init__(self, title: str):
+        try:
+            import pygame
+        except ImportError as error:
+            raise gym.error.DependencyNotInstalled(
+                "render_mode='human' needs pygame: pip install 'ada3d-gym[human]'; render_mode='rgb_array' does not"
+            ) from error
+        self._pygame = pygame
+        pygame.display.init()
+        pygame.display.set_caption(title)
+
+    def show(self, picture: NDArray[np.uint8]) -> None:
+        """Shows a picture (H, W, 3) and lets the window answer the desktop."""
+        size = picture.shape[1], picture.shape[0]
+        screen = self._pygame.display.get_surface()
+        if screen is None or screen.get_size() != size:
+            screen = self._pygame.display.set_mode(size)
+        self._pygame.surfarray.blit_array(screen, picture.swapaxes(0, 1))
+        self._pygame.event.pump()
+        self._pygame.display.flip()
+
+    def close(self) -> None:
+        self._pygame.display.quit()

@@ -2,47 +2,105 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-
-class Reward(Protocol):
-    """What a bandit pays for masks, given whether the masked classifier was right."""
-
-    def __call__(
-        self, correct: NDArray[np.bool_], u: NDArray[np.bool_], v: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Rewards (B,) of the frame head and of the stage head.
-
-        Args:
-            correct: (B,) bool.
-            u: frame masks (B, T) bool. A clip that keeps no frame is never correct.
-            v: stage masks (B, K) bool.
-        """
+Bits = NDArray[np.bool_]
+Values = NDArray[np.float64]
+Shaping = Literal["accuracy", "confidence", "margin"]
+Cost = Literal["usage", "macs"]
 
 
 @dataclass(frozen=True)
-class UsageReward:
-    """The paper's reward (Eq. 4): 1 - O(x) for a correct prediction, else -gamma, for x in {u, v}.
+class Answers:
+    """What a reward may look at, for B pulled clips.
 
-    O(u) = |u| / T and O(v) = (|v| / K)^2, so each head's reward is in [0, 1] or -gamma.
+    Attributes:
+        correct: (B,) bool; False where no frame was kept.
+        scores: (B, C) float32 class probabilities; zeros where no frame was kept.
+        targets: (B, C) bool, all labels of each clip.
+        u: frame masks (B, T) bool.
+        v: stage masks (B, K) bool.
+        macs_share: (B,) float64, the clip's multiply-accumulates over those of the whole network on the whole clip.
+    """
+
+    correct: Bits
+    scores: NDArray[np.float32]
+    targets: Bits
+    u: Bits
+    v: Bits
+    macs_share: Values
+
+
+class Reward(Protocol):
+    """What a bandit pays for masks, given what the masked classifier answered."""
+
+    def __call__(self, answers: Answers) -> tuple[Values, Values]:
+        """Rewards (B,) float64 of the frame head and of the stage head."""
+
+
+@dataclass(frozen=True)
+class MaskReward:
+    """The paper's reward (Eq. 4) and its relatives: right * (1 - O(x)) - wrong * gamma, for x in {u, v}.
 
     Args:
         gamma: penalty of a wrong answer, at least 0; larger keeps more frames and stages.
+        cost: O. "usage" is the paper's: O(u) = |u| / T and O(v) = (|v| / K)^2. "macs" charges both heads the clip's
+            share of the network's multiply-accumulates, so that a stage costs what it computes.
+        reward: right and wrong. With p the probability of the clip's labels and q the largest of any other class:
+            "accuracy", the paper's: 1 and 0 for a correct prediction, else 0 and 1;
+            "confidence": p and 1 - p, the mean of Eq. 4 if the prediction were drawn from the scores;
+            "margin": the positive and the negative part of p - q, zero where the prediction is a toss-up.
+            A clip that keeps no frame is wholly wrong in each.
+
+    Each head's reward is in [-gamma, 1].
     """
 
     gamma: float = 1.0
+    cost: Cost = "usage"
+    reward: Shaping = "accuracy"
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.gamma) and self.gamma >= 0):
             raise ValueError(f"gamma={self.gamma} is not a penalty: expected a finite number of at least 0")
+        for name, choices in (("cost", get_args(Cost)), ("reward", get_args(Shaping))):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"unknown {name} {getattr(self, name)!r}: expected one of {', '.join(choices)}")
 
-    def __call__(
-        self, correct: NDArray[np.bool_], u: NDArray[np.bool_], v: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        frames = np.where(correct, 1 - u.mean(1), -self.gamma)
-        stages = np.where(correct, 1 - v.mean(1) ** 2, -self.gamma)
+    def __call__(self, answers: Answers) -> tuple[Values, Values]:
+        right, wrong = _SHAPINGS[self.reward](answers)
+        empty = ~answers.u.any(1)
+        right, wrong = np.where(empty, 0.0, right), np.where(empty, 1.0, wrong)
+        if self.cost == "macs":
+            costs = answers.macs_share, answers.macs_share
+        else:
+            costs = answers.u.mean(1), answers.v.mean(1) ** 2
+        frames, stages = (right * (1 - cost) - wrong * self.gamma for cost in costs)
         return frames, stages
+
+
+def _accuracy(answers: Answers) -> tuple[Values, Values]:
+    return answers.correct.astype(np.float64), np.logical_not(answers.correct).astype(np.float64)
+
+
+def _confidence(answers: Answers) -> tuple[Values, Values]:
+    right = np.minimum((answers.scores * answers.targets).sum(1, dtype=np.float64), 1.0)  # several labels add up
+    return right, 1 - right
+
+
+def _margin(answers: Answers) -> tuple[Values, Values]:
+    labels = np.where(answers.targets, answers.scores, 0).max(1)
+    others = np.where(answers.targets, 0, answers.scores).max(1)
+    margin = (labels - others).astype(np.float64)
+    return np.maximum(margin, 0), np.maximum(-margin, 0)
+
+
+_SHAPINGS: dict[Shaping, Callable[[Answers], tuple[Values, Values]]] = {
+    "accuracy": _accuracy,
+    "confidence": _confidence,
+    "margin": _margin,
+}

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from ada3d_gym.bandit import ClipBandit, Outcome
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import join_mask
-from ada3d_gym.networks.selection import MaskLogits, SelectionNetwork
+from ada3d_gym.networks.selection import MaskLogits, SelectionNetwork, greedy
 from ada3d_gym.seeding import spawn, torch_generator
 from agents.progress import epoch_batches
 
@@ -112,8 +112,7 @@ class Reinforce:
         """
         self.selection.eval()
         logits = self.selection(torch.from_numpy(observations).to(self.device))
-        u, v = _greedy(logits)
-        return join_mask(u, v)
+        return join_mask(*_arrays(greedy(logits)))
 
     def learn(self, until: int, on_epoch: Callable[[int, dict[str, float]], None]) -> None:
         """Trains up to epoch `until`; `on_epoch` gets the number of epochs done and their last one's figures."""
@@ -192,7 +191,7 @@ class Reinforce:
             others = (rewards.sum(1, keepdims=True) - rewards) / (config.samples - 1)
             rewards = rewards - others
         elif config.baseline == "greedy":
-            rewards = rewards - heads(self.bandit.pull(ids, *_greedy(logits)))[:, None]
+            rewards = rewards - heads(self.bandit.pull(ids, *_arrays(greedy(logits))))[:, None]
         frames, stages = torch.from_numpy(rewards).float().to(self.device)
         return frames, stages
 
@@ -223,9 +222,9 @@ class Reinforce:
             self.trainer.load_state_dict(state["trainer"])
 
 
-def _greedy(logits: MaskLogits) -> tuple[Bits, Bits]:
-    likeliest = F.one_hot(logits.frames.argmax(1), logits.frames.shape[1]).bool()
-    return ((logits.frames > 0) | likeliest).cpu().numpy(), (logits.stages > 0).cpu().numpy()
+def _arrays(masks: tuple[Tensor, Tensor]) -> tuple[Bits, Bits]:
+    u, v = (mask.cpu().numpy() for mask in masks)
+    return u, v
 
 
 def _entropy(p: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.macs import count_macs
-from ada3d_gym.rewards import UsageReward
+from ada3d_gym.rewards import MaskReward
 from ada3d_gym.seeding import spawn
 from agents.reference import Fixed, RandomFineTuning, matched_random
 from agents.reinforce import ReinforceConfig
@@ -66,7 +66,7 @@ class Demo:
             clips.fill_cache(f"decoding {split}")
 
     def bandit(self, split: str, classifier: NetworkClassifier) -> ClipBandit:
-        return ClipBandit(self.clips[split], classifier, UsageReward(self.options.gamma))
+        return ClipBandit(self.clips[split], classifier, MaskReward(self.options.gamma))
 
     def shipped_classifier(self) -> NetworkClassifier:
         return build_classifier(self.clips["train"], device=self.device)

@@ -20,16 +20,16 @@ import numpy as np
 import torch
 
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.building import SELECTION_WEIGHTS, build_bandit, build_clips
+from ada3d_gym.building import build_bandit, build_clips, build_trunk
 from ada3d_gym.datasets import EMBEDDED
 from ada3d_gym.evaluation import evaluate
 from ada3d_gym.finetuning import ClassifierTrainer
-from ada3d_gym.networks.checkpoints import load_weights, save_weights
+from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.macs import count_macs
-from ada3d_gym.networks.selection import ClipTrunk, SelectionNetwork
+from ada3d_gym.networks.selection import SelectionNetwork
 from ada3d_gym.registration import ENVIRONMENTS
-from ada3d_gym.rewards import UsageReward
+from ada3d_gym.rewards import MaskReward
 from ada3d_gym.seeding import spawn, torch_seed
 from agents.reference import Fixed, Random, RandomFineTuning
 from agents.reinforce import Reinforce, ReinforceConfig
@@ -105,12 +105,9 @@ def train(
 
 def make_agent(bandit: ClipBandit, trainer: ClassifierTrainer, config: ReinforceConfig, device: str) -> Reinforce:
     """The paper's agent: MobileNetV2 on frames of 112 pixels, or a small, pre-trained one on those of MotionShapes."""
-    small = bandit.source.observation_size <= 64
     with torch_seed(spawn(config.seed, 0)):
-        trunk = ClipTrunk(bandit.num_frames, "mobilenet_v2_tiny" if small else "mobilenet_v2")
+        trunk = build_trunk(bandit.num_frames, bandit.source.observation_size)
         selection = SelectionNetwork(trunk, bandit.num_stages)
-    if small and bandit.num_frames == 8:
-        load_weights(trunk, SELECTION_WEIGHTS)
     return Reinforce(selection, bandit, config, trainer, device)
 
 
@@ -119,7 +116,7 @@ def judge(folder: Path, settings: dict[str, Any], trained: NetworkClassifier, ag
     reading = {key: value for key, value in settings.items() if key not in ("dataset", "backbone", "checkpoint")}
     clips = build_clips(str(settings.get("dataset", EMBEDDED)), split="test", **reading)
     classifier = NetworkClassifier(trained.network, clips.size, device=trained.device)
-    bandit = ClipBandit(clips, classifier, UsageReward())
+    bandit = ClipBandit(clips, classifier, MaskReward())
     one = torch.from_numpy(clips.observations(np.array([0]))).to(trained.device)
     overhead = count_macs(agent.selection, one) / 1e9
     results = ResultFile(folder / "results.jsonl")

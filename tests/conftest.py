@@ -31,7 +31,7 @@ def sets(cache_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every data set in its official layout, indexed, and a classifier's weights for 4 classes."""
     from ada3d_gym.networks.checkpoints import save_weights
     from ada3d_gym.networks.resnet3d import MaskedResNet3d
-    from ada3d_gym.networks.spec import I3D_TINY
+    from ada3d_gym.networks.spec import SPECS
     from experiments.fixtures import WRITERS, fixtures
     from experiments.index_videos import index_videos
 
@@ -39,7 +39,8 @@ def sets(cache_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     fixtures(folder)
     for name in WRITERS:
         index_videos(name, root=folder / name)
-    save_weights(MaskedResNet3d(I3D_TINY, 4), folder / "tiny.safetensors")
+    for name in ("i3d_tiny", "slowonly_tiny"):
+        save_weights(MaskedResNet3d(SPECS[name], 4), folder / f"{name}.safetensors")
     return folder
 
 
@@ -51,9 +52,11 @@ def make(sets: Path) -> Callable[..., gym.Env[Any, Any]]:
     from ada3d_gym.registration import ENVIRONMENTS
 
     def make_on_fixture(name: str, *, maker: Callable[..., Any] = gymnasium.make, **options: Any) -> Any:
-        if dataset := ENVIRONMENTS[name].get("dataset"):
-            own = {"data_root": str(sets / str(dataset)), "checkpoint": str(sets / "tiny.safetensors")}
-            options = {**own, "backbone": "i3d_tiny", "size": 32, "videos": 8, **options}
+        settings = ENVIRONMENTS[name]
+        if settings["dataset"] != "motionshapes":
+            tiny = settings["backbone"].replace("_r50", "_tiny")
+            own = {"data_root": str(sets / settings["dataset"]), "checkpoint": str(sets / f"{tiny}.safetensors")}
+            options = {**own, "backbone": tiny, "size": 32, "videos": 8, **options}
         return maker(name, **{"split": "test", "videos": 14, **options})
 
     return make_on_fixture

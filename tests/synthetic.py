@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.rewards import UsageReward
+from ada3d_gym.rewards import MaskReward
 from ada3d_gym.video.records import VideoRecord
 
 Bits = NDArray[np.bool_]
@@ -66,6 +66,9 @@ class TableClips:
     def expect(self, ids: NDArray[np.int64]) -> None:
         pass
 
+    def close(self) -> None:
+        pass
+
     def observations(self, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
         return self.clips(ids)
 
@@ -102,4 +105,4 @@ def needs(wanted: Sequence[tuple[Sequence[int], Sequence[int]]], labels: Sequenc
 
 
 def table_bandit(source: TableClips, score: Score, num_stages: int, gamma: float = 1.0) -> ClipBandit:
-    return ClipBandit(source, LookupClassifier(source, score, num_stages), UsageReward(gamma))
+    return ClipBandit(source, LookupClassifier(source, score, num_stages), MaskReward(gamma))

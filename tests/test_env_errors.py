@@ -17,7 +17,7 @@ from ada3d_gym.env import Ada3DEnv
 from ada3d_gym.masks import ActionError
 from ada3d_gym.networks.checkpoints import CheckpointError
 from ada3d_gym.registration import ENVIRONMENTS
-from ada3d_gym.rewards import UsageReward
+from ada3d_gym.rewards import MaskReward
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.motionshapes_drawing import CLASSES
 from ada3d_gym.video.records import VideoError
@@ -115,7 +115,7 @@ def test_a_bad_video_is_named_by_reset_and_the_next_reset_goes_on(tmp_path: Path
     os.remove(bad.path)
     BAD_FILES[kind](bad.path)
     clips = VideoClips([bad, good], CLASSES, ClipSampler(8, 4, 1, 32), observation_size=32)
-    env = Ada3DEnv(ClipBandit(clips, build_classifier(clips), UsageReward()))
+    env = Ada3DEnv(ClipBandit(clips, build_classifier(clips), MaskReward()))
     seen = set()
     for episode in range(6):
         try:
@@ -130,7 +130,7 @@ def test_a_bad_video_is_named_by_reset_and_the_next_reset_goes_on(tmp_path: Path
 def test_a_video_that_vanishes_after_reset_can_still_be_stepped_and_is_named_by_the_next_that_reads_it(tmp_path: Path):
     record = video_file(tmp_path / "a.mp4")
     clips = VideoClips([record], CLASSES, ClipSampler(8, 4, 1, 32), observation_size=32)
-    env = Ada3DEnv(ClipBandit(clips, build_classifier(clips), UsageReward()))
+    env = Ada3DEnv(ClipBandit(clips, build_classifier(clips), MaskReward()))
     env.reset()
     record.path.unlink()
     assert env.step(np.ones(13))[2]

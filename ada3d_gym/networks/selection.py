@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torchvision.models import MobileNetV2
 
 from ada3d_gym.networks.pixels import Pixels
@@ -25,6 +26,15 @@ class MaskLogits(NamedTuple):
 
     frames: Tensor
     stages: Tensor
+
+
+def greedy(logits: MaskLogits) -> tuple[Tensor, Tensor]:
+    """The masks u (B, T) and v (B, K) bool of what is likelier kept than dropped.
+
+    Where that is no frame, the likeliest is kept: without any there is nothing to classify.
+    """
+    likeliest = F.one_hot(logits.frames.argmax(1), logits.frames.shape[1]).bool()
+    return (logits.frames > 0) | likeliest, logits.stages > 0
 
 
 class ClipTrunk(nn.Module):
@@ -121,9 +131,12 @@ class SelectionNetwork(nn.Module):
 
     def forward(self, clips: Tensor) -> MaskLogits:
         """Logits of both heads for uint8 clips (B, T, 3, H, W)."""
-        frames = self.trunk.frames(clips)
+        return self.heads(self.trunk.frames(clips))[0]
+
+    def heads(self, frames: Tensor) -> tuple[MaskLogits, Tensor]:
+        """Logits, and the clip's features (B, D) that they come from, for features of frames (B, T, C)."""
         features = self.trunk.aggregate(frames)
         frame_logits = self.frame_head(features)
         if self.frame_score is not None:
             frame_logits = frame_logits + self.frame_score(frames, features)
-        return MaskLogits(frame_logits, self.stage_head(features))
+        return MaskLogits(frame_logits, self.stage_head(features)), features

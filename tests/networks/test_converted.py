@@ -20,7 +20,7 @@ from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.conversion import ConversionError, is_temporal, without_time_strides
 from ada3d_gym.networks.converted import ConvertedNetwork, convert
 from ada3d_gym.networks.macs import count_macs
-from ada3d_gym.rewards import UsageReward
+from ada3d_gym.rewards import MaskReward
 
 SIDE = 16
 
@@ -249,7 +249,7 @@ def test_in_an_environment_and_trained(bandit: ClipBandit):
     )
     network.network.fc = nn.Linear(512, 14)
     classifier = NetworkClassifier(network, bandit.source.size)
-    env = Ada3DEnv(ClipBandit(bandit.source, classifier, UsageReward(1.0)), render_mode="rgb_array")
+    env = Ada3DEnv(ClipBandit(bandit.source, classifier, MaskReward(1.0)), render_mode="rgb_array")
     env.reset(seed=0)
     info = env.step(np.ones(8 + 2, np.int8))[-1]
     assert info["macs"] == network.count(32).full(8)

@@ -1,0 +1,107 @@
+"""Joint fine-tuning (the paper's second stage) beside any algorithm of Stable-Baselines3."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.callbacks import BaseCallback
+
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.finetuning import ClassifierTrainer
+from ada3d_gym.networks.checkpoints import save_weights
+from ada3d_gym.networks.classifier import NetworkClassifier
+
+
+class JointFineTuneCallback(BaseCallback):
+    """Trains the environment's classifier on the clips and masks of each rollout (Eq. 8, Algorithm 1).
+
+    The classifier is trained in place, and its inference form is made anew before the next step, so rewards always come
+    from the network as it is. It works with every face and wrapper, as long as all environments share one bandit.
+
+    Args:
+        lr: of the classifier's SGD; a cosine takes it to zero over the training.
+        batch_size: clips in a gradient step.
+        steps_per_rollout: gradient steps after each rollout; by default as many as take each of its clips once.
+        freeze_batch_norm: see `ClassifierTrainer`.
+        trainer: instead of one made from lr and freeze_batch_norm; as after a resume.
+        seed: of the choice of clips.
+        verbose: as in SB3.
+    """
+
+    def __init__(
+        self,
+        lr: float = 0.01,
+        batch_size: int = 32,
+        steps_per_rollout: int | None = None,
+        *,
+        freeze_batch_norm: bool = True,
+        trainer: ClassifierTrainer | None = None,
+        seed: int | np.random.SeedSequence = 0,
+        verbose: int = 0,
+    ):
+        super().__init__(verbose)
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size}: expected at least 1")
+        if steps_per_rollout is not None and steps_per_rollout < 1:
+            raise ValueError(f"steps_per_rollout={steps_per_rollout}: expected at least 1, or None")
+        self.lr, self.freeze_batch_norm, self.trainer = lr, freeze_batch_norm, trainer
+        self.batch_size, self.steps_per_rollout = batch_size, steps_per_rollout
+        self._rng = np.random.default_rng(seed)
+        self._pulled: list[tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]] = []
+
+    @property
+    def bandit(self) -> ClipBandit:
+        """The training environment's."""
+        bandit: ClipBandit = self.training_env.get_attr("bandit")[0]
+        return bandit
+
+    def _on_training_start(self) -> None:
+        bandits = self.training_env.get_attr("bandit")
+        if any(each is not bandits[0] for each in bandits):
+            raise ValueError(
+                "the environments have a classifier each: train on ada3d_gym.sb3.Ada3DVecEnv, or give all one bandit"
+            )
+        if self.trainer is None:
+            classifier = self.bandit.classifier
+            assert isinstance(classifier, NetworkClassifier)
+            self.trainer = ClassifierTrainer(classifier, self.lr, freeze_batch_norm=self.freeze_batch_norm)
+        self._pulled.clear()
+        self.bandit.on_pull = self._note
+
+    def _note(self, ids: NDArray[np.int64], u: NDArray[np.bool_], v: NDArray[np.bool_]) -> None:
+        self._pulled.append((ids, u, v))
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        """Rollouts of less than a batch (off-policy algorithms step after each) add up to one first."""
+        count = sum(len(ids) for ids, _, _ in self._pulled)
+        if count < self.batch_size:
+            return
+        ids, u, v = (np.concatenate(parts) for parts in zip(*self._pulled, strict=True))
+        self._pulled.clear()
+        assert self.trainer is not None
+        # SB3 has no public name for the length of a training.
+        self.trainer.set_progress(min(1.0, self.num_timesteps / max(1, self.model._total_timesteps)))
+        steps = self.steps_per_rollout or count // self.batch_size
+        rounds = -(-steps * self.batch_size // (count - count % self.batch_size))
+        order = [self._rng.permutation(count)[: count - count % self.batch_size] for _ in range(rounds)]
+        source, losses = self.bandit.source, []
+        for rows in np.concatenate(order).reshape(-1, self.batch_size)[:steps]:
+            clips, targets = source.clips(ids[rows]), source.targets(ids[rows])
+            losses.append(self.trainer.step(clips, u[rows], v[rows], targets))
+        self.logger.record("classifier/loss", float(np.mean(losses)))
+        self.logger.record("classifier/learning_rate", self.trainer.optimizer.param_groups[0]["lr"])
+
+    def _on_training_end(self) -> None:
+        self.bandit.on_pull = None
+
+    def save(self, folder: Path) -> None:
+        """Writes the agent and the classifier it was trained with: `agent.zip` and `classifier.safetensors`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.model.save(folder / "agent.zip", exclude=["_last_obs"])  # megabytes of pixels, drawn anew on loading
+        assert self.trainer is not None, "there is nothing to save before training"
+        save_weights(self.trainer.classifier.network, folder / "classifier.safetensors")

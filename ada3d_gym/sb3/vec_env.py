@@ -1,0 +1,132 @@
+"""The batched face of the bandit for Stable-Baselines3: N environments are one batch, one forward pass a step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
+
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.env import ready_bandit
+from ada3d_gym.infos import clip_infos, each, outcome_infos
+from ada3d_gym.masks import split_mask
+from ada3d_gym.rendering import contact_sheet
+
+
+class Ada3DVecEnv(VecEnv):
+    """N clips, N masks, N rewards, with the spaces, rewards and infos of `Ada3DEnv`.
+
+    Every step ends all N episodes. A step's infos belong to the clips that it judged, and hold no
+    "terminal_observation": an episode never truncates, so no algorithm asks for one, and copying it would cost more
+    than the step. `VecMonitor` adds episode statistics.
+
+    Args:
+        num_envs: N.
+        bandit: the core to wrap; built from `options` if None.
+        render_mode: None or "rgb_array", a tile for each contact sheet.
+        options: as for `Ada3DEnv`.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        bandit: ClipBandit | None = None,
+        *,
+        render_mode: str | None = None,
+        **options: Any,
+    ):
+        if num_envs < 1:
+            raise ValueError(f"num_envs={num_envs}: expected at least 1")
+        self.bandit = ready_bandit(bandit, options, render_mode, ["rgb_array"])
+        self.render_mode = render_mode  # the base class asks for it
+        self.num_envs = num_envs
+        self._ids: NDArray[np.int64] | None = None
+        self._actions: Any = None
+        self._closed = False
+        super().__init__(
+            num_envs, self.bandit.observer.space, spaces.MultiBinary(self.bandit.num_frames + self.bandit.num_stages)
+        )
+
+    def reset(self) -> NDArray[Any]:
+        """Draws N clips; after `seed(…)`, from the start of the order that it names."""
+        self._check_open()
+        if self._seeds[0] is not None:
+            self.bandit.seed(self._seeds[0])
+        self._reset_seeds()
+        self._reset_options()
+        self._ids = self.bandit.draw(self.num_envs)
+        self.reset_infos = each(clip_infos(self.bandit.source, self._ids))
+        return self.bandit.observer(self._ids)
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Pulls N masks (N, T + K) and draws N new clips.
+
+        Raises:
+            ActionError: for actions that are not N masks of zeros and ones.
+            gym.error.ResetNeeded: before the first reset.
+            gym.error.ClosedEnvironmentError: after `close()`.
+        """
+        self._check_open()
+        if self._ids is None:
+            raise gym.error.ResetNeeded("there are no clips yet: call reset() before the first step()")
+        u, v = split_mask(self._actions, self.bandit.num_frames, self.bandit.num_stages, batch=(self.num_envs,))
+        outcome = self.bandit.pull(self._ids, u, v)
+        infos = each(clip_infos(self.bandit.source, self._ids) | outcome_infos(outcome))
+        self._ids = self.bandit.draw(self.num_envs)
+        done = np.ones(self.num_envs, np.bool_)
+        return self.bandit.observer(self._ids), outcome.reward.astype(np.float32), done, infos
+
+    def close(self) -> None:
+        self._closed = True
+        self.bandit.source.close()
+
+    def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
+        """The contact sheet of each clip, before its mask."""
+        if self._ids is None:
+            raise gym.error.ResetNeeded("there are no clips to render: call reset() first")
+        return [contact_sheet(self.bandit, clip) for clip in self._ids.tolist()]
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        return [getattr(self, attr_name)] * len(self._each(indices))
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Sets it for all environments: they are one object."""
+        setattr(self, attr_name, value)
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **kwargs: Any
+    ) -> list[Any]:
+        """Calls it once: the environments are one object."""
+        return [getattr(self, method_name)(*method_args, **kwargs)] * len(self._each(indices))
+
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
+    ) -> list[bool]:
+        return [False] * len(self._each(indices))
+
+    def _each(self, indices: VecEnvIndices) -> list[int]:
+        return list(self._get_indices(indices))
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise gym.error.ClosedEnvironmentError("the environment is closed: make a new one")
+
+
+def make_vec(env_id: str, num_envs: int, **options: Any) -> Ada3DVecEnv:
+    """The SB3 face of a registered id, as `gym.make_vec` makes Gymnasium's.
+
+    Args:
+        env_id: as "Ada3D-MotionShapes-v0".
+        num_envs: N.
+        options: as for `Ada3DEnv`; they replace those of the id.
+    """
+    return Ada3DVecEnv(num_envs, **{**gym.spec(env_id).kwargs, **options})

@@ -1,0 +1,137 @@
+"""Writes a page for each data set's environments from the registry and the docstrings:
+
+python -m experiments.environment_docs
+
+A test holds the pages in docs/environments to what this writes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from textwrap import dedent
+
+from tabulate import tabulate
+
+from ada3d_gym.building import build_bandit
+from ada3d_gym.datasets import VIDEO_SETS, video_clips
+from ada3d_gym.env import Ada3DEnv
+from ada3d_gym.networks.macs import MacCounter
+from ada3d_gym.networks.spec import SPECS, STAGE_NAMES
+from ada3d_gym.registration import ENVIRONMENTS, SETS
+from experiments.cli import run
+
+FOLDER = Path(__file__).parents[1] / "docs" / "environments"
+SECTIONS = ("Observation", "Action", "Reward", "Episode", "Info")
+MOTIONSHAPES = """MotionShapes, the embedded videos ([about them](../motionshapes.md)): 14 classes of textures, shapes
+and motions, 3,360 training, 280 validation and 700 test videos, rendered on first use. Metric: top-1. The weights of
+both networks ship with the package, so these ids run at once. Clips are 32 x 32."""
+
+
+def pages() -> dict[str, str]:
+    """File names and contents."""
+    return {f"{name.lower()}.md": _page(name, dataset) for name, dataset in SETS.items()}
+
+
+def environment_docs(folder: Path = FOLDER) -> None:
+    """Writes the pages.
+
+    Args:
+        folder: where to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (folder / name).write_text(text)
+
+
+def _page(name: str, dataset: str) -> str:
+    ids = {key: options for key, options in ENVIRONMENTS.items() if options["dataset"] == dataset}
+    first = next(iter(ids))
+    size = 32 if dataset == "motionshapes" else 256
+    rows = []
+    for key, options in ids.items():
+        spec = SPECS[options["backbone"]]
+        frames = options["num_frames"]
+        macs = MacCounter.of_spec(spec, size, 14 if dataset == "motionshapes" else 400).full(frames)
+        stages = ", ".join(STAGE_NAMES[stage] for stage in spec.stages)
+        shown = f"{macs / 1e6:.1f} M" if dataset == "motionshapes" else f"{macs / 1e9:.1f} G"
+        rows.append([f"`{key}`", frames, f"`{spec.name}`", f"{spec.num_stages} ({stages})", shown])
+    table = tabulate(rows, ["id", "T", "network", "K", f"MACs of a whole clip, {size} x {size}"], tablefmt="github")
+    sections = _sections(Ada3DEnv)
+    parts = [f"# Ada3D-{name}", _about(dataset), table, f"```python\n{_example(first, dataset)}\n```"]
+    parts += [f"## {section}\n\n{_plain(sections[section])}" for section in SECTIONS]
+    parts.append("## Arguments\n\n" + _arguments(dataset))
+    parts.append(
+        "## Versions\n\n- v0: the first. A change that makes earlier results incomparable gets a new number.\n\n"
+        "*Written by `python -m experiments.environment_docs` from the registry and the docstrings.*"
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _about(dataset: str) -> str:
+    if dataset not in VIDEO_SETS:
+        return MOTIONSHAPES
+    videos = VIDEO_SETS[dataset]
+    return (
+        f"{videos.title} ([from here]({videos.source})), metric: {videos.metric}. Put the videos anywhere below one "
+        f"folder, with {videos.lists} at its top, then index them once; see [video files](../videos.md). The network "
+        "needs a [checkpoint](../checkpoints.md)."
+        if videos.source.startswith("http")
+        else f"Your own videos: {videos.lists} at the top of a folder, metric: {videos.metric}. Index them once; see "
+        "[video files](../videos.md). The network needs a [checkpoint](../checkpoints.md)."
+    )
+
+
+def _example(first: str, dataset: str) -> str:
+    index = f"# once: python -m experiments.index_videos {dataset} --root FOLDER\n" if dataset in VIDEO_SETS else ""
+    options = ', data_root="FOLDER", checkpoint="I3D_8x8_R50.pkl"' if dataset in VIDEO_SETS else ""
+    return f"""{index}import gymnasium as gym
+import ada3d_gym
+
+env = gym.make("{first}", split="train", gamma=6.0{options})
+envs = gym.make_vec("{first}", num_envs=64, split="train", gamma=6.0{options})  # one forward pass a step"""
+
+
+def _arguments(dataset: str) -> str:
+    described = _argument_lines(inspect.getdoc(build_bandit) or "")
+    if dataset in VIDEO_SETS:
+        described |= {
+            name: text
+            for name, text in _argument_lines(inspect.getdoc(video_clips) or "").items()
+            if name not in described and name != "name"
+        }
+        described.pop("split, num_frames, views, videos", None)
+    defaults = {
+        name: parameter.default
+        for function in (video_clips, build_bandit)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.default is not parameter.empty
+    }
+    lines = ['- `render_mode` (None): "rgb_array", a contact sheet, or "human", the same in a window.']
+    for names, text in described.items():
+        if names in ("dataset", "reading"):
+            continue
+        titles = ", ".join(f"`{name}` ({defaults.get(name)!r})" for name in names.split(", "))
+        lines.append(f"- {titles}: {text}")
+    return "\n".join(lines)
+
+
+def _argument_lines(doc: str) -> dict[str, str]:
+    block = doc.partition("Args:\n")[2].partition("\n\n")[0]
+    items = re.findall(r"^    (\S[^:\n]*): ((?:.|\n(?!    \S))*)", block, re.MULTILINE)
+    return {names: " ".join(text.split()) for names, text in items}
+
+
+def _sections(of: type) -> dict[str, str]:
+    doc = inspect.getdoc(of) or ""
+    found = re.findall(r"^(\w+):\n((?:    .*\n|\n(?=    ))+)", doc + "\n", re.MULTILINE)
+    return {name: dedent(text).strip() for name, text in found}
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"^(\w+): ", r"- **\1**: ", text, flags=re.MULTILINE) if text.startswith("reset:") else text
+
+
+if __name__ == "__main__":
+    run(environment_docs)

@@ -1,0 +1,81 @@
+"""The three faces of one core: the same clips, masks and seed give the same observations, rewards and infos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from ada3d_gym.infos import each
+from ada3d_gym.registration import ENVIRONMENTS
+from ada3d_gym.sb3 import make_vec
+
+ENVS, STEPS = 4, 3
+Played = list[tuple[Any, float, dict[str, Any]]]
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_all_faces_say_the_same(name: str, make: Callable[..., Any]):
+    options = {"gamma": 2.0, "videos": 7}
+    env = make(name, **options)
+    masks = np.random.default_rng(0).integers(0, 2, (STEPS, ENVS, env.action_space.n), np.int8)
+    masks[0, 0, : env.unwrapped.bandit.num_frames] = 0
+    single = play_single(env, masks)
+    same(single, play_vector(make(name, maker=gym.make_vec, num_envs=ENVS, **options), masks))
+    same(single, play_sb3(make(name, maker=make_vec, num_envs=ENVS, **options), masks))
+
+
+@pytest.mark.parametrize("observation", ["pixels", "features", "index"])
+@pytest.mark.parametrize("order", ["epochs", "iid"])
+def test_in_any_order_and_whatever_is_shown(observation: str, order: str, make: Callable[..., Any]):
+    name, options = "Ada3D-MotionShapes-v0", {"observation": observation, "order": order}
+    masks = np.random.default_rng(1).integers(0, 2, (STEPS, ENVS, 13), np.int8)
+    single = play_single(make(name, **options), masks)
+    same(single, play_vector(make(name, maker=gym.make_vec, num_envs=ENVS, **options), masks))
+    same(single, play_sb3(make(name, maker=make_vec, num_envs=ENVS, **options), masks))
+
+
+def play_single(env: gym.Env[Any, Any], masks: np.ndarray) -> Played:
+    played: Played = []
+    for number, mask in enumerate(masks.reshape(-1, masks.shape[-1])):
+        observation, _ = env.reset(seed=7 if number == 0 else None)
+        _, reward, _, _, info = env.step(mask)
+        played.append((observation, reward, info))
+    return played
+
+
+def play_vector(envs: gym.vector.VectorEnv[Any, Any, Any], masks: np.ndarray) -> Played:
+    played: Played = []
+    observations, _ = envs.reset(seed=7)
+    for batch in masks:
+        following, rewards, _, _, infos = envs.step(batch)
+        assert all(np.array_equal(*pair) for pair in zip(infos["final_obs"], observations, strict=True))
+        final = {key: value for key, value in infos["final_info"].items() if not key.startswith("_")}
+        played += zip(observations, rewards, each(final), strict=True)
+        observations = following
+    return played
+
+
+def play_sb3(envs: Any, masks: np.ndarray) -> Played:
+    played: Played = []
+    envs.seed(7)
+    observations = envs.reset()
+    for batch in masks:
+        following, rewards, dones, infos = envs.step(batch.astype(np.float32))
+        assert dones.all()
+        played += zip(observations, rewards, infos, strict=True)
+        observations = following
+    return played
+
+
+def same(one: Played, other: Played) -> None:
+    for (observation, reward, info), (observation_, reward_, info_) in zip(one, other, strict=True):
+        assert np.array_equal(observation, observation_)
+        assert reward == pytest.approx(float(reward_))
+        assert info.keys() == info_.keys()
+        for key, value in info.items():
+            assert type(value) is type(info_[key])
+            assert info_[key] == (pytest.approx(value, abs=1e-5) if isinstance(value, float) else value)
