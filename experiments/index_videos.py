@@ -23,13 +23,14 @@ from ada3d_gym.video.probe import Probe, probe_all
 from experiments.cli import run
 
 Name = Literal["fcvid", "activitynet", "mini-kinetics", "mini-kinetics-adafocus", "kinetics", "videos"]
-Journal = dict[Path, Probe]
+State = list[int] | None
 
 
 def index_videos(
     name: Name,
     /,
     root: Path | None = None,
+    annotations: Path | None = None,
     workers: int = 2,
     timeout: float = 30.0,
     thorough: bool = False,
@@ -41,6 +42,7 @@ def index_videos(
     Args:
         name: of the data set.
         root: its folder; what its environment variable names by default.
+        annotations: folder of its lists, where they are not at the top of `root`.
         workers: processes that probe.
         timeout: seconds after which a file counts as hung.
         thorough: decode every frame with FFmpeg's error detection, to find damage inside files.
@@ -49,7 +51,7 @@ def index_videos(
     """
     folder = find_root(name, root)
     videos = VIDEO_SETS[name]
-    listings = read_splits(videos.read, folder)
+    listings = read_splits(videos.read, annotations or folder)
     files = {split: find_files(folder, listing.entries) for split, listing in listings.items()}
     wanted = list(dict.fromkeys(file for found in files.values() for file in found if file is not None))
     journal = index_path(name, folder, "probes").with_suffix(".thorough.jsonl" if thorough else ".jsonl")
@@ -62,35 +64,45 @@ def index_videos(
         _print_problems(index, show)
 
 
-def probe_files(files: list[Path], journal: Path, *, workers: int, timeout: float, thorough: bool) -> Journal:
-    """Probes of files, each written to the journal as it comes; those that it holds already are not made again."""
+def probe_files(files: list[Path], journal: Path, *, workers: int, timeout: float, thorough: bool) -> dict[Path, Probe]:
+    """Probes of files, each written to the journal as it comes; those of good files that it holds already are not made
+    again, unless the file has changed."""
     known = _read_journal(journal)
-    probes = {file: known[file] for file in files if file in known and _unchanged(file, known[file])}
+    probes = {}
+    for file in files:
+        state, probe = known.get(file, (None, None))
+        if probe and not probe.cause and state == _state(file):
+            probes[file] = probe
     missing = [file for file in files if file not in probes]
     journal.parent.mkdir(parents=True, exist_ok=True)
     with journal.open("a") as lines:
         lines.write("\n")  # ends a line that an interruption cut short
         found = probe_all(missing, workers=workers, timeout=timeout, thorough=thorough)
         for file, probe in tqdm(found, total=len(missing), desc="probing", unit="video", disable=None):
-            lines.write(json.dumps([str(file), asdict(probe)]) + "\n")
+            lines.write(json.dumps([str(file), _state(file), asdict(probe)]) + "\n")
             lines.flush()
             probes[file] = probe
     return probes
 
 
-def _read_journal(path: Path) -> Journal:
+def _read_journal(path: Path) -> dict[Path, tuple[State, Probe]]:
     journal = {}
     for line in path.read_text().splitlines() if path.exists() else ():
         try:
-            file, probe = json.loads(line)
-            journal[Path(file)] = Probe(**probe)
+            file, state, probe = json.loads(line)
+            journal[Path(file)] = state, Probe(**probe)
         except (ValueError, TypeError):
             continue
     return journal
 
 
-def _unchanged(file: Path, probe: Probe) -> bool:
-    return not probe.cause and file.is_file() and file.stat().st_size == probe.size
+def _state(file: Path) -> State:
+    """What tells a file from another that was put in its place."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns]
 
 
 def _print_problems(index: VideoIndex, show: int) -> None:

@@ -192,7 +192,7 @@ class VideoClips:
 
 
 def scaled_size(record: VideoRecord, short_side: int) -> tuple[int, int] | None:
-    """The (width, height) to decode at, so that no larger frames are made; None where frames are small or of unknown size."""
+    """The (width, height) to decode at, so that no larger frames are made; None for small or unknown frames."""
     short = min(record.width, record.height)
     if short <= short_side:
         return None

@@ -103,7 +103,7 @@ def probe_all(
 
     context = multiprocessing.get_context("spawn")  # a decoder must not survive a fork
     workers = min(workers, 1 + len(paths) // 50)  # a process takes a second to start
-    with ProcessPool(workers, context=context) as pool:
+    with ProcessPool(workers, context=context, initializer=_ready) as pool:
         window: list[tuple[Path, Any]] = []
         try:
             for path in paths:
@@ -115,6 +115,10 @@ def probe_all(
         finally:
             if window:
                 pool.stop()  # type: ignore[no-untyped-call]
+
+
+def _ready() -> None:
+    """Has a child import the decoders before a file's time begins to run."""
 
 
 def _collect(path: Path, future: Any, expired: type[Exception], timeout: float) -> tuple[Path, Probe]:

@@ -1,0 +1,110 @@
+"""Indexing goes on where it was stopped, looks again at what has changed, and outlives files that kill their reader."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ada3d_gym.datasets import index_path, load_index
+from ada3d_gym.video.probe import probe_all
+from experiments import index_videos as module
+from experiments.index_videos import index_videos
+from tests.processes import kill_when, start
+from tests.video.files import video_file
+from tests.video.looks import crash_or_hang
+
+
+def video_set(root: Path, names: Sequence[str]) -> Path:
+    """Copies of one video, and a plain list of them."""
+    root.mkdir(exist_ok=True)
+    whole = video_file(root / "whole.mp4", 12).path
+    for name in names:
+        shutil.copy(whole, root / name)
+    (root / "train.csv").write_text("".join(f"{name} {number % 2}\n" for number, name in enumerate(names)))
+    (root / "val.csv").write_text("whole.mp4 0\n")
+    return root
+
+
+def journal_of(root: Path) -> list[str]:
+    path = index_path("videos", root, "probes").with_suffix(".jsonl")
+    return [line for line in path.read_text().splitlines() if line] if path.exists() else []
+
+
+@pytest.fixture
+def probed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that have been probed in this process."""
+    names: list[str] = []
+
+    def recording(paths: Sequence[Path], **options: Any) -> Any:
+        names.extend(path.name for path in paths)
+        return probe_all(paths, **options)
+
+    monkeypatch.setattr(module, "probe_all", recording)
+    return names
+
+
+def test_a_killed_run_is_completed_by_the_next(tmp_path: Path, probed: list[str]):
+    names = [f"{number:03d}.mp4" for number in range(150)]
+    root = video_set(tmp_path / "set", names)
+    process = start("-m", "experiments.index_videos", "videos", "--root", str(root))
+    kill_when(process, lambda: len(journal_of(root)) >= 5)
+    known = journal_of(root)
+    assert 5 <= len(known) < 150
+    assert not index_path("videos", root, "train").exists()
+    index_videos("videos", root=root)
+    assert {*names, "whole.mp4"} - set(probed) == {name for name in names if any(name in line for line in known)}
+    assert len(probed) <= 151 - len(known) + 1  # the last line may be cut short
+    index = load_index("videos", root, "train")
+    assert [record.path.name for record in index] == names
+    assert {record.frames for record in index} == {12}
+    probed.clear()
+    index_videos("videos", root=root)
+    assert probed == []
+
+
+def test_changed_and_bad_files_are_probed_again(tmp_path: Path, probed: list[str]):
+    root = video_set(tmp_path / "set", ["same.mp4", "touched.mp4", "longer.mp4", "bad.mp4"])
+    (root / "bad.mp4").write_text("no video")
+    index_videos("videos", root=root)
+    assert sorted(probed) == ["bad.mp4", "longer.mp4", "same.mp4", "touched.mp4", "whole.mp4"]
+    assert [problem.cause for problem in load_index("videos", root, "train").problems] == ["unreadable"]
+    probed.clear()
+    os.utime(root / "touched.mp4", (1, 1))
+    video_file(root / "longer.mp4", 20)
+    shutil.copy(root / "whole.mp4", root / "bad.mp4")
+    index_videos("videos", root=root)
+    assert sorted(probed) == ["bad.mp4", "longer.mp4", "touched.mp4"]
+    index = load_index("videos", root, "train")
+    assert [record.frames for record in index] == [12, 12, 20, 12]
+    assert not index.problems
+
+
+def test_files_that_crash_or_hang_their_reader_are_named_and_the_rest_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    names = ["a.mp4", "crash.mp4", "b.mp4", "hang.mp4", "c.mp4", "crash too.mp4", "d.mp4"]
+    root = video_set(tmp_path / "set", names)
+    monkeypatch.setattr(module, "probe_all", functools.partial(probe_all, look=crash_or_hang))
+    index_videos("videos", root=root, timeout=5)
+    index = load_index("videos", root, "train")
+    assert [record.path.name for record in index] == ["a.mp4", "b.mp4", "c.mp4", "d.mp4"]
+    causes = {Path(problem.path).name: problem.cause for problem in index.problems}
+    assert causes == {"crash.mp4": "crashed", "hang.mp4": "hung", "crash too.mp4": "crashed"}
+    printed = capsys.readouterr().out
+    assert "train: 4 videos of 7; left out: 2 crashed, 1 hung" in printed
+    assert f"hung: {root / 'hang.mp4'} (was not probed within 5 s)" in printed
+
+
+def test_lists_may_lie_elsewhere(tmp_path: Path):
+    root, lists = video_set(tmp_path / "set", ["a.mp4", "b.mp4"]), tmp_path / "lists"
+    lists.mkdir()
+    for name in ("train.csv", "val.csv"):
+        (root / name).rename(lists / name)
+    index_videos("videos", root=root, annotations=lists)
+    assert [record.path for record in load_index("videos", root, "train")] == [root / "a.mp4", root / "b.mp4"]

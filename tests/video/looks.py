@@ -1,0 +1,19 @@
+"""What a child process does with a file, for tests of `probe_all`; imports nothing heavy, as a child has to."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from ada3d_gym.video.probe import Probe, probe
+
+
+def crash_or_hang(path: Path, thorough: bool) -> Probe:
+    """Dies of a file called "crash…", never comes back from one called "hang…", probes others."""
+    if path.name.startswith("crash"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if path.name.startswith("hang"):
+        time.sleep(3600)
+    return probe(path, thorough)
