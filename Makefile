@@ -14,7 +14,7 @@ test: .venv/ready
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/pytest $(ARGS)
+	.venv/bin/pytest -n 2 --dist loadfile $(ARGS)
 
 .venv/ready: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -20,7 +20,7 @@ def clip_infos(source: ClipSource, ids: NDArray[np.int64]) -> Infos:
     records = [source.record(clip) for clip in ids.tolist()]
     labels = source.labels(ids)
     return {
-        "clip": ids,
+        "clip": ids.copy(),
         "video": _objects([str(record.path) for record in records]),
         "label": labels,
         "label_name": _objects([source.class_names[label] for label in labels.tolist()]),
@@ -30,7 +30,8 @@ def clip_infos(source: ClipSource, ids: NDArray[np.int64]) -> Infos:
 
 def outcome_infos(outcome: Outcome) -> Infos:
     """Arrays (B,) of the fields of `Outcome` that are not in `clip_infos`, the scores left out."""
-    return {name: getattr(outcome, name) for name in OUTCOME_FIELDS}
+    infos = {name: getattr(outcome, name) for name in OUTCOME_FIELDS}
+    return infos | {"confidence": outcome.confidence.astype(np.float64)}  # as a Python float has it
 
 
 OUTCOME_FIELDS = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -15,14 +14,21 @@ from torch.nn import functional as F
 
 from ada3d_gym.bandit import ClipBandit, Outcome
 from ada3d_gym.finetuning import ClassifierTrainer
-from ada3d_gym.masks import join_mask
+from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.networks.selection import MaskLogits, SelectionNetwork, greedy
 from ada3d_gym.seeding import spawn, torch_generator
+from agents.agent import OnEpoch, Policy
+from agents.baselines import Batch, make_baseline
+from agents.baselines import Name as Baseline
+from agents.figures import MaskWatch, Meter
 from agents.progress import epoch_batches
 
 Bits = NDArray[np.bool_]
 Credit = Literal["paper", "joint"]
-Baseline = Literal["leave_one_out", "greedy", "none"]
+Optimizer = Literal["adam", "sgd"]
+Precision = Literal["float32", "bfloat16"]
+Heads = Literal["both", "frames", "stages"]
+_CHOICES = {"credit": Credit, "baseline": Baseline, "optimizer": Optimizer, "precision": Precision, "heads": Heads}
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,11 @@ class ReinforceConfig:
         lr: of Adam, for the heads; a cosine takes it to zero over each of the two phases.
         trunk_lr: the same for the pre-trained trunk.
         credit: "paper" pays each head its own reward (Eq. 6); "joint" pays both the sum, the gradient of Eq. 5.
-        baseline: what is taken off a reward: the mean of the clip's other samples, the greedy mask's, or nothing.
+        baseline: what is taken off a reward; see `agents.baselines`.
+        optimizer: "adam", or the paper's "sgd" with momentum 0.9.
+        accumulate: batches in one step of the optimizer, their gradients averaged.
+        precision: of the selection network's forward pass; "bfloat16" is mixed precision.
+        heads: which heads are learned; the other's masks come from the `other` policy (the paper's Table 6).
         exploration: a probability p becomes a p + (1 - a)(1 - p), so that no bit is ever certain; 1 switches this off.
         entropy, final_entropy: weight of the Bernoulli entropy of both heads, at the start and from the end of stage 1
             on. While it holds masks open, frames are judged by what they show; closed early, they freeze into one mask
@@ -53,19 +63,25 @@ class ReinforceConfig:
     trunk_lr: float = 3e-4
     credit: Credit = "paper"
     baseline: Baseline = "leave_one_out"
+    optimizer: Optimizer = "adam"
+    accumulate: int = 1
+    precision: Precision = "float32"
+    heads: Heads = "both"
     exploration: float = 0.95
     entropy: float = 0.15
     final_entropy: float = 0.02
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, choices in (("credit", get_args(Credit)), ("baseline", get_args(Baseline))):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"unknown {name} {getattr(self, name)!r}: expected one of {', '.join(choices)}")
+        for name, kind in _CHOICES.items():
+            if getattr(self, name) not in get_args(kind):
+                expected = ", ".join(get_args(kind))
+                raise ValueError(f"unknown {name} {getattr(self, name)!r}: expected one of {expected}")
         if not 0.5 < self.exploration <= 1:
             raise ValueError(f"exploration={self.exploration}: expected more than 0.5, at most 1")
-        if min(self.batch_size, self.samples) < 1:
-            raise ValueError(f"batch_size={self.batch_size}, samples={self.samples}: expected at least 1")
+        for name in ("batch_size", "samples", "accumulate"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: expected at least 1")
         if self.baseline == "leave_one_out" and self.samples < 2:
             raise ValueError("baseline='leave_one_out' needs samples of at least 2")
 
@@ -79,6 +95,7 @@ class Reinforce:
         config: see `ReinforceConfig`.
         trainer: of the classifier; only needed for the joint phase.
         device: of the selection network.
+        other: what decides over the head that is not learned; only needed where `config.heads` is not "both".
     """
 
     def __init__(
@@ -88,7 +105,10 @@ class Reinforce:
         config: ReinforceConfig,
         trainer: ClassifierTrainer | None = None,
         device: torch.device | str = "cpu",
+        other: Policy | None = None,
     ):
+        if config.heads != "both" and other is None:
+            raise ValueError(f"heads={config.heads!r} leaves a head unlearned: give Reinforce the other policy")
         if config.joint_epochs and trainer is None:
             raise ValueError("joint epochs train the classifier: give Reinforce a ClassifierTrainer")
         self.selection, self.bandit, self.config, self.trainer = selection.to(device), bandit, config, trainer
@@ -96,7 +116,14 @@ class Reinforce:
         trunk = list(selection.trunk.parameters())
         heads = [p for name, p in selection.named_parameters() if not name.startswith("trunk.")]
         groups = [{"params": trunk, "peak": config.trunk_lr}, {"params": heads, "peak": config.lr}]
-        self.optimizer = torch.optim.Adam(groups, config.lr)
+        if config.optimizer == "adam":
+            self.optimizer: torch.optim.Optimizer = torch.optim.Adam(groups, config.lr)
+        else:
+            self.optimizer = torch.optim.SGD(groups, config.lr, momentum=0.9)
+        width = selection.trunk.features if config.baseline == "value" else 0
+        self.baseline = make_baseline(config.baseline, width).to(device)
+        self.other = other
+        self._draws = torch_generator(spawn(config.seed, 2**20), self.device)  # of masks that are not learned from
         self.epoch = 0  # epochs done, of both phases
         self._entropy_weight = config.entropy
 
@@ -105,16 +132,17 @@ class Reinforce:
         return self.config.epochs + self.config.joint_epochs
 
     @torch.inference_mode()
-    def act(self, observations: NDArray[np.uint8]) -> NDArray[np.int8]:
-        """The greedy masks (B, T + K) of observations (B, T, 3, H, W).
+    def act(self, observations: NDArray[np.uint8], deterministic: bool = True) -> NDArray[np.int8]:
+        """The greedy masks (B, T + K) of observations (B, T, 3, H, W), or ones drawn as in training.
 
         Where no frame is likelier kept than dropped, the likeliest is kept: without any there is nothing to classify.
         """
         self.selection.eval()
         logits = self.selection(torch.from_numpy(observations).to(self.device))
-        return join_mask(*_arrays(greedy(logits)))
+        u, v = _arrays(greedy(logits) if deterministic else self._sample(logits))
+        return join_mask(*self._with_other(u, v, observations))
 
-    def learn(self, until: int, on_epoch: Callable[[int, dict[str, float]], None]) -> None:
+    def learn(self, until: int, on_epoch: OnEpoch) -> None:
         """Trains up to epoch `until`; `on_epoch` gets the number of epochs done and their last one's figures."""
         if until > self.total_epochs:
             raise ValueError(f"until={until} is beyond the last of {self.total_epochs} epochs")
@@ -132,40 +160,53 @@ class Reinforce:
         generator = torch_generator(masks, self.device)
         name = "joint fine-tuning" if joint else "REINFORCE"
         source = self.bandit.source
-        meter = _Meter()
-        for done, batch in epoch_batches(source, ids, config.batch_size, name, self.epoch - phase, length):
+        meter, watch = Meter(), MaskWatch(source)
+        batches = epoch_batches(source, ids, config.batch_size, name, self.epoch - phase, length)
+        for number, (done, batch) in enumerate(batches, start=1):
             progress = (self.epoch - phase + done) / length
             self._set_lr(progress)
             held = 0.0 if joint else 1 - progress
             self._entropy_weight = config.final_entropy + held * (config.entropy - config.final_entropy)
-            u, v = self._update(batch, generator, meter)
+            last = number * config.batch_size >= len(ids)
+            u, v = self._update(batch, generator, meter, watch, step=last or number % config.accumulate == 0)
             if joint:
                 assert self.trainer is not None
                 self.trainer.set_progress(progress)
                 # The last sample of each clip stands for the policy's masks.
                 loss = self.trainer.step(source.clips(batch), u[-len(batch) :], v[-len(batch) :], source.targets(batch))
                 meter.add(classifier_loss=loss)
-        return meter.means()
+        return meter.means() | watch.figures()
 
-    def _update(self, ids: NDArray[np.int64], generator: torch.Generator, meter: _Meter) -> tuple[Bits, Bits]:
-        """One policy gradient step on a batch of clips; returns the masks, (samples * B, T) and (samples * B, K)."""
+    def _update(
+        self, ids: NDArray[np.int64], generator: torch.Generator, meter: Meter, watch: MaskWatch, step: bool
+    ) -> tuple[Bits, Bits]:
+        """The policy gradient of a batch of clips, and a step along it; returns the masks (S * B, T), (S * B, K)."""
         config = self.config
         self.selection.eval()  # batch norm stays as pre-trained; nothing else differs between the modes
-        logits: MaskLogits = self.selection(torch.from_numpy(self.bandit.source.observations(ids)).to(self.device))
+        observations = self.bandit.source.observations(ids)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+            clips = torch.from_numpy(observations).to(self.device)
+            logits: MaskLogits = self.selection(clips)
+        logits = MaskLogits(*(part.float() for part in logits))
         keep = [self._explore(torch.sigmoid(part)) for part in logits]  # m (B, T) and n (B, K), Eq. 1
         bits = [torch.bernoulli(p.detach().expand(config.samples, *p.shape), generator=generator) for p in keep]
         u, v = (part.flatten(0, 1).bool().cpu().numpy() for part in bits)  # (S * B, …)
+        u, v = self._with_other(u, v, observations, config.samples)
         outcome = self.bandit.pull(np.tile(ids, config.samples), u, v)
 
         objective = torch.zeros((), device=self.device)
-        for p, sample, advantage in zip(keep, bits, self._advantages(outcome, ids, logits), strict=True):
-            log_prob = (sample * p.log() + (1 - sample) * (1 - p).log()).sum(2)  # (S, B), Eq. 2 and 3
-            objective = objective + (advantage * log_prob).mean()  # Eq. 7
-            objective = objective + self._entropy_weight * _entropy(p).sum(1).mean()
-        self.optimizer.zero_grad(set_to_none=True)
-        (-objective).backward()
-        self.optimizer.step()
+        advantages = self._advantages(outcome, ids, logits, clips)
+        for head, p, sample, advantage in zip(("frames", "stages"), keep, bits, advantages, strict=True):
+            if config.heads in ("both", head):
+                log_prob = (sample * p.log() + (1 - sample) * (1 - p).log()).sum(2)  # (S, B), Eq. 2 and 3
+                objective = objective + (advantage * log_prob).mean()  # Eq. 7
+                objective = objective + self._entropy_weight * _entropy(p).sum(1).mean()
+        (-objective / config.accumulate).backward()
+        if step:
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
 
+        watch.add(ids, *_arrays(greedy(logits)))
         meter.add(
             reward=outcome.reward.mean(),
             correct=outcome.correct.mean(),
@@ -177,22 +218,36 @@ class Reinforce:
         )
         return u, v
 
-    def _advantages(self, outcome: Outcome, ids: NDArray[np.int64], logits: MaskLogits) -> tuple[Tensor, Tensor]:
-        """What each sample of each clip earned above its baseline, (S, B) for the frame head and the stage head."""
-        config = self.config
+    def _with_other(self, u: Bits, v: Bits, observations: NDArray[np.uint8], samples: int = 1) -> tuple[Bits, Bits]:
+        """The masks with those of the `other` policy in the place of the head that is not learned."""
+        if self.other is None or self.config.heads == "both":
+            return u, v
+        drawn = [self.other.act(observations) for _ in range(samples)]
+        theirs = split_mask(np.concatenate(drawn), u.shape[1], v.shape[1])
+        return (u, theirs[1]) if self.config.heads == "frames" else (theirs[0], v)
 
-        def heads(of: Outcome) -> NDArray[np.float64]:
-            if config.credit == "joint":
-                return np.stack([of.reward, of.reward])
-            return np.stack([of.reward_frames, of.reward_stages])
+    def _advantages(self, outcome: Outcome, ids: NDArray[np.int64], logits: MaskLogits, clips: Tensor) -> Tensor:
+        """What each sample of each clip earned above its baseline, (2, S, B) for the frame head and the stage head."""
 
-        rewards = heads(outcome).reshape(2, config.samples, len(ids))
-        if config.baseline == "leave_one_out":
-            others = (rewards.sum(1, keepdims=True) - rewards) / (config.samples - 1)
-            rewards = rewards - others
-        elif config.baseline == "greedy":
-            rewards = rewards - heads(self.bandit.pull(ids, *_arrays(greedy(logits))))[:, None]
-        frames, stages = torch.from_numpy(rewards).float().to(self.device)
+        def heads(of: Outcome) -> Tensor:
+            paid = [of.reward, of.reward] if self.config.credit == "joint" else [of.reward_frames, of.reward_stages]
+            return torch.from_numpy(np.stack(paid)).float().to(self.device)
+
+        def greedy_rewards() -> Tensor:
+            u, v = self._with_other(*_arrays(greedy(logits)), clips.cpu().numpy())
+            return heads(self.bandit.pull(ids, u, v))
+
+        def features() -> Tensor:
+            return self.selection.trunk(clips)
+
+        rewards = heads(outcome).view(2, self.config.samples, len(ids))
+        with torch.no_grad():
+            advantages: Tensor = self.baseline(Batch(rewards, greedy_rewards, features))
+        return advantages
+
+    def _sample(self, logits: MaskLogits) -> tuple[Tensor, Tensor]:
+        keep = (self._explore(torch.sigmoid(part)) for part in logits)
+        frames, stages = (torch.bernoulli(p, generator=self._draws).bool() for p in keep)
         return frames, stages
 
     def _explore(self, p: Tensor) -> Tensor:
@@ -209,6 +264,7 @@ class Reinforce:
             "epoch": self.epoch,
             "selection": self.selection.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "baseline": self.baseline.state_dict(),
         }
         if self.trainer is not None:
             state["trainer"] = self.trainer.state_dict()
@@ -218,6 +274,7 @@ class Reinforce:
         self.epoch = state["epoch"]
         self.selection.load_state_dict(state["selection"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.baseline.load_state_dict(state["baseline"])
         if self.trainer is not None:
             self.trainer.load_state_dict(state["trainer"])
 
@@ -230,17 +287,3 @@ def _arrays(masks: tuple[Tensor, Tensor]) -> tuple[Bits, Bits]:
 def _entropy(p: Tensor) -> Tensor:
     """Bernoulli entropy in nats, elementwise."""
     return F.binary_cross_entropy(p, p, reduction="none")
-
-
-class _Meter:
-    """Running means of figures by name."""
-
-    def __init__(self) -> None:
-        self._values: dict[str, list[float]] = {}
-
-    def add(self, **values: float) -> None:
-        for name, value in values.items():
-            self._values.setdefault(name, []).append(float(value))
-
-    def means(self) -> dict[str, float]:
-        return {name: float(np.mean(values)) for name, values in self._values.items()}

@@ -52,7 +52,8 @@ def step_ratios(bandit: ClipBandit, count: int, rounds: int) -> dict[str, float]
     """`vector_over_sync` and `step_over_forward`."""
     vector = Ada3DVectorEnv(count, bandit)
     sync = SyncVectorEnv([lambda: Ada3DEnv(bandit)] * count, autoreset_mode=AutoresetMode.SAME_STEP)
-    masks = np.random.default_rng(0).integers(0, 2, (count, vector.single_action_space.shape[0]), np.int8)  # type: ignore[index]
+    bits = np.random.default_rng(0).integers(0, 2, (count, bandit.num_frames + bandit.num_stages))
+    masks = bits.astype(np.int8)
     u, v = split_mask(masks, bandit.num_frames, bandit.num_stages)
     vector.reset(seed=0)
     sync.reset(seed=0)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from filelock import FileLock
 
 os.environ["OMP_WAIT_POLICY"] = "passive"  # read once, when torch is imported
 
@@ -17,30 +18,40 @@ if TYPE_CHECKING:
     from ada3d_gym.bandit import ClipBandit
 
 
+@pytest.fixture(scope="session")
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all processes that pytest-xdist shares the tests among."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(scope="session", autouse=True)
-def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The package's cache, for this process and those it starts."""
-    folder = tmp_path_factory.mktemp("cache")
+def cache_folder(session_folder: Path) -> Iterator[Path]:
+    """The package's cache, for these processes and those they start."""
+    folder = session_folder / "cache"
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ADA3D_CACHE", str(folder))
         yield folder
 
 
 @pytest.fixture(scope="session")
-def sets(cache_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with every data set in its official layout, indexed, and a classifier's weights for 4 classes."""
+def sets(cache_folder: Path, session_folder: Path) -> Path:
+    """A folder with every data set in its official layout, indexed, and classifiers' weights for 4 classes."""
     from ada3d_gym.networks.checkpoints import save_weights
     from ada3d_gym.networks.resnet3d import MaskedResNet3d
     from ada3d_gym.networks.spec import SPECS
     from experiments.fixtures import WRITERS, fixtures
     from experiments.index_videos import index_videos
 
-    folder = tmp_path_factory.mktemp("sets")
-    fixtures(folder)
-    for name in WRITERS:
-        index_videos(name, root=folder / name)
-    for name in ("i3d_tiny", "slowonly_tiny"):
-        save_weights(MaskedResNet3d(SPECS[name], 4), folder / f"{name}.safetensors")
+    folder = session_folder / "sets"
+    with FileLock(session_folder / "sets.lock"):
+        if not folder.exists():
+            fixtures(folder)
+            for name in WRITERS:
+                index_videos(name, root=folder / name)
+            for name in ("i3d_tiny", "slowonly_tiny"):
+                save_weights(MaskedResNet3d(SPECS[name], 4), folder / f"{name}.safetensors")
     return folder
 
 

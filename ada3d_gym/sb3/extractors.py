@@ -59,6 +59,8 @@ class IndexExtractor(BaseFeaturesExtractor):
         train_backbone: whether the backbone learns; with "pixels" only.
     """
 
+    _where: Tensor
+
     def __init__(
         self,
         observation_space: spaces.Box,

@@ -1,0 +1,67 @@
+"""Figures of an epoch, and whether the policy still tells clips apart."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ada3d_gym.bandit import ClipSource
+
+Bits = NDArray[np.bool_]
+
+
+class CollapseWarning(UserWarning):
+    """A policy that keeps the same mask for every clip: nothing adaptive is left of it."""
+
+
+class Meter:
+    """Running means of figures by name."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, list[float]] = {}
+
+    def add(self, **values: float) -> None:
+        for name, value in values.items():
+            self._values.setdefault(name, []).append(float(value))
+
+    def means(self) -> dict[str, float]:
+        return {name: float(np.mean(values)) for name, values in self._values.items()}
+
+
+class MaskWatch:
+    """The greedy masks of an epoch: how many there are, and what they keep of each family."""
+
+    def __init__(self, source: ClipSource):
+        self._source = source
+        self._ids: list[NDArray[np.int64]] = []
+        self._masks: list[tuple[Bits, Bits]] = []
+
+    def add(self, ids: NDArray[np.int64], u: Bits, v: Bits) -> None:
+        """Masks u (B, T) and v (B, K) of clips."""
+        self._ids.append(ids)
+        self._masks.append((u, v))
+
+    def figures(self) -> dict[str, float]:
+        """`distinct_masks`; `keep_frames` and `keep_stages`, shares, also as `keep_frames/FAMILY`.
+
+        Warns with a `CollapseWarning` where several clips all got one mask.
+        """
+        ids = np.concatenate(self._ids)
+        u, v = (np.concatenate(parts) for parts in zip(*self._masks, strict=True))
+        distinct = len(np.unique(np.concatenate([u, v], 1), axis=0))
+        figures = {"distinct_masks": float(distinct), "keep_frames": float(u.mean()), "keep_stages": float(v.mean())}
+        families = np.array([self._source.record(clip).family for clip in ids.tolist()])
+        for family in np.unique(families[families != ""]):
+            rows = families == family
+            figures[f"keep_frames/{family}"] = float(u[rows].mean())
+            figures[f"keep_stages/{family}"] = float(v[rows].mean())
+        if distinct == 1 and len(np.unique(ids)) > 1:
+            warnings.warn(
+                f"the policy has collapsed: all {len(np.unique(ids))} clips of this epoch get the same mask. More "
+                "entropy, a lower learning rate or a larger gamma keep it open",
+                CollapseWarning,
+                stacklevel=2,
+            )
+        return figures

@@ -1,0 +1,126 @@
+"""Which algorithms run on the environments, and through what, tried one by one:
+
+python -m experiments.compatibility    # a short training of each; writes docs/compatibility.md
+
+A test runs every row that needs no library of its own, and holds the page to the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sb3_contrib import QRDQN, TRPO
+from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
+from tabulate import tabulate
+from tqdm import tqdm
+
+from ada3d_gym.building import build_bandit
+from ada3d_gym.observers import Observation
+from ada3d_gym.sb3 import Ada3DVecEnv, SelectionPolicy, VecCodedAction, policy_kwargs
+from experiments.cli import run
+
+PAGE = Path(__file__).parents[1] / "docs" / "compatibility.md"
+
+
+@dataclass(frozen=True)
+class Case:
+    """An algorithm and what it needs.
+
+    Attributes:
+        library, algorithm: as they are called.
+        face: of the environment.
+        actions: what the action space is turned into, if anything.
+        policy: what sees the observations.
+        observations: that were tried.
+        how: where the code is.
+        attempt: a short training, or None for a recipe that needs an installation of its own.
+    """
+
+    library: str
+    algorithm: str
+    face: str
+    actions: str
+    policy: str
+    observations: tuple[Observation, ...]
+    how: str
+    attempt: Callable[[Observation], Any] | None = None
+
+
+def _sb3(algorithm: type[Any], coding: str | None = None, **options: Any) -> Callable[[Observation], Any]:
+    def attempt(observation: Observation) -> Any:
+        bandit = build_bandit(split="test", videos=14, observation=observation)
+        plain = Ada3DVecEnv(8, bandit)
+        env = plain if coding is None else VecCodedAction(plain, coding)
+        heads = coding is None
+        settings = policy_kwargs(bandit) | ({"num_frames": bandit.num_frames} if heads else {"net_arch": [32]})
+        policy = SelectionPolicy if heads else "MlpPolicy"
+        return algorithm(policy, env, policy_kwargs=settings, seed=0, device="cpu", **options).learn(64)
+
+    return attempt
+
+
+_ALL: tuple[Observation, ...] = ("pixels", "features", "index")
+_ON: dict[str, Any] = {"n_steps": 4}
+_OFF: dict[str, Any] = {"buffer_size": 200, "learning_starts": 16}
+_GUIDE = "[guide](bandits-with-sb3.md)"
+CASES = (
+    Case(
+        "Stable-Baselines3", "PPO", "`Ada3DVecEnv`", "", "paper's heads", _ALL, _GUIDE, _sb3(PPO, batch_size=16, **_ON)
+    ),
+    Case("Stable-Baselines3", "A2C", "`Ada3DVecEnv`", "", "paper's heads", _ALL, _GUIDE, _sb3(A2C, **_ON)),
+    Case("sb3-contrib", "TRPO", "`Ada3DVecEnv`", "", "paper's heads", _ALL, _GUIDE, _sb3(TRPO, batch_size=16, **_ON)),
+    Case("Stable-Baselines3", "DQN", "`Ada3DVecEnv`", "Discrete", "MLP", _ALL, _GUIDE, _sb3(DQN, "discrete", **_OFF)),
+    Case(
+        "sb3-contrib",
+        "QR-DQN",
+        "`Ada3DVecEnv`",
+        "Discrete",
+        "MLP",
+        ("features",),
+        _GUIDE,
+        _sb3(QRDQN, "discrete", **_OFF),
+    ),
+    Case("Stable-Baselines3", "SAC", "`Ada3DVecEnv`", "Box", "MLP", _ALL, _GUIDE, _sb3(SAC, "box", **_OFF)),
+    Case("Stable-Baselines3", "TD3", "`Ada3DVecEnv`", "Box", "MLP", ("features",), _GUIDE, _sb3(TD3, "box", **_OFF)),
+    Case("CleanRL's manner", "PPO", "`make_vec`", "", "MLP", ("features",), "[example](../examples/cleanrl_ppo.py)"),
+)
+
+
+def page() -> str:
+    """The page as Markdown."""
+    rows = []
+    for case in CASES:
+        shown = ", ".join(case.observations)
+        actions = case.actions or "as they are"
+        rows.append([case.library, case.algorithm, case.face, actions, case.policy, shown, case.how])
+    headers = ["library", "algorithm", "face", "actions", "policy", "observations tried", "how"]
+    return f"""# Which algorithms run
+
+`python -m experiments.compatibility` trains each row that is linked to the guide for a few steps on MotionShapes and
+writes this table; the tests do the same. The other rows link to code that was run as it stands.
+
+{tabulate(rows, headers, tablefmt="github")}
+
+Action spaces are turned by [wrappers](wrappers.md). sb3-contrib's RecurrentPPO does not run: it crashes on MultiBinary
+(2.9.2). RLlib's PPO refuses MultiBinary, but takes the same bits as MultiDiscrete.
+"""
+
+
+def compatibility(output: Path = PAGE) -> None:
+    """Tries every case and writes the page.
+
+    Args:
+        output: the page.
+    """
+    attempts = [(case, shown) for case in CASES if case.attempt for shown in case.observations]
+    for case, shown in tqdm(attempts, desc="trying", unit="case", disable=None):
+        assert case.attempt is not None
+        case.attempt(shown)
+    output.write_text(page())
+
+
+if __name__ == "__main__":
+    run(compatibility)

@@ -1,0 +1,142 @@
+"""The Stable-Baselines3 face, and its algorithms on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from sb3_contrib import TRPO
+from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.vec_env import VecMonitor
+
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.building import build_bandit
+from ada3d_gym.evaluation import evaluate
+from ada3d_gym.masks import ActionError
+from ada3d_gym.observers import Observation
+from ada3d_gym.sb3 import Ada3DVecEnv, SelectionPolicy, make_vec, policy_kwargs
+
+ALGORITHMS = {
+    "PPO": (PPO, {"n_steps": 4, "batch_size": 16, "n_epochs": 2}),
+    "A2C": (A2C, {"n_steps": 4}),
+    "TRPO": (TRPO, {"n_steps": 4, "batch_size": 16}),
+}
+
+
+def small(observation: Observation) -> Ada3DVecEnv:
+    return Ada3DVecEnv(8, build_bandit(split="test", videos=14, observation=observation))
+
+
+@pytest.mark.parametrize("observation", ["pixels", "features", "index"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_on_policy_algorithms_learn_the_papers_heads(algorithm: str, observation: Observation, tmp_path: Path):
+    make, options = ALGORITHMS[algorithm]
+    env = small(observation)
+    settings = policy_kwargs(env.bandit) | {"num_frames": 8}
+    model = make(SelectionPolicy, VecMonitor(env), policy_kwargs=settings, seed=0, device="cpu", **options)
+    before = {key: value.clone() for key, value in model.policy.state_dict().items()}
+    model.learn(64)
+    assert len(model.ep_info_buffer) == 64
+    assert {episode["l"] for episode in model.ep_info_buffer} == {1}
+    changed = {key for key, value in model.policy.state_dict().items() if not torch.equal(value, before[key])}
+    assert "mlp_extractor.selection.frame_head.weight" in changed
+    assert not [key for key in changed if "backbone" in key or "running" in key]
+
+    result = evaluate(env.bandit, lambda shown: model.predict(shown, deterministic=True)[0])
+    assert 0 < result.usage.frames <= 8
+    model.save(tmp_path / "agent", exclude=["_last_obs"])
+    assert (tmp_path / "agent.zip").stat().st_size < 3e6
+    again = make.load(tmp_path / "agent", device="cpu")
+    shown = env.bandit.observer(np.arange(6))
+    assert np.array_equal(again.predict(shown, deterministic=True)[0], model.predict(shown, deterministic=True)[0])
+
+
+@pytest.mark.parametrize("observation", ["pixels", "features", "index"])
+def test_any_other_policy_works_too(observation: Observation):
+    env = small(observation)
+    model = PPO("MlpPolicy", env, n_steps=4, batch_size=16, n_epochs=1, policy_kwargs=policy_kwargs(env.bandit))
+    model.learn(32)
+
+
+def test_numbers_are_looked_up_in_the_split_they_name():
+    """What is learned on numbers of training clips is judged on those of test clips."""
+    train, test = (build_bandit(split=split, videos=14, views=2, observation="index") for split in ("train", "test"))
+    policy = PPO(SelectionPolicy, Ada3DVecEnv(4, train), n_steps=4, batch_size=8, policy_kwargs=policy_kwargs(train))
+    shown = build_bandit(split="test", videos=14, views=2, observation="features")
+    extract = policy.policy.features_extractor
+    ids = np.array([0, 5, 27])
+    for bandit, others in ((test, shown),):
+        found = extract(torch.from_numpy(bandit.observer(ids)).float())
+        np.testing.assert_allclose(found.numpy(), others.observer(ids).reshape(3, -1), atol=1e-5)
+    both = np.concatenate([train.observer(ids), test.observer(ids)])
+    mixed = extract(torch.from_numpy(both).float())
+    np.testing.assert_allclose(mixed[3:].numpy(), shown.observer(ids).reshape(3, -1), atol=1e-5)
+    assert not torch.allclose(mixed[:3], mixed[3:])
+
+
+def test_pixels_and_features_of_a_frame_are_the_same_function():
+    pixels, features = small("pixels"), small("features")
+    ids = np.arange(5)
+    extract = PPO("MlpPolicy", pixels, n_steps=4, batch_size=8, policy_kwargs=policy_kwargs(pixels.bandit)).policy
+    found = extract.features_extractor(torch.from_numpy(pixels.bandit.observer(ids)).float())
+    np.testing.assert_allclose(found.detach().numpy(), features.bandit.observer(ids).reshape(5, -1), atol=1e-5)
+
+
+def test_a_rollout_of_numbers_is_small():
+    env = small("index")
+    model = PPO("MlpPolicy", env, n_steps=512, batch_size=64, policy_kwargs=policy_kwargs(env.bandit), device="cpu")
+    arrays = [value for value in vars(model.rollout_buffer).values() if isinstance(value, np.ndarray)]
+    assert len(arrays) > 5
+    assert sum(array.nbytes for array in arrays) < 100e6
+
+
+def test_it_is_made_by_id(make: Callable[..., Any]):
+    env = make("Ada3D-FCVID-v0", maker=make_vec, num_envs=2)
+    assert env.bandit.source.class_names
+    assert env.num_envs == 2
+    assert env.get_attr("bandit") == [env.bandit] * 2
+    assert env.env_is_wrapped(gym.Wrapper) == [False, False]
+
+
+def test_no_last_observation_is_copied_and_the_seed_decides(bandit: ClipBandit):
+    env = Ada3DVecEnv(4, bandit)
+
+    def play(seed: int) -> list[int]:
+        env.seed(seed)
+        env.reset()
+        clips = [info["clip"] for info in env.reset_infos]
+        for _ in range(2):
+            _, _, _, infos = env.step(np.ones((4, 13), np.float32))
+            assert not any("terminal_observation" in info for info in infos)
+            clips += [info["clip"] for info in infos]
+        return clips
+
+    assert play(1) == play(1)
+    assert play(1) != play(2)
+
+
+def test_it_renders(bandit: ClipBandit):
+    env = Ada3DVecEnv(2, bandit, render_mode="rgb_array")
+    env.reset()
+    picture = env.render()
+    assert picture is not None
+    assert picture.shape[2] == 3
+
+
+def test_misuse_is_named(bandit: ClipBandit):
+    with pytest.raises(ValueError, match="num_envs=0"):
+        Ada3DVecEnv(0, bandit)
+    env = Ada3DVecEnv(2, bandit)
+    with pytest.raises(gym.error.ResetNeeded, match=r"call reset\(\)"):
+        env.step(np.ones((2, 13)))
+    env.reset()
+    with pytest.raises(ActionError, match="for each of 2 environments"):
+        env.step(np.ones(13))
+    env.close()
+    with pytest.raises(gym.error.ClosedEnvironmentError):
+        env.reset()
