@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, TimeoutError
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ada3d_gym.video.decoding import Video
 from ada3d_gym.video.records import NumberingError, TruncatedError, VideoError
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
 
 Cause = Literal["", "missing", "unreadable", "truncated", "no key frame", "damaged", "crashed", "hung"]
 
@@ -33,6 +40,9 @@ class Probe:
     rate: float = 0.0
     size: int = 0
     seekable: bool = False
+
+
+Look = Callable[[Path, bool], Probe]
 
 
 def probe(path: Path, thorough: bool = False) -> Probe:
@@ -86,7 +96,7 @@ def probe_all(
     workers: int = 2,
     timeout: float = 30.0,
     thorough: bool = False,
-    look: Callable[[Path, bool], Probe] = probe,
+    look: Look = probe,
 ) -> Iterator[tuple[Path, Probe]]:
     """Probes files in child processes and yields each when it is known, in order.
 
@@ -99,33 +109,89 @@ def probe_all(
         thorough: see `probe`.
         look: what a child does with a file.
     """
-    from pebble import ProcessExpired, ProcessPool
+    workers = max(1, min(workers, 1 + len(paths) // 50))  # a process takes seconds to start
+    children = [_Child(look) for _ in range(workers)]
+    idle: SimpleQueue[_Child] = SimpleQueue()
+    for child in children:
+        idle.put(child)
 
-    context = multiprocessing.get_context("spawn")  # a decoder must not survive a fork
-    workers = min(workers, 1 + len(paths) // 50)  # a process takes a second to start
-    with ProcessPool(workers, context=context, initializer=_ready) as pool:
-        window: list[tuple[Path, Any]] = []
+    def ask(path: Path) -> Probe:
+        child = idle.get()
         try:
-            for path in paths:
-                window.append((path, pool.schedule(look, args=(path, thorough), timeout=timeout)))
-                if len(window) >= 16 * workers:
-                    yield _collect(*window.pop(0), ProcessExpired, timeout)
-            while window:
-                yield _collect(*window.pop(0), ProcessExpired, timeout)
+            return child.ask(path, thorough, timeout)
         finally:
-            if window:
-                pool.stop()  # type: ignore[no-untyped-call]
+            idle.put(child)
 
-
-def _ready() -> None:
-    """Has a child import the decoders before a file's time begins to run."""
-
-
-def _collect(path: Path, future: Any, expired: type[Exception], timeout: float) -> tuple[Path, Probe]:
+    pool = ThreadPoolExecutor(workers)  # a thread waits for each child
+    window: deque[tuple[Path, Future[Probe]]] = deque()
     try:
-        return path, future.result()
-    except (TimeoutError, CancelledError):
-        return path, Probe("hung", f"was not probed within {timeout:g} s")
-    except expired as error:
-        code = getattr(error, "exitcode", "?")
-        return path, Probe("crashed", f"the decoder died of it (exit code {code})")
+        for path in paths:
+            window.append((path, pool.submit(ask, path)))
+            if len(window) >= 16 * workers:
+                first, future = window.popleft()
+                yield first, future.result()
+        for first, future in window:
+            yield first, future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in children:
+            child.stop()
+        pool.shutdown()
+
+
+class _Child:
+    """A process that looks at one file at a time, so that it is known which one it died of."""
+
+    def __init__(self, look: Look):
+        self._look = look
+        self._process: BaseProcess | None = None
+        self._stopped = False
+
+    def ask(self, path: Path, thorough: bool, timeout: float) -> Probe:
+        try:
+            connection = self._connect()
+            connection.send((path, thorough))
+            if connection.poll(timeout):
+                return cast(Probe, connection.recv())
+        except (EOFError, OSError):  # its end of the pipe is closed
+            code = self._end(5.0)
+            return Probe("crashed", f"the decoder died of it (exit code {code})")
+        self._end()
+        return Probe("hung", f"was not probed within {timeout:g} s")
+
+    def stop(self) -> None:
+        """Ends the process, whatever it is at."""
+        self._stopped = True
+        self._end()
+
+    def _connect(self) -> Connection[Any, Any]:
+        if self._stopped:
+            raise EOFError
+        if self._process is None:
+            context = multiprocessing.get_context("spawn")  # a decoder must not survive a fork
+            self._connection, theirs = context.Pipe()
+            self._process = context.Process(target=_serve, args=(theirs, self._look), daemon=True)
+            self._process.start()
+            theirs.close()
+            try:
+                self._connection.recv()  # the decoders are imported: a file's time begins to run
+            except EOFError as error:
+                raise RuntimeError("a process to probe videos in ends before it has begun") from error
+        return self._connection
+
+    def _end(self, grace: float = 0.0) -> int | None:
+        """Kills the process after `grace` seconds; returns its exit code."""
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        process.join(grace)
+        process.kill()
+        process.join(5.0)  # no longer: one that waits for a dead disk cannot be killed
+        return process.exitcode
+
+
+def _serve(connection: Connection[Any, Any], look: Look) -> None:
+    with suppress(EOFError, BrokenPipeError):  # the parent is gone, or wants no more
+        connection.send(None)
+        while True:
+            connection.send(look(*connection.recv()))
