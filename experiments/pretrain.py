@@ -1,6 +1,10 @@
 """Trains the networks that ship with the package for MotionShapes, from a seed:
 
     python -m experiments.pretrain --weights ada3d_gym/weights
+    python -m experiments.pretrain --backbone slowonly_tiny --parts classifier --weights ada3d_gym/weights
+    python -m experiments.pretrain --num-frames 16 --parts selection --weights ada3d_gym/weights
+
+Each wants an --output of its own. The parts are
 
 1. the classifier in 2D (every stage off), side taps at zero: each frame by itself;
 2. the classifier in 3D from there, now and then without a stage;
@@ -18,6 +22,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -26,7 +31,6 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.building import CLASSIFIER_WEIGHTS, SELECTION_WEIGHTS
 from ada3d_gym.datasets import motionshapes_clips
 from ada3d_gym.evaluation import Evaluation, evaluate
 from ada3d_gym.networks.checkpoints import save_weights
@@ -34,14 +38,18 @@ from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.masked import TemporalConv
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.selection import ClipTrunk
-from ada3d_gym.networks.spec import I3D_TINY
+from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.rewards import UsageReward
 from ada3d_gym.seeding import spawn, torch_generator, torch_seed
+from ada3d_gym.shipped import CLASSIFIERS, SELECTIONS
 from ada3d_gym.video.transforms import jitter_colours
 from agents.reference import Fixed, Random
 from experiments.checkpoints import claim_folder, load_state, save_state
 from experiments.cli import run
 
+Backbone = Literal["i3d_tiny", "slowonly_tiny"]
+Length = Literal[8, 16]
+Part = Literal["classifier", "selection"]
 Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
 """Mean loss of a module on clips (B, T, 3, H, W) uint8 and labels (B,)."""
 
@@ -58,9 +66,9 @@ class Phase:
     weight_decay: float = 0.05
 
 
-def masked_loss(fewest_frames: int, keep_stages: float) -> Loss:
+def masked_loss(fewest_frames: int, keep_stages: float, num_stages: int) -> Loss:
     """Cross entropy under masks that keep `fewest_frames` to all frames of a clip, every number as likely as any other,
-    and each stage with probability `keep_stages`."""
+    and each of the network's `num_stages` stages with probability `keep_stages`."""
 
     def loss(module: nn.Module, clips: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         def uniform(length: int) -> Tensor:
@@ -69,7 +77,7 @@ def masked_loss(fewest_frames: int, keep_stages: float) -> Loss:
         frames = clips.shape[1]
         count = fewest_frames + (uniform(1) * (frames - fewest_frames + 1)).floor()
         u = uniform(frames).argsort(1) < count
-        return F.cross_entropy(module(clips, u, uniform(I3D_TINY.num_stages) < keep_stages), labels)
+        return F.cross_entropy(module(clips, u, uniform(num_stages) < keep_stages), labels)
 
     return loss
 
@@ -153,6 +161,9 @@ def pretrain(
     output: Path = Path("runs/pretrain"),
     weights: Path | None = None,
     device: str = "cpu",
+    backbone: Backbone = "i3d_tiny",
+    num_frames: Length = 8,
+    parts: tuple[Part, ...] = get_args(Part),
     epochs_2d: int = 24,
     epochs_3d: int = 16,
     epochs_selection: int = 10,
@@ -165,45 +176,73 @@ def pretrain(
         output: folder for what an interrupted run goes on from.
         weights: folder for the finished weights; `output` by default.
         device: where to train.
+        backbone: the classifier's network.
+        num_frames: T of the clips to train on; a trunk is for clips of that length only.
+        parts: which networks to train; neither needs the other.
         epochs_2d: with every stage off.
         epochs_3d: with stages on.
         epochs_selection: of the selection network's trunk.
         videos: train on the first so many videos only.
     """
-    on = torch.device(device)
     counts = {"epochs_2d": epochs_2d, "epochs_3d": epochs_3d, "epochs_selection": epochs_selection}
-    claim_folder(output, {"seed": seed, "videos": videos, **counts})
-    clips = motionshapes_clips("train", videos=videos)
+    claim_folder(output, {"seed": seed, "videos": videos, "backbone": backbone, "num_frames": num_frames, **counts})
+    command = f"python -m experiments.pretrain --seed {seed}"
+    if backbone != "i3d_tiny":
+        command += f" --backbone {backbone}"
+    if num_frames != 8:
+        command += f" --num-frames {num_frames}"
+    clips = motionshapes_clips("train", num_frames=num_frames, videos=videos)
     clips.fill_cache("decoding train")
-    test_clips = motionshapes_clips("test", videos=videos and min(videos, 700))
-    test_clips.fill_cache("decoding test")
-    weights = weights or output
-    classes = len(clips.class_names)
-
+    classes, on = len(clips.class_names), torch.device(device)
     with torch_seed(spawn(seed, 0)):
-        network = MaskedResNet3d(I3D_TINY, classes, dropout=0.0)
-        trunk = ClipTrunk(clips.num_frames, "mobilenet_v2_tiny")
-        probe = nn.Sequential(trunk, nn.Linear(trunk.features, classes))
-    zero_side_taps(network)
-    classifier = NetworkClassifier(network, clips.size, device=on)
-    bandit = ClipBandit(clips, classifier, UsageReward())
-    test = ClipBandit(test_clips, classifier, UsageReward())
+        network = MaskedResNet3d(SPECS[backbone], classes, dropout=0.0)
+    bandit = ClipBandit(clips, NetworkClassifier(network, clips.size, device=on), UsageReward())
+    if "classifier" in parts:
+        test_clips = motionshapes_clips("test", num_frames=num_frames, videos=videos and min(videos, 700))
+        test_clips.fill_cache("decoding test")
+        test = ClipBandit(test_clips, bandit.classifier, UsageReward())
+        reports = train_classifier(network, bandit, test, seed, on, output, (epochs_2d, epochs_3d))
+        summary = json.dumps({name: round(result.top1, 4) for name, result in reports.items()})
+        file = (weights or output) / CLASSIFIERS[backbone].name
+        save_weights(network, file, {"command": command, "test_top1": summary})
+    if "selection" in parts:
+        trunk = train_trunk(bandit, classes, seed, on, output, epochs_selection)
+        save_weights(trunk, (weights or output) / SELECTIONS[num_frames].name, {"command": command})
 
-    flat = Phase("classifier in 2D", epochs_2d, 8e-3, masked_loss(1, 0.0))
-    train(network, flat, bandit, (seed, 3), on, output / "classifier-2d.pt")
+
+def train_classifier(
+    network: MaskedResNet3d,
+    bandit: ClipBandit,
+    test: ClipBandit,
+    seed: int,
+    device: torch.device,
+    output: Path,
+    epochs: tuple[int, int],
+) -> dict[str, Evaluation]:
+    """Trains the network in place, in 2D and then in 3D; returns what it reaches on the test videos."""
+    zero_side_taps(network)
+    flat = Phase("classifier in 2D", epochs[0], 8e-3, masked_loss(1, 0.0, bandit.num_stages))
+    train(network, flat, bandit, (seed, 3), device, output / "classifier-2d.pt")
     show("2D network on the test videos (chance on motion clips is 16.7 %):", report(test, seed))
 
-    deep = Phase("classifier in 3D", epochs_3d, 4e-3, masked_loss(1, 0.9))
-    train(network, deep, bandit, (seed, 4), on, output / "classifier-3d.pt")
+    deep = Phase("classifier in 3D", epochs[1], 4e-3, masked_loss(1, 0.9, bandit.num_stages))
+    train(network, deep, bandit, (seed, 4), device, output / "classifier-3d.pt")
     reports = report(test, seed)
     show("3D network on the test videos:", reports)
-    summary = {name: round(result.top1, 4) for name, result in reports.items()}
-    metadata = {"command": f"python -m experiments.pretrain --seed {seed}", "test_top1": json.dumps(summary)}
-    save_weights(network, weights / CLASSIFIER_WEIGHTS.name, metadata)
+    return reports
 
-    selection = Phase("selection trunk", epochs_selection, 4e-3, plain_loss)
-    train(probe.to(on), selection, bandit, (seed, 5), on, output / "selection.pt")
-    save_weights(trunk, weights / SELECTION_WEIGHTS.name, {"command": metadata["command"]})
+
+def train_trunk(
+    bandit: ClipBandit, classes: int, seed: int, device: torch.device, output: Path, epochs: int
+) -> ClipTrunk:
+    """Trains the selection network's trunk, whatever the classifier's network, for clips of the bandit's length."""
+    with torch_seed(spawn(seed, 0)):
+        MaskedResNet3d(SPECS["i3d_tiny"], classes)  # the trunk's start is what comes after it, as it was when shipped
+        trunk = ClipTrunk(bandit.num_frames, "mobilenet_v2_tiny")
+        probe = nn.Sequential(trunk, nn.Linear(trunk.features, classes))
+    selection = Phase("selection trunk", epochs, 4e-3, plain_loss)
+    train(probe.to(device), selection, bandit, (seed, 5), device, output / "selection.pt")
+    return trunk
 
 
 if __name__ == "__main__":

@@ -104,7 +104,9 @@ I3D_R50 = ResNet3dSpec("i3d_r50", 64, (5, 7), True, _R50, (64, 128, 256, 512), _
 SLOWONLY_R50 = ResNet3dSpec(
     "slowonly_r50", 64, (1, 7), True, _R50, (64, 128, 256, 512), ((1,) * 3, (1,) * 4, (3,) * 6, (3,) * 3)
 )
-# For MotionShapes: I3D's five stages at a size that two CPU cores train in minutes.
-I3D_TINY = ResNet3dSpec("i3d_tiny", 16, (5, 3), False, (1, 1, 1, 1), (8, 16, 32, 64), ((3,), (3,), (3,), (3,)))
+# For MotionShapes: I3D's five stages and SlowOnly's two at a size that two CPU cores train in minutes.
+_TINY = (1, 1, 1, 1)
+I3D_TINY = ResNet3dSpec("i3d_tiny", 16, (5, 3), False, _TINY, (8, 16, 32, 64), ((3,), (3,), (3,), (3,)))
+SLOWONLY_TINY = ResNet3dSpec("slowonly_tiny", 16, (1, 3), False, _TINY, (8, 16, 32, 64), ((1,), (1,), (3,), (3,)))
 
-SPECS = {spec.name: spec for spec in (I3D_R50, SLOWONLY_R50, I3D_TINY)}
+SPECS = {spec.name: spec for spec in (I3D_R50, SLOWONLY_R50, I3D_TINY, SLOWONLY_TINY)}

@@ -1,0 +1,18 @@
+"""Weights that come with the package, all for MotionShapes; `experiments.pretrain` makes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ada3d_gym.networks.checkpoints import SHIPPED
+
+CLASSIFIERS: dict[str, Path] = {
+    backbone: SHIPPED / f"{backbone}-motionshapes.safetensors" for backbone in ("i3d_tiny", "slowonly_tiny")
+}
+"""By the network's name; each for clips of 8 and of 16 frames."""
+
+SELECTIONS: dict[int, Path] = {
+    8: SHIPPED / "selection-motionshapes.safetensors",
+    16: SHIPPED / "selection16-motionshapes.safetensors",
+}
+"""Trunks of the selection network ("mobilenet_v2_tiny"), by T."""
