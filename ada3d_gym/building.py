@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from ada3d_gym.bandit import ClipBandit, Order
 from ada3d_gym.datasets import EMBEDDED, VIDEO_SETS, motionshapes_clips, video_clips
-from ada3d_gym.networks.checkpoints import SHIPPED, load_weights
+from ada3d_gym.networks.checkpoints import load_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.loading import load_checkpoint
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
@@ -16,11 +16,10 @@ from ada3d_gym.networks.selection import ClipTrunk
 from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.observers import FeatureObserver, IndexObserver, Observation, Observer, PixelObserver
 from ada3d_gym.rewards import Cost, MaskReward, Shaping
+from ada3d_gym.shipped import CLASSIFIERS, SELECTIONS
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.motionshapes_drawing import CLASSES
 
-CLASSIFIER_WEIGHTS = SHIPPED / "i3d_tiny-motionshapes.safetensors"
-SELECTION_WEIGHTS = SHIPPED / "selection-motionshapes.safetensors"
 SMALL = 64  # pixels; policies see frames up to this side through the tiny trunk
 
 
@@ -107,12 +106,12 @@ def build_trunk(num_frames: int, side: int, weights: str | Path | None = None) -
     if weights is not None:
         load_weights(trunk, Path(weights))
     elif _ships_trunk(num_frames, side):
-        load_weights(trunk, SELECTION_WEIGHTS)
+        load_weights(trunk, SELECTIONS[num_frames])
     return trunk
 
 
 def _ships_trunk(num_frames: int, side: int) -> bool:
-    return side <= SMALL and num_frames == 8
+    return side <= SMALL and num_frames in SELECTIONS and SELECTIONS[num_frames].exists()
 
 
 def build_classifier(
@@ -121,13 +120,13 @@ def build_classifier(
     """The masked 3D network for clips; arguments as in `build_bandit`."""
     if backbone not in SPECS:
         raise ValueError(f"unknown backbone {backbone!r}: expected one of {', '.join(SPECS)}")
-    if checkpoint is None and (backbone != "i3d_tiny" or clips.class_names != CLASSES):
+    if checkpoint is None and (backbone not in CLASSIFIERS or clips.class_names != CLASSES):
         raise ValueError(
             f"no weights ship for {backbone} and these videos: give checkpoint=, a file that docs/checkpoints.md lists"
         )
     network = MaskedResNet3d(SPECS[backbone], len(clips.class_names))
     if checkpoint is None:
-        load_weights(network, CLASSIFIER_WEIGHTS)
+        load_weights(network, CLASSIFIERS[backbone])
     else:
         report = load_checkpoint(network, checkpoint)
         if report.replaced:

@@ -28,7 +28,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
 from ada3d_gym.env import Ada3DEnv
 from ada3d_gym.masks import split_mask
-from ada3d_gym.sb3 import Ada3DVecEnv, SelectionPolicy, policy_kwargs
+from ada3d_gym.sb3 import Ada3DVecEnv, SelectionPolicy, selection_kwargs
 from ada3d_gym.vector_env import Ada3DVectorEnv
 from benchmarks.timing import alternate
 from experiments.cli import run
@@ -79,7 +79,7 @@ def ppo_share(observation: str, count: int, updates: int, videos: int) -> float:
         env,
         n_steps=8,
         batch_size=128,
-        policy_kwargs=policy_kwargs(bandit) | {"num_frames": bandit.num_frames},
+        policy_kwargs=selection_kwargs(bandit),
         seed=0,
         device="cpu",
     )

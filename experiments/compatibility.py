@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from ada3d_gym.building import build_bandit
 from ada3d_gym.observers import Observation
-from ada3d_gym.sb3 import Ada3DVecEnv, SelectionPolicy, VecCodedAction, policy_kwargs
+from ada3d_gym.sb3 import Ada3DVecEnv, SelectionPolicy, VecCodedAction, policy_kwargs, selection_kwargs
 from experiments.cli import run
 
 PAGE = Path(__file__).parents[1] / "docs" / "compatibility.md"
@@ -55,7 +55,7 @@ def _sb3(algorithm: type[Any], coding: str | None = None, **options: Any) -> Cal
         plain = Ada3DVecEnv(8, bandit)
         env = plain if coding is None else VecCodedAction(plain, coding)
         heads = coding is None
-        settings = policy_kwargs(bandit) | ({"num_frames": bandit.num_frames} if heads else {"net_arch": [32]})
+        settings = selection_kwargs(bandit) if heads else policy_kwargs(bandit) | {"net_arch": [32]}
         policy = SelectionPolicy if heads else "MlpPolicy"
         return algorithm(policy, env, policy_kwargs=settings, seed=0, device="cpu", **options).learn(64)
 

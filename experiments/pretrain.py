@@ -39,7 +39,7 @@ from ada3d_gym.networks.masked import TemporalConv
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.selection import ClipTrunk
 from ada3d_gym.networks.spec import SPECS
-from ada3d_gym.rewards import UsageReward
+from ada3d_gym.rewards import MaskReward
 from ada3d_gym.seeding import spawn, torch_generator, torch_seed
 from ada3d_gym.shipped import CLASSIFIERS, SELECTIONS
 from ada3d_gym.video.transforms import jitter_colours
@@ -196,11 +196,11 @@ def pretrain(
     classes, on = len(clips.class_names), torch.device(device)
     with torch_seed(spawn(seed, 0)):
         network = MaskedResNet3d(SPECS[backbone], classes, dropout=0.0)
-    bandit = ClipBandit(clips, NetworkClassifier(network, clips.size, device=on), UsageReward())
+    bandit = ClipBandit(clips, NetworkClassifier(network, clips.size, device=on), MaskReward())
     if "classifier" in parts:
         test_clips = motionshapes_clips("test", num_frames=num_frames, videos=videos and min(videos, 700))
         test_clips.fill_cache("decoding test")
-        test = ClipBandit(test_clips, bandit.classifier, UsageReward())
+        test = ClipBandit(test_clips, bandit.classifier, MaskReward())
         reports = train_classifier(network, bandit, test, seed, on, output, (epochs_2d, epochs_3d))
         summary = json.dumps({name: round(result.top1, 4) for name, result in reports.items()})
         file = (weights or output) / CLASSIFIERS[backbone].name

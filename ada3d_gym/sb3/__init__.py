@@ -2,7 +2,7 @@
 
 from ada3d_gym.sb3.callback import JointFineTuneCallback
 from ada3d_gym.sb3.extractors import IndexExtractor, PixelExtractor, policy_kwargs
-from ada3d_gym.sb3.policy import SelectionPolicy
+from ada3d_gym.sb3.policy import SelectionPolicy, selection_kwargs
 from ada3d_gym.sb3.vec_env import Ada3DVecEnv, make_vec
 from ada3d_gym.sb3.wrappers import VecCodedAction
 
@@ -15,4 +15,5 @@ __all__ = [
     "VecCodedAction",
     "make_vec",
     "policy_kwargs",
+    "selection_kwargs",
 ]

@@ -123,5 +123,6 @@ def policy_kwargs(bandit: ClipBandit, **options: Any) -> dict[str, Any]:
             "features_extractor_class": IndexExtractor,
             "features_extractor_kwargs": {"clips": json.loads(json.dumps(observer.naming, default=str)), **options},
         }
-    extractor = PixelExtractor if isinstance(observer, PixelObserver) else FlattenExtractor
-    return {"features_extractor_class": extractor, "features_extractor_kwargs": options}
+    if isinstance(observer, PixelObserver):
+        return {"features_extractor_class": PixelExtractor, "features_extractor_kwargs": options}
+    return {"features_extractor_class": FlattenExtractor}

@@ -10,15 +10,17 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
+from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
 from ada3d_gym.networks.selection import MaskLogits, SelectionNetwork, greedy
+from ada3d_gym.sb3.extractors import policy_kwargs
 
 
 class SelectionPolicy(ActorCriticPolicy):
     """Two heads over features of frames, as `ada3d_gym.networks.selection.SelectionNetwork` has them, and a value.
 
-    For PPO, A2C and TRPO, on any observation whose extractor puts out (B, T * C) features of frames, as
-    `ada3d_gym.sb3.policy_kwargs` chooses it. The greedy mask keeps the likeliest frame where it would keep none.
+    For PPO, A2C and TRPO, on any observation; `selection_kwargs` makes its `policy_kwargs`. The greedy mask keeps the
+    likeliest frame where it would keep none.
 
     Args:
         observation_space, action_space, lr_schedule: as SB3 gives them.
@@ -36,8 +38,8 @@ class SelectionPolicy(ActorCriticPolicy):
         action_space: spaces.Space[Any],
         lr_schedule: Schedule,
         *,
-        num_frames: int = 8,
-        side: int = 32,
+        num_frames: int,
+        side: int,
         weights: str | None = None,
         keep: float = 0.8,
         exploration: float = 1.0,
@@ -68,6 +70,18 @@ class SelectionPolicy(ActorCriticPolicy):
         logits: Tensor = distribution.distribution.logits  # type: ignore[union-attr]
         frames, stages = logits.tensor_split([self.num_frames], 1)
         return torch.cat(greedy(MaskLogits(frames, stages)), 1).to(logits.dtype)
+
+
+def selection_kwargs(bandit: ClipBandit, **options: Any) -> dict[str, Any]:
+    """The `policy_kwargs` of an SB3 algorithm with `SelectionPolicy`.
+
+    Args:
+        bandit: as `env.bandit` of any face.
+        options: of the features extractor, as in `ada3d_gym.sb3.policy_kwargs`; `weights` serve the heads too.
+    """
+    source = bandit.source
+    shape = {"num_frames": source.num_frames, "side": source.observation_size, "weights": options.get("weights")}
+    return policy_kwargs(bandit, **options) | shape
 
 
 class _Heads(nn.Module):

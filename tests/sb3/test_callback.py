@@ -15,7 +15,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit, build_classifier
 from ada3d_gym.env import Ada3DEnv
 from ada3d_gym.networks.inference import inference_form
-from ada3d_gym.sb3 import Ada3DVecEnv, JointFineTuneCallback, SelectionPolicy, VecCodedAction, policy_kwargs
+from ada3d_gym.sb3 import Ada3DVecEnv, JointFineTuneCallback, SelectionPolicy, VecCodedAction, selection_kwargs
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def env() -> Ada3DVecEnv:
 
 
 def ppo(env: Any) -> PPO:
-    options = policy_kwargs(env.unwrapped.bandit) | {"num_frames": 8}
+    options = selection_kwargs(env.unwrapped.bandit)
     return PPO(SelectionPolicy, env, n_steps=4, batch_size=16, n_epochs=1, policy_kwargs=options, seed=0, device="cpu")
 
 

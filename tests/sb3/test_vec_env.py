@@ -19,7 +19,7 @@ from ada3d_gym.building import build_bandit
 from ada3d_gym.evaluation import evaluate
 from ada3d_gym.masks import ActionError
 from ada3d_gym.observers import Observation
-from ada3d_gym.sb3 import Ada3DVecEnv, SelectionPolicy, make_vec, policy_kwargs
+from ada3d_gym.sb3 import Ada3DVecEnv, SelectionPolicy, make_vec, policy_kwargs, selection_kwargs
 
 ALGORITHMS = {
     "PPO": (PPO, {"n_steps": 4, "batch_size": 16, "n_epochs": 2}),
@@ -37,7 +37,7 @@ def small(observation: Observation) -> Ada3DVecEnv:
 def test_on_policy_algorithms_learn_the_papers_heads(algorithm: str, observation: Observation, tmp_path: Path):
     make, options = ALGORITHMS[algorithm]
     env = small(observation)
-    settings = policy_kwargs(env.bandit) | {"num_frames": 8}
+    settings = selection_kwargs(env.bandit)
     model = make(SelectionPolicy, VecMonitor(env), policy_kwargs=settings, seed=0, device="cpu", **options)
     before = {key: value.clone() for key, value in model.policy.state_dict().items()}
     model.learn(64)
@@ -66,7 +66,7 @@ def test_any_other_policy_works_too(observation: Observation):
 def test_numbers_are_looked_up_in_the_split_they_name():
     """What is learned on numbers of training clips is judged on those of test clips."""
     train, test = (build_bandit(split=split, videos=14, views=2, observation="index") for split in ("train", "test"))
-    policy = PPO(SelectionPolicy, Ada3DVecEnv(4, train), n_steps=4, batch_size=8, policy_kwargs=policy_kwargs(train))
+    policy = PPO(SelectionPolicy, Ada3DVecEnv(4, train), n_steps=4, batch_size=8, policy_kwargs=selection_kwargs(train))
     shown = build_bandit(split="test", videos=14, views=2, observation="features")
     extract = policy.policy.features_extractor
     ids = np.array([0, 5, 27])
