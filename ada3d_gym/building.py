@@ -16,11 +16,12 @@ from ada3d_gym.networks.selection import ClipTrunk
 from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.observers import FeatureObserver, IndexObserver, Observation, Observer, PixelObserver
 from ada3d_gym.rewards import Cost, MaskReward, Shaping
-from ada3d_gym.shipped import CLASSIFIERS, SELECTIONS
+from ada3d_gym.shipped import CLASSIFIERS, SELECTION
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.motionshapes_drawing import CLASSES
 
 SMALL = 64  # pixels; policies see frames up to this side through the tiny trunk
+SHIPPED_FRAMES = 8  # of the clips that the shipped trunk was trained on
 
 
 def build_bandit(
@@ -106,12 +107,14 @@ def build_trunk(num_frames: int, side: int, weights: str | Path | None = None) -
     if weights is not None:
         load_weights(trunk, Path(weights))
     elif _ships_trunk(num_frames, side):
-        load_weights(trunk, SELECTIONS[num_frames])
+        shorter = ClipTrunk(SHIPPED_FRAMES, "mobilenet_v2_tiny")
+        load_weights(shorter, SELECTION)
+        trunk.take_over(shorter)
     return trunk
 
 
 def _ships_trunk(num_frames: int, side: int) -> bool:
-    return side <= SMALL and num_frames in SELECTIONS and SELECTIONS[num_frames].exists()
+    return side <= SMALL and num_frames % SHIPPED_FRAMES == 0
 
 
 def build_classifier(

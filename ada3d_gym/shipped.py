@@ -11,8 +11,5 @@ CLASSIFIERS: dict[str, Path] = {
 }
 """By the network's name; each for clips of 8 and of 16 frames."""
 
-SELECTIONS: dict[int, Path] = {
-    8: SHIPPED / "selection-motionshapes.safetensors",
-    16: SHIPPED / "selection16-motionshapes.safetensors",
-}
-"""Trunks of the selection network ("mobilenet_v2_tiny"), by T."""
+SELECTION = SHIPPED / "selection-motionshapes.safetensors"
+"""The trunk of the selection network ("mobilenet_v2_tiny"), for clips of 8 frames."""

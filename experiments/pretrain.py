@@ -1,14 +1,16 @@
 """Trains the networks that ship with the package for MotionShapes, from a seed:
 
     python -m experiments.pretrain --weights ada3d_gym/weights
-    python -m experiments.pretrain --backbone slowonly_tiny --parts classifier --weights ada3d_gym/weights
-    python -m experiments.pretrain --num-frames 16 --parts selection --weights ada3d_gym/weights
+    python -m experiments.pretrain --backbone slowonly_tiny --parts classifier --weights ada3d_gym/weights \\
+        --start ada3d_gym/weights/i3d_tiny-motionshapes.safetensors --epochs-2d 0 --epochs-3d 6 --lr-3d 1e-3
 
 Each wants an --output of its own. The parts are
 
 1. the classifier in 2D (every stage off), side taps at zero: each frame by itself;
 2. the classifier in 3D from there, now and then without a stage;
 3. the selection network's trunk as a classifier, as the paper pre-trains its MobileNetV2.
+
+A classifier can start from a finished one instead: `start` gives its centre taps where kernels are shorter.
 
 Clips of any length are trained on, since a mean over eight frames of which two show the class is no preparation for a
 clip of those two alone.
@@ -26,6 +28,7 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
@@ -41,14 +44,13 @@ from ada3d_gym.networks.selection import ClipTrunk
 from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.rewards import MaskReward
 from ada3d_gym.seeding import spawn, torch_generator, torch_seed
-from ada3d_gym.shipped import CLASSIFIERS, SELECTIONS
+from ada3d_gym.shipped import CLASSIFIERS, SELECTION
 from ada3d_gym.video.transforms import jitter_colours
 from agents.reference import Fixed, Random
 from experiments.checkpoints import claim_folder, load_state, save_state
 from experiments.cli import run
 
 Backbone = Literal["i3d_tiny", "slowonly_tiny"]
-Length = Literal[8, 16]
 Part = Literal["classifier", "selection"]
 Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
 """Mean loss of a module on clips (B, T, 3, H, W) uint8 and labels (B,)."""
@@ -94,6 +96,17 @@ def zero_side_taps(module: nn.Module) -> None:
             with torch.no_grad():
                 part.weight[:, :, :centre] = 0
                 part.weight[:, :, centre + 1 :] = 0
+
+
+def start_from(network: MaskedResNet3d, path: Path) -> None:
+    """Takes over a network's weights, of a longer kernel over time its centre taps."""
+    weights = load_file(path)
+    for name, own in network.state_dict().items():
+        given = weights[name]
+        if given.ndim == 5:
+            spare = (given.shape[2] - own.shape[2]) // 2
+            given = given[:, :, spare : given.shape[2] - spare]
+        own.copy_(given)
 
 
 def train(
@@ -162,11 +175,12 @@ def pretrain(
     weights: Path | None = None,
     device: str = "cpu",
     backbone: Backbone = "i3d_tiny",
-    num_frames: Length = 8,
     parts: tuple[Part, ...] = get_args(Part),
+    start: Path | None = None,
     epochs_2d: int = 24,
     epochs_3d: int = 16,
     epochs_selection: int = 10,
+    lr_3d: float = 4e-3,
     videos: int | None = None,
 ) -> None:
     """Trains the classifier and the selection trunk for MotionShapes.
@@ -177,37 +191,45 @@ def pretrain(
         weights: folder for the finished weights; `output` by default.
         device: where to train.
         backbone: the classifier's network.
-        num_frames: T of the clips to train on; a trunk is for clips of that length only.
         parts: which networks to train; neither needs the other.
+        start: weights that the classifier starts from, of a network with the same channels.
         epochs_2d: with every stage off.
         epochs_3d: with stages on.
         epochs_selection: of the selection network's trunk.
+        lr_3d: the learning rate with stages on.
         videos: train on the first so many videos only.
     """
     counts = {"epochs_2d": epochs_2d, "epochs_3d": epochs_3d, "epochs_selection": epochs_selection}
-    claim_folder(output, {"seed": seed, "videos": videos, "backbone": backbone, "num_frames": num_frames, **counts})
+    shaping = {"seed": seed, "videos": videos, "backbone": backbone, "start": start and start.name, "lr_3d": lr_3d}
+    claim_folder(output, shaping | counts)
     command = f"python -m experiments.pretrain --seed {seed}"
     if backbone != "i3d_tiny":
         command += f" --backbone {backbone}"
-    if num_frames != 8:
-        command += f" --num-frames {num_frames}"
-    clips = motionshapes_clips("train", num_frames=num_frames, videos=videos)
+    if start is not None:
+        command += f" --start {start.name} --epochs-2d {epochs_2d} --epochs-3d {epochs_3d} --lr-3d {lr_3d}"
+    if videos is not None:
+        command += f" --videos {videos}"
+    clips = motionshapes_clips("train", videos=videos)
     clips.fill_cache("decoding train")
     classes, on = len(clips.class_names), torch.device(device)
     with torch_seed(spawn(seed, 0)):
         network = MaskedResNet3d(SPECS[backbone], classes, dropout=0.0)
+    if start is None:
+        zero_side_taps(network)
+    else:
+        start_from(network, start)
     bandit = ClipBandit(clips, NetworkClassifier(network, clips.size, device=on), MaskReward())
     if "classifier" in parts:
-        test_clips = motionshapes_clips("test", num_frames=num_frames, videos=videos and min(videos, 700))
+        test_clips = motionshapes_clips("test", videos=videos and min(videos, 700))
         test_clips.fill_cache("decoding test")
         test = ClipBandit(test_clips, bandit.classifier, MaskReward())
-        reports = train_classifier(network, bandit, test, seed, on, output, (epochs_2d, epochs_3d))
+        reports = train_classifier(network, bandit, test, seed, on, output, (epochs_2d, epochs_3d), lr_3d)
         summary = json.dumps({name: round(result.top1, 4) for name, result in reports.items()})
         file = (weights or output) / CLASSIFIERS[backbone].name
         save_weights(network, file, {"command": command, "test_top1": summary})
     if "selection" in parts:
         trunk = train_trunk(bandit, classes, seed, on, output, epochs_selection)
-        save_weights(trunk, (weights or output) / SELECTIONS[num_frames].name, {"command": command})
+        save_weights(trunk, (weights or output) / SELECTION.name, {"command": command})
 
 
 def train_classifier(
@@ -218,14 +240,15 @@ def train_classifier(
     device: torch.device,
     output: Path,
     epochs: tuple[int, int],
+    lr_3d: float,
 ) -> dict[str, Evaluation]:
     """Trains the network in place, in 2D and then in 3D; returns what it reaches on the test videos."""
-    zero_side_taps(network)
-    flat = Phase("classifier in 2D", epochs[0], 8e-3, masked_loss(1, 0.0, bandit.num_stages))
-    train(network, flat, bandit, (seed, 3), device, output / "classifier-2d.pt")
-    show("2D network on the test videos (chance on motion clips is 16.7 %):", report(test, seed))
+    if epochs[0]:
+        flat = Phase("classifier in 2D", epochs[0], 8e-3, masked_loss(1, 0.0, bandit.num_stages))
+        train(network, flat, bandit, (seed, 3), device, output / "classifier-2d.pt")
+        show("2D network on the test videos (chance on motion clips is 16.7 %):", report(test, seed))
 
-    deep = Phase("classifier in 3D", epochs[1], 4e-3, masked_loss(1, 0.9, bandit.num_stages))
+    deep = Phase("classifier in 3D", epochs[1], lr_3d, masked_loss(1, 0.9, bandit.num_stages))
     train(network, deep, bandit, (seed, 4), device, output / "classifier-3d.pt")
     reports = report(test, seed)
     show("3D network on the test videos:", reports)

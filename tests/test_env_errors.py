@@ -18,7 +18,7 @@ from ada3d_gym.masks import ActionError
 from ada3d_gym.networks.checkpoints import CheckpointError
 from ada3d_gym.registration import ENVIRONMENTS
 from ada3d_gym.rewards import MaskReward
-from ada3d_gym.shipped import SELECTIONS
+from ada3d_gym.shipped import SELECTION
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.motionshapes_drawing import CLASSES
 from ada3d_gym.video.records import VideoError
@@ -85,11 +85,11 @@ def test_an_action_that_is_no_mask_leaves_the_episode_open(bandit: ClipBandit, k
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_weights_that_are_missing_damaged_or_of_another_network(name: str, tmp_path: Path, make: Callable[..., Any]):
     missing, damaged = tmp_path / "none.safetensors", tmp_path / "damaged.safetensors"
-    damaged.write_bytes(SELECTIONS[8].read_bytes()[:-100])
+    damaged.write_bytes(SELECTION.read_bytes()[:-100])
     for path, told in (
         (missing, "no such weights file"),
         (damaged, "not a readable safetensors file"),
-        (SELECTIONS[8], r"backbone\.0\.0\.weight .* of no known checkpoint"),
+        (SELECTION, r"backbone\.0\.0\.weight .* of no known checkpoint"),
     ):
         with pytest.raises(CheckpointError, match=f"{path}: {told}"):
             make(name, videos=2, checkpoint=str(path))

@@ -91,6 +91,20 @@ class ClipTrunk(nn.Module):
         mixed: Tensor = self.mix(frames.flatten(1) if self.aggregation == "concat" else frames.mean(1))
         return mixed
 
+    @torch.no_grad()
+    def take_over(self, shorter: ClipTrunk) -> None:
+        """Takes the weights of a trunk for clips of fewer frames, a whole number of times fewer, of the same span.
+
+        Each frame of the shorter clip becomes as many neighbouring ones, that share its weights in the aggregation.
+        """
+        self.backbone.load_state_dict(shorter.backbone.state_dict())
+        times = self.num_frames // shorter.num_frames
+        for own, theirs in zip(self.mix, shorter.mix, strict=True):
+            if isinstance(own, nn.Linear) and isinstance(theirs, nn.Linear):
+                frames = theirs.weight.unflatten(1, (shorter.num_frames, -1))
+                own.weight.copy_(frames.repeat_interleave(times, 1).flatten(1) / times)
+                own.bias.copy_(theirs.bias)
+
 
 class FrameScore(nn.Module):
     """What each frame shows, judged in the light of the whole clip: added to the frame head's logits.

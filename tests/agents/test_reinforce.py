@@ -12,7 +12,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
 from ada3d_gym.networks.checkpoints import load_weights
 from ada3d_gym.networks.selection import ClipTrunk, SelectionNetwork
-from ada3d_gym.shipped import SELECTIONS
+from ada3d_gym.shipped import SELECTION
 from agents.reinforce import Reinforce, ReinforceConfig
 from tests.agents.toy import LogitTable
 from tests.synthetic import TableClips, needs, table_bandit
@@ -60,7 +60,7 @@ def test_the_selection_network_learns_on_real_clips():
     bandit = build_bandit(split="val", videos=56)
     torch.manual_seed(0)
     trunk = ClipTrunk(bandit.num_frames, "mobilenet_v2_tiny")
-    load_weights(trunk, SELECTIONS[8])
+    load_weights(trunk, SELECTION)
     selection = SelectionNetwork(trunk, bandit.num_stages)
     agent = Reinforce(selection, bandit, ReinforceConfig(epochs=8, joint_epochs=0, batch_size=28, lr=3e-3))
     figures: list[dict[str, float]] = []

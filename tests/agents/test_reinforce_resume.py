@@ -11,7 +11,7 @@ from ada3d_gym.building import build_bandit
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import load_weights
 from ada3d_gym.networks.selection import ClipTrunk, SelectionNetwork
-from ada3d_gym.shipped import SELECTIONS
+from ada3d_gym.shipped import SELECTION
 from agents.reinforce import Reinforce, ReinforceConfig
 from experiments.checkpoints import load_state, save_state
 
@@ -25,7 +25,7 @@ def fresh_agent(seed: int) -> Reinforce:
     bandit = build_bandit(split="val", videos=28)
     bandit.seed(seed)
     trunk = ClipTrunk(bandit.num_frames, "mobilenet_v2_tiny")
-    load_weights(trunk, SELECTIONS[8])
+    load_weights(trunk, SELECTION)
     trainer = ClassifierTrainer(bandit.classifier, 0.001)
     config = ReinforceConfig(epochs=2, joint_epochs=2, batch_size=12, samples=2, entropy=0.01)
     return Reinforce(SelectionNetwork(trunk, bandit.num_stages), bandit, config, trainer)

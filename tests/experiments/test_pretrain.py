@@ -11,13 +11,13 @@ from safetensors.torch import load_file
 from ada3d_gym.building import build_bandit
 from ada3d_gym.networks.checkpoints import load_weights, read_metadata
 from ada3d_gym.networks.selection import ClipTrunk
-from ada3d_gym.shipped import CLASSIFIERS, SELECTIONS
+from ada3d_gym.shipped import CLASSIFIERS, SELECTION
 from experiments.pretrain import pretrain
 from tests.processes import kill_when, start
 
 TINY: dict[str, Any] = {"epochs_2d": 1, "epochs_3d": 1, "epochs_selection": 1, "videos": 70}
 FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items()]
-NAMES = CLASSIFIERS["i3d_tiny"].name, SELECTIONS[8].name
+NAMES = CLASSIFIERS["i3d_tiny"].name, SELECTION.name
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import torch
 from ada3d_gym.datasets import motionshapes_clips
 from ada3d_gym.networks.checkpoints import load_weights
 from ada3d_gym.networks.selection import ClipTrunk, SelectionNetwork
-from ada3d_gym.shipped import SELECTIONS
+from ada3d_gym.shipped import SELECTION
 
 PIXELS = torch.randint(0, 256, (3, 8, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
@@ -45,7 +45,7 @@ def test_the_papers_backbone_is_there():
 
 def test_a_linear_layer_on_the_shipped_trunk_tells_families():
     trunk = ClipTrunk(8, "mobilenet_v2_tiny").eval()
-    load_weights(trunk, SELECTIONS[8])
+    load_weights(trunk, SELECTION)
     clips = motionshapes_clips("test", videos=84)
     ids = np.arange(len(clips))
     with torch.no_grad():
