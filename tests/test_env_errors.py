@@ -36,9 +36,13 @@ from tests.video.files import BAD_FILES, video_file
         ({"videos": 0}, "0 is outside 1 to"),
         ({"videos": 10**6}, "1000000 is outside 1 to"),
         ({"views": 0}, "views=0"),
-        ({"backbone": "i3d_r18"}, "'i3d_r18'.*i3d_r50, slowonly_r50, i3d_tiny"),
+        ({"backbone": "i3d_r18"}, "'i3d_r18'.*i3d_r50, slowonly_r50, i3d_tiny, slowonly_tiny"),
         ({"gamma": -1}, "gamma=-1"),
         ({"gamma": float("nan")}, "gamma=nan"),
+        ({"cost": "time"}, "'time'.*usage, macs"),
+        ({"reward": "f1"}, "'f1'.*accuracy, confidence, margin"),
+        ({"observation": "sound"}, "'sound'.*pixels, features, index"),
+        ({"order": "sorted"}, "'sorted'.*epochs, iid"),
     ],
 )
 def test_options_out_of_range(name: str, options: dict[str, Any], told: str, make: Callable[..., Any]):
@@ -47,8 +51,8 @@ def test_options_out_of_range(name: str, options: dict[str, Any], told: str, mak
 
 
 def test_an_unknown_render_mode(bandit: ClipBandit):
-    with pytest.raises(ValueError, match=r"'human'.*'rgb_array'"):
-        Ada3DEnv(bandit, render_mode="human")
+    with pytest.raises(ValueError, match=r"'ansi'.*'rgb_array', 'human'"):
+        Ada3DEnv(bandit, render_mode="ansi")
 
 
 def test_options_beside_a_ready_bandit_are_not_ignored(bandit: ClipBandit):
@@ -137,3 +141,13 @@ def test_a_video_that_vanishes_after_reset_can_still_be_stepped_and_is_named_by_
     assert env.step(np.ones(13))[2]
     with pytest.raises(VideoError, match=f"{record.path}: is missing"):
         clips.full_size(0)
+
+
+def test_a_closed_environment_says_so(bandit: ClipBandit):
+    env = Ada3DEnv(bandit)
+    env.reset()
+    env.close()
+    env.close()
+    for call in (env.reset, lambda: env.step(np.ones(13))):
+        with pytest.raises(gym.error.ClosedEnvironmentError, match="make a new one"):
+            call()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.wrappers import RecordVideo
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.env import Ada3DEnv
@@ -72,3 +75,26 @@ def test_without_a_render_mode_there_is_nothing_to_render(bandit: ClipBandit):
     env = Ada3DEnv(bandit)
     env.reset()
     assert env.render() is None
+
+
+def test_a_window_shows_what_the_sheet_shows(bandit: ClipBandit, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    pygame = pytest.importorskip("pygame")
+    env, sheets = Ada3DEnv(bandit, render_mode="human"), Ada3DEnv(bandit, render_mode="rgb_array")
+    for each in (env, sheets):
+        each.reset(seed=0)
+        each.step(np.ones(13, np.int8))
+    shown = pygame.surfarray.array3d(pygame.display.get_surface()).swapaxes(0, 1)
+    assert np.array_equal(shown, sheets.render())
+    assert env.render() is None
+    env.close()
+    assert not pygame.display.get_init()
+
+
+def test_gymnasium_records_episodes_as_videos(bandit: ClipBandit, tmp_path: Path):
+    env = RecordVideo(Ada3DEnv(bandit, render_mode="rgb_array"), str(tmp_path), episode_trigger=lambda episode: True)
+    for _ in range(2):
+        env.reset()
+        env.step(np.ones(13, np.int8))
+    env.close()
+    assert len(list(tmp_path.glob("*.mp4"))) == 2

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from ada3d_gym.building import build_trunk
 from ada3d_gym.datasets import motionshapes_clips
 from ada3d_gym.networks.checkpoints import load_weights
 from ada3d_gym.networks.selection import ClipTrunk, SelectionNetwork
@@ -70,3 +71,10 @@ def test_a_linear_layer_on_the_shipped_trunk_tells_families():
 def test_what_it_does_not_know_is_refused(options: dict[str, str], told: str):
     with pytest.raises(ValueError, match=told):
         ClipTrunk(8, **options)
+
+
+def test_a_trunk_for_longer_clips_sees_the_same_in_frames_that_come_twice():
+    short, long = build_trunk(8, 32).eval(), build_trunk(16, 32).eval()
+    clips = torch.randint(0, 256, (3, 8, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.allclose(long(clips.repeat_interleave(2, 1)), short(clips), atol=1e-5)

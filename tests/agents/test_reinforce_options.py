@@ -1,0 +1,92 @@
+"""The settings of REINFORCE beside its defaults, and the guard against collapse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from agents.figures import CollapseWarning
+from agents.reference import Fixed
+from agents.reinforce import Reinforce, ReinforceConfig
+from tests.agents.test_reinforce import best_masks, greedy_masks, known_bandit
+from tests.agents.toy import LogitTable
+
+
+def trained(epochs: int = 150, other: Fixed | None = None, copies: int = 1, **options: Any) -> Reinforce:
+    bandit = known_bandit(copies)
+    settings = {"lr": 0.1, "samples": 64, "exploration": 0.9, **options}
+    agent = Reinforce(LogitTable(bandit), bandit, ReinforceConfig(epochs, 0, **settings), other=other)
+    agent.learn(epochs, lambda epoch, figures: None)
+    return agent
+
+
+@pytest.mark.parametrize("options", [{"optimizer": "sgd", "lr": 2.0}, {"precision": "bfloat16"}], ids=str)
+def test_other_optimizers_and_precisions_find_the_best_masks_too(options: dict[str, Any]):
+    agent = trained(**options)
+    assert np.array_equal(greedy_masks(agent), best_masks(agent.bandit))
+
+
+def test_gradients_of_several_batches_make_one_step():
+    bandit = known_bandit(copies=2)  # 6 clips
+    config = ReinforceConfig(1, 0, batch_size=2, accumulate=2)
+    agent = Reinforce(LogitTable(bandit), bandit, config)
+    steps: list[int] = []
+    step = agent.optimizer.step
+    agent.optimizer.step = lambda *given: steps.append(1) or step(*given)  # type: ignore[method-assign]
+    agent.learn(1, lambda epoch, figures: None)
+    assert len(steps) == 2  # batches 1 and 2, and the last one by itself
+
+
+@pytest.mark.parametrize("heads", ["frames", "stages"])
+def test_one_head_learns_beside_anothers_masks(heads: Any):
+    everything = Fixed.upper(4, 2)
+    agent = trained(heads=heads, other=everything)
+    start = LogitTable(agent.bandit)
+    masks, best = greedy_masks(agent), best_masks(agent.bandit)
+    learned, given = (slice(0, 4), slice(4, 6)) if heads == "frames" else (slice(4, 6), slice(0, 4))
+    assert np.array_equal(masks[:, learned], best[:, learned])
+    assert masks[:, given].all()
+    unlearned = "stages" if heads == "frames" else "frames"
+    assert torch.equal(getattr(agent.selection, unlearned), getattr(start, unlearned))
+
+
+def test_a_head_that_is_not_learned_needs_another_policy():
+    bandit = known_bandit(copies=1)
+    with pytest.raises(ValueError, match="heads='frames'"):
+        Reinforce(LogitTable(bandit), bandit, ReinforceConfig(1, 0, heads="frames"))
+
+
+def test_a_collapsed_policy_is_named_and_others_are_not(recwarn: pytest.WarningsRecorder):
+    bandit = known_bandit(copies=1)
+    policy = LogitTable(bandit)
+    figures: list[dict[str, float]] = []
+    config = ReinforceConfig(1, 0, lr=0.0)
+    Reinforce(policy, bandit, config).learn(1, lambda epoch, last: figures.append(last))
+    assert not [warning for warning in recwarn if warning.category is CollapseWarning]
+    with torch.no_grad():
+        policy.frames.fill_(2)
+        policy.stages.fill_(-2)
+    with pytest.warns(CollapseWarning, match="all 3 clips of this epoch get the same mask"):
+        Reinforce(policy, bandit, config).learn(1, lambda epoch, last: figures.append(last))
+    assert figures[0]["distinct_masks"] > 1
+    assert figures[1]["distinct_masks"] == 1
+    assert (figures[1]["keep_frames"], figures[1]["keep_stages"]) == (1, 0)
+
+
+def test_masks_can_be_drawn_instead_of_chosen():
+    agent = trained(epochs=1)
+    shown = agent.bandit.source.observations(np.zeros(200, np.int64))
+    drawn = agent.act(shown, deterministic=False)
+    assert len(np.unique(drawn, axis=0)) > 3
+    assert len(np.unique(agent.act(shown), axis=0)) == 1
+
+
+@pytest.mark.parametrize(
+    "options", [{"optimizer": "lbfgs"}, {"precision": "int4"}, {"heads": "none"}, {"accumulate": 0}], ids=str
+)
+def test_settings_that_make_no_sense_are_refused(options: dict[str, Any]):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        ReinforceConfig(**options)
