@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, FlattenExtractor
-from torch import Tensor
+from torch import Tensor, nn
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_clips, build_observer, build_trunk
@@ -40,6 +41,10 @@ class PixelExtractor(BaseFeaturesExtractor):
     def forward(self, observations: Tensor) -> Tensor:
         """(B, T, 3, H, W), bytes in any dtype, to (B, T * C) float32."""
         return ClipTrunk.frames(self, observations.to(torch.uint8)).flatten(1)  # type: ignore[arg-type]
+
+    def apply(self, fn: Callable[[nn.Module], object]) -> PixelExtractor:
+        """Nothing: SB3 applies orthogonal weights to what it is given, over the pre-trained ones."""
+        return self
 
     def train(self, mode: bool = True) -> PixelExtractor:
         super().train(mode)
