@@ -23,6 +23,7 @@ from ada3d_gym.registration import ENVIRONMENTS, SETS
 from experiments.cli import run
 
 FOLDER = Path(__file__).parents[1] / "docs" / "environments"
+OF_THE_ID = ("backbone", "num_frames")
 SECTIONS = ("Observation", "Action", "Reward", "Episode", "Info")
 MOTIONSHAPES = """MotionShapes, the embedded videos ([about them](../motionshapes.md)): 14 classes of textures, shapes
 and motions, 3,360 training, 280 validation and 700 test videos, rendered on first use. Metric: top-1. The weights of
@@ -112,7 +113,8 @@ def _arguments(dataset: str) -> str:
     for names, text in described.items():
         if names in ("dataset", "reading"):
             continue
-        titles = ", ".join(f"`{name}` ({defaults.get(name)!r})" for name in names.split(", "))
+        given = {name: "the id's" if name in OF_THE_ID else repr(defaults.get(name)) for name in names.split(", ")}
+        titles = ", ".join(f"`{name}` ({default})" for name, default in given.items())
         lines.append(f"- {titles}: {text}")
     return "\n".join(lines)
 

@@ -13,7 +13,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from ada3d_gym.env import Ada3DEnv
-from ada3d_gym.registration import ENVIRONMENTS
+from tests.ids import EVERY, SOME
 
 RESET_INFO = {"clip": int, "video": str, "label": int, "label_name": str, "family": str}
 STEP_INFO = RESET_INFO | {
@@ -29,7 +29,7 @@ STEP_INFO = RESET_INFO | {
 }
 
 
-@pytest.fixture(params=ENVIRONMENTS, scope="module")
+@pytest.fixture(params=SOME, scope="module")
 def env(request: pytest.FixtureRequest, make: Callable[..., Any]) -> Iterator[Ada3DEnv]:
     made = make(request.param, render_mode="rgb_array", disable_env_checker=True)
     yield made.unwrapped
@@ -44,7 +44,9 @@ def keep(env: Ada3DEnv, frames: int, stages: int = 0) -> np.ndarray:
     return mask
 
 
-def test_gymnasiums_checker_finds_nothing_to_warn_about(env: Ada3DEnv):
+@pytest.mark.parametrize("name", EVERY)
+def test_gymnasiums_checker_finds_nothing_to_warn_about(name: str, make: Callable[..., Any]):
+    env = make(name, render_mode="rgb_array", disable_env_checker=True).unwrapped
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(env)
@@ -149,7 +151,7 @@ def test_the_dtype_of_an_action_makes_no_difference(env: Ada3DEnv, dtype: type):
     assert env.step(keep(env, 3, 1).tolist())[1:] == expected
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize("name", SOME)
 def test_a_vector_of_environments_plays_on(name: str, make: Callable[..., Any]):
     envs = make(name, maker=gym.make_vec, num_envs=2, vectorization_mode="sync")
     envs.reset(seed=1)

@@ -16,18 +16,18 @@ from ada3d_gym.building import build_classifier
 from ada3d_gym.env import Ada3DEnv
 from ada3d_gym.masks import ActionError
 from ada3d_gym.networks.checkpoints import CheckpointError
-from ada3d_gym.registration import ENVIRONMENTS
 from ada3d_gym.rewards import MaskReward
 from ada3d_gym.shipped import SELECTION
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.motionshapes_drawing import CLASSES
 from ada3d_gym.video.records import VideoError
 from ada3d_gym.video.sampling import ClipSampler
+from tests.ids import SOME
 from tests.malice import WRITERS
 from tests.video.files import BAD_FILES, video_file
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize("name", SOME)
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -86,7 +86,7 @@ def test_an_action_that_is_no_mask_leaves_the_episode_open(bandit: ClipBandit, k
     assert env.step(np.ones(13))[2]
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize("name", SOME)
 def test_weights_that_are_missing_damaged_or_of_another_network(name: str, tmp_path: Path, make: Callable[..., Any]):
     missing, damaged = tmp_path / "none.safetensors", tmp_path / "damaged.safetensors"
     damaged.write_bytes(SELECTION.read_bytes()[:-100])

@@ -15,7 +15,7 @@ from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
-from ada3d_gym.registration import ENVIRONMENTS
+from tests.ids import EVERY, SOME
 
 
 class ClipFeatures(BaseFeaturesExtractor):
@@ -30,7 +30,7 @@ class ClipFeatures(BaseFeaturesExtractor):
         return clips.mean((3, 4)).flatten(1) * self.scale
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize("name", EVERY)
 def test_its_checker_says_nothing_but_that_clips_need_a_policy_of_their_own(name: str, make: Callable[..., Any]):
     env = make(name).unwrapped
     with warnings.catch_warnings():
@@ -39,7 +39,7 @@ def test_its_checker_says_nothing_but_that_clips_need_a_policy_of_their_own(name
         check_env(env)
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize("name", SOME)
 def test_ppo_trains_and_acts(name: str, make: Callable[..., Any]):
     env = make(name)
     options = {"features_extractor_class": ClipFeatures, "net_arch": [16]}

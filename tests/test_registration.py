@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from ada3d_gym.registration import ENVIRONMENTS
+from tests.ids import EVERY, SOME
 from tests.processes import run
 
 
@@ -23,6 +25,7 @@ def test_importing_the_package_registers_ids_and_loads_nothing_heavy():
 def test_the_library_needs_neither_agents_nor_experiments():
     code = """
 import sys, gymnasium
+from tests.ids import EVERY, SOME
 env = gymnasium.make("ada3d_gym:Ada3D-MotionShapes-v0", videos=2)
 print(*sys.modules)
 """
@@ -31,7 +34,7 @@ print(*sys.modules)
     assert not {"agents", "experiments", "stable_baselines3", "tyro", "matplotlib", "tabulate"} & modules
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize("name", SOME)
 def test_a_spec_survives_json(name: str, make: Callable[..., Any]):
     env = make(name, videos=7, gamma=2.5, render_mode="rgb_array")
     copy = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
@@ -42,3 +45,18 @@ def test_a_spec_survives_json(name: str, make: Callable[..., Any]):
         assert one[1] == other[1]
         action = env.action_space.sample()
         assert env.step(action)[1:] == copy.step(action)[1:]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_spec_is_plain_json(name: str):
+    spec = gym.spec(name)
+    again = gym.envs.registration.EnvSpec.from_json(spec.to_json())
+    assert again == spec
+    assert not spec.additional_wrappers
+    assert {"dataset", "num_frames", "backbone"} == set(spec.kwargs)
+
+
+def test_the_table_is_sets_by_networks_by_lengths():
+    assert len(EVERY) == 7 * 2 * 2
+    kinds = Counter((kwargs["backbone"].partition("_")[0], kwargs["num_frames"]) for kwargs in ENVIRONMENTS.values())
+    assert kinds == dict.fromkeys([("i3d", 8), ("i3d", 16), ("slowonly", 8), ("slowonly", 16)], 7)

@@ -14,11 +14,11 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.env import Ada3DEnv
 from ada3d_gym.masks import ActionError
-from ada3d_gym.registration import ENVIRONMENTS
 from ada3d_gym.vector_env import Ada3DVectorEnv
+from tests.ids import EVERY
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("count", [1, 8, 256])
 def test_gymnasium_makes_it_for_every_id(name: str, count: int, make: Callable[..., Any]):
     envs = make(name, maker=gym.make_vec, num_envs=count, vectorization_mode="vector_entry_point")
