@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.networks.macs import MacCounter
 from ada3d_gym.seeding import spawn
+from agents.agent import OnEpoch
 from agents.progress import epoch_batches
 
 Bits = NDArray[np.bool_]
@@ -99,7 +99,7 @@ class RandomFineTuning:
         self.epochs, self.batch_size, self.seed = epochs, batch_size, seed
         self.epoch = 0
 
-    def learn(self, until: int, on_epoch: Callable[[int, dict[str, float]], None]) -> None:
+    def learn(self, until: int, on_epoch: OnEpoch) -> None:
         """Trains up to epoch `until`; `on_epoch` gets the number of epochs done and the last one's figures."""
         source = self.bandit.source
         while self.epoch < until:

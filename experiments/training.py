@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from torch.utils.tensorboard import SummaryWriter
 
+from agents.agent import OnEpoch
 from experiments.checkpoints import load_state, save_state
 
 
@@ -16,7 +16,7 @@ class Learner(Protocol):
 
     epoch: int
 
-    def learn(self, until: int, on_epoch: Callable[[int, dict[str, float]], None]) -> None: ...
+    def learn(self, until: int, on_epoch: OnEpoch) -> None: ...
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
