@@ -16,7 +16,7 @@ from ada3d_gym.networks.selection import ClipTrunk
 from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.observers import FeatureObserver, IndexObserver, Observation, Observer, PixelObserver
 from ada3d_gym.rewards import Cost, MaskReward, Shaping
-from ada3d_gym.shipped import CLASSIFIERS, SELECTION
+from ada3d_gym.shipped import CLASSIFIER, CLASSIFIER_BACKBONES, SELECTION
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.motionshapes_drawing import CLASSES
 
@@ -123,13 +123,13 @@ def build_classifier(
     """The masked 3D network for clips; arguments as in `build_bandit`."""
     if backbone not in SPECS:
         raise ValueError(f"unknown backbone {backbone!r}: expected one of {', '.join(SPECS)}")
-    if checkpoint is None and (backbone not in CLASSIFIERS or clips.class_names != CLASSES):
+    if checkpoint is None and (backbone not in CLASSIFIER_BACKBONES or clips.class_names != CLASSES):
         raise ValueError(
             f"no weights ship for {backbone} and these videos: give checkpoint=, a file that docs/checkpoints.md lists"
         )
     network = MaskedResNet3d(SPECS[backbone], len(clips.class_names))
     if checkpoint is None:
-        load_weights(network, CLASSIFIERS[backbone])
+        load_weights(network, CLASSIFIER, centre_taps=True)
     else:
         report = load_checkpoint(network, checkpoint)
         if report.replaced:

@@ -1,15 +1,13 @@
-"""Weights that come with the package, all for MotionShapes; `experiments.pretrain` makes them."""
+"""Weights that come with the package, for MotionShapes; `experiments.pretrain` makes them."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ada3d_gym.networks.checkpoints import SHIPPED
 
-CLASSIFIERS: dict[str, Path] = {
-    backbone: SHIPPED / f"{backbone}-motionshapes.safetensors" for backbone in ("i3d_tiny", "slowonly_tiny")
-}
-"""By the network's name; each for clips of 8 and of 16 frames."""
+CLASSIFIER = SHIPPED / "i3d_tiny-motionshapes.safetensors"
+"""I3D, for clips of 8 and of 16 frames. Its centre taps are SlowOnly, which is I3D with the first three stages off."""
 
 SELECTION = SHIPPED / "selection-motionshapes.safetensors"
 """The trunk of the selection network ("mobilenet_v2_tiny"), for clips of 8 frames."""
+
+CLASSIFIER_BACKBONES = ("i3d_tiny", "slowonly_tiny")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 SHIPPED = Path(__file__).parents[1] / "weights"
 
@@ -23,8 +23,13 @@ def save_weights(module: nn.Module, path: Path, metadata: dict[str, str] | None 
     part.replace(path)
 
 
-def load_weights(module: nn.Module, path: Path | str) -> None:
+def load_weights(module: nn.Module, path: Path | str, *, centre_taps: bool = False) -> None:
     """Fills a module from a safetensors file with exactly its keys and shapes.
+
+    Args:
+        module: of any kind.
+        path: of the file.
+        centre_taps: take the centre taps of 3D kernels that are longer over time than the module's.
 
     Raises:
         CheckpointError: for a missing or damaged file, and for weights of another network.
@@ -37,6 +42,8 @@ def load_weights(module: nn.Module, path: Path | str) -> None:
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
     expected = module.state_dict()
+    if centre_taps:
+        state = {key: _centre(value, expected[key]) if key in expected else value for key, value in state.items()}
     for key in sorted(expected.keys() | state.keys()):
         if key not in state:
             raise CheckpointError(f"{path}: {key} is missing, so these are the weights of another network")
@@ -46,6 +53,12 @@ def load_weights(module: nn.Module, path: Path | str) -> None:
             got, wanted = tuple(state[key].shape), tuple(expected[key].shape)
             raise CheckpointError(f"{path}: {key} has shape {got}, expected {wanted}")
     module.load_state_dict(state)
+
+
+def _centre(kernel: Tensor, wanted: Tensor) -> Tensor:
+    if kernel.ndim != 5 or wanted.ndim != 5 or kernel.shape[2] <= wanted.shape[2]:
+        return kernel
+    return kernel.narrow(2, (kernel.shape[2] - wanted.shape[2]) // 2, wanted.shape[2])
 
 
 def read_metadata(path: Path) -> dict[str, str]:

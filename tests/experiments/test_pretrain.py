@@ -12,18 +12,15 @@ from safetensors.torch import load_file
 from ada3d_gym.building import build_bandit
 from ada3d_gym.evaluation import evaluate
 from ada3d_gym.networks.checkpoints import load_weights, read_metadata
-from ada3d_gym.networks.classifier import NetworkClassifier
-from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.selection import ClipTrunk
-from ada3d_gym.networks.spec import SPECS
-from ada3d_gym.shipped import CLASSIFIERS, SELECTION
+from ada3d_gym.shipped import CLASSIFIER, CLASSIFIER_BACKBONES, SELECTION
 from agents.reference import Fixed
-from experiments.pretrain import pretrain, start_from
+from experiments.pretrain import pretrain
 from tests.processes import kill_when, start
 
 TINY: dict[str, Any] = {"epochs_2d": 1, "epochs_3d": 1, "epochs_selection": 1, "videos": 70}
 FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items()]
-NAMES = CLASSIFIERS["i3d_tiny"].name, SELECTION.name
+NAMES = CLASSIFIER.name, SELECTION.name
 
 
 @pytest.fixture(scope="module")
@@ -58,26 +55,15 @@ def test_a_folder_holds_one_run(unbroken: Path, change: dict[str, int]):
         pretrain(output=unbroken, **{**TINY, **change})
 
 
-def test_a_network_can_start_from_one_with_longer_kernels(unbroken: Path, tmp_path: Path):
-    """SlowOnly begins as the I3D whose first three stages are off."""
-    start = unbroken / NAMES[0]
-    deep = build_bandit(split="test", videos=6, checkpoint=start)
-    slow = MaskedResNet3d(SPECS["slowonly_tiny"], len(deep.source.class_names))
-    start_from(slow, start)
+def test_slowonly_is_i3d_with_its_first_three_stages_off():
+    deep, slow = (build_bandit(split="test", videos=6, backbone=name) for name in CLASSIFIER_BACKBONES)
     clips, u = deep.source.clips(np.arange(6)), np.ones((6, 8), np.bool_)
     off = np.tile(np.array([False, False, False, True, True]), (6, 1))
-    scores = NetworkClassifier(slow, deep.source.size).scores(clips, u, np.ones((6, 2), np.bool_))
+    scores = slow.classifier.scores(clips, u, np.ones((6, 2), np.bool_))
     np.testing.assert_allclose(scores, deep.classifier.scores(clips, u, off), atol=1e-5)
 
-    folder = tmp_path / "slow"
-    options: dict[str, Any] = {**TINY, "epochs_2d": 0, "backbone": "slowonly_tiny", "parts": ("classifier",)}
-    pretrain(output=folder, start=start, **options)
-    name = CLASSIFIERS["slowonly_tiny"].name
-    assert "--start" in read_metadata(folder / name)["command"]
-    assert build_bandit(split="test", videos=2, backbone="slowonly_tiny", checkpoint=folder / name).num_stages == 2
 
-
-@pytest.mark.parametrize("backbone", CLASSIFIERS)
+@pytest.mark.parametrize("backbone", CLASSIFIER_BACKBONES)
 @pytest.mark.parametrize("num_frames", [8, 16])
 def test_what_ships_recognises_clips_of_both_lengths(backbone: str, num_frames: int):
     bandit = build_bandit(split="test", videos=56, views=1, num_frames=num_frames, backbone=backbone)

@@ -14,7 +14,7 @@ from torch import nn
 from ada3d_gym.networks.checkpoints import CheckpointError, load_weights, read_metadata, save_weights
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import I3D_TINY
-from ada3d_gym.shipped import CLASSIFIERS, SELECTION
+from ada3d_gym.shipped import CLASSIFIER, SELECTION
 from tests.junk import JUNK
 from tests.malice import WRITERS, goes_off_when_trusted
 
@@ -33,7 +33,7 @@ def test_weights_and_metadata_come_back(tmp_path: Path):
     assert [file.name for file in path.parent.iterdir()] == ["a.safetensors"]
 
 
-@pytest.mark.parametrize("path", [CLASSIFIERS["i3d_tiny"], SELECTION], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [CLASSIFIER, SELECTION], ids=lambda path: path.name)
 def test_shipped_weights_are_small_and_say_how_they_were_made(path: Path):
     assert path.stat().st_size < 4e6
     assert "experiments.pretrain" in read_metadata(path)["command"]
