@@ -107,7 +107,8 @@ class LearnedValue(Baseline):
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
-        return batch.rewards - values.detach()
+        advantages: Tensor = batch.rewards - values.detach()
+        return advantages
 
     def get_extra_state(self) -> dict[str, Any]:
         return self.optimizer.state_dict()

@@ -53,7 +53,8 @@ def scan(path: Path) -> Packets:
         TruncatedError: if they end before the file's header says.
         VideoError: if the file cannot be read as a video.
     """
-    times, keys = [], []
+    times: list[Any] = []  # None where a packet has no time
+    keys: list[Any] = []
     count = end = 0
     hidden = late = cut = False
     try:
