@@ -238,7 +238,8 @@ class Reinforce:
             return heads(self.bandit.pull(ids, u, v))
 
         def features() -> Tensor:
-            return self.selection.trunk(clips)
+            shown: Tensor = self.selection.trunk(clips)
+            return shown
 
         rewards = heads(outcome).view(2, self.config.samples, len(ids))
         with torch.no_grad():

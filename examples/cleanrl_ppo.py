@@ -6,6 +6,7 @@ python -m examples.cleanrl_ppo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -42,7 +43,7 @@ class ActorCritic(nn.Module):
         self.actor, self.critic = nn.Linear(128, bits), nn.Linear(128, 1)
         nn.init.constant_(self.actor.bias, 1.4)  # begins with masks that mostly work: every bit kept with 0.8
 
-    def forward(self, shown: torch.Tensor) -> tuple[torch.distributions.Independent, torch.Tensor]:
+    def forward(self, shown: torch.Tensor) -> tuple[torch.distributions.Independent[Any], torch.Tensor]:
         hidden = self.body(shown)
         bits = torch.distributions.Bernoulli(logits=self.actor(hidden))
         return torch.distributions.Independent(bits, 1), self.critic(hidden).squeeze(1)
@@ -51,7 +52,7 @@ class ActorCritic(nn.Module):
 def main(args: Args) -> list[float]:
     """Trains; returns the mean reward of each rollout."""
     torch.manual_seed(args.seed)
-    options = {"observation": "features", "gamma": args.gamma, "videos": args.videos}
+    options: dict[str, Any] = {"observation": "features", "gamma": args.gamma, "videos": args.videos}
     envs = RecordEpisodeStatistics(gym.make_vec(args.env_id, num_envs=args.num_envs, **options))
     observation, action = envs.single_observation_space.shape, envs.single_action_space.shape
     assert observation is not None and action is not None
@@ -92,7 +93,8 @@ def main(args: Args) -> list[float]:
 
     @torch.no_grad()
     def act(shown: NDArray[np.float32]) -> NDArray[np.bool_]:
-        return agent(torch.from_numpy(shown))[0].mean.numpy() > 0.5
+        keep: NDArray[np.bool_] = agent(torch.from_numpy(shown))[0].mean.numpy() > 0.5
+        return keep
 
     result = evaluate(test.bandit, act)  # type: ignore[attr-defined]
     print(f"test: top-1 {result.top1:.1%} at {result.usage.macs / 1e6:.1f} MMACs, {result.usage.frames:.1f} frames")
