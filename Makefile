@@ -1,20 +1,22 @@
 # make demo   the paper's comparison on the embedded videos, in some minutes
 # make test   lint, type check and tests
+# make test-all   the slow tests too: every id, every algorithm on every observation, killed and resumed runs
 # Both set .venv up first, once.
 
 PYTHON ?= python3
 export OMP_WAIT_POLICY = passive  # spinning OpenMP threads make torch crawl when anything else runs
 
-.PHONY: demo test clean
+.PHONY: demo test test-all clean
 
 demo: .venv/ready
 	.venv/bin/python -m experiments.demo $(ARGS)
 
-test: .venv/ready
+test: TESTS = -m "not slow"
+test test-all: .venv/ready
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/pytest -n 2 --dist loadfile $(ARGS)
+	.venv/bin/pytest -n 2 --dist loadfile $(TESTS) $(ARGS)
 
 .venv/ready: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -8,10 +8,15 @@ from ada3d_gym.observers import Observation
 from experiments.compatibility import CASES, PAGE, Case, page
 from experiments.environment_docs import FOLDER, pages
 
-ATTEMPTS = [(case, shown) for case in CASES if case.attempt for shown in case.observations]
+ATTEMPTS = [
+    pytest.param(case, shown, id=f"{case.algorithm}-{shown}", marks=() if shown == "features" else pytest.mark.slow)
+    for case in CASES
+    if case.attempt
+    for shown in case.observations
+]
 
 
-@pytest.mark.parametrize(("case", "shown"), ATTEMPTS, ids=[f"{case.algorithm}-{shown}" for case, shown in ATTEMPTS])
+@pytest.mark.parametrize(("case", "shown"), ATTEMPTS)
 def test_the_algorithm_trains(case: Case, shown: Observation):
     assert case.attempt is not None
     assert case.attempt(shown).num_timesteps >= 64

@@ -92,6 +92,7 @@ def test_a_folder_holds_one_run(unbroken: tuple[Path, str], options: dict[str, A
         demo(**{"quick": True, "output": unbroken[0], **options})
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_twice_ends_like_an_unbroken_one(
     unbroken: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -49,6 +49,7 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_completed_by_the_next(tmp_path: Path, probed: list[str]):
     names = [f"{number:03d}.mp4" for number in range(150)]
     root = video_set(tmp_path / "set", names)

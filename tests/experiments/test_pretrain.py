@@ -37,6 +37,7 @@ def test_its_weights_fit_the_library(unbroken: Path):
         assert "python -m experiments.pretrain" in read_metadata(unbroken / name)["command"]
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_with_the_same_weights(unbroken: Path, tmp_path: Path, capsys: Any):
     folder = tmp_path / "killed"
     kill_when(

@@ -57,7 +57,12 @@ MAKERS: dict[str, Callable[[], nn.Module]] = {
 STAGES = {"mc3_18": 2, "r3d_18": 5, "r2plus1d_18": 5, "mean in forward": 2}
 
 
-@pytest.fixture(scope="module", params=MAKERS)
+LARGE = ("r3d_18", "r2plus1d_18")
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else []) for name in MAKERS]
+)
 def pair(request: pytest.FixtureRequest) -> tuple[nn.Module, ConvertedNetwork]:
     """A network with every weight random, in float64, without strides over time; and its conversion."""
     torch.manual_seed(0)

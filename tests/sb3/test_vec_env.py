@@ -33,7 +33,9 @@ def small(observation: Observation) -> Ada3DVecEnv:
 
 
 @pytest.mark.parametrize("observation", ["pixels", "features", "index"])
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(
+    "algorithm", ["PPO", *(pytest.param(name, marks=pytest.mark.slow) for name in ("A2C", "TRPO"))]
+)
 def test_on_policy_algorithms_learn_the_papers_heads(algorithm: str, observation: Observation, tmp_path: Path):
     make, options = ALGORITHMS[algorithm]
     env = small(observation)

@@ -61,6 +61,7 @@ def test_each_is_named_with_its_cause_or_can_be_read(files, probes, index: Video
     assert f"{len(index)} videos of {len(files)}; left out: " in index.report
 
 
+@pytest.mark.slow
 def test_the_loader_names_each_that_it_cannot_read_and_reads_the_others(files, probes, index: VideoIndex):
     good = next(record for record in index if "another-container" in str(record.path))
     records = [*index, *(VideoRecord(path, (0,)) for _, path in files if probes[path].cause), good]
@@ -78,6 +79,7 @@ def test_the_loader_names_each_that_it_cannot_read_and_reads_the_others(files, p
     assert clips.clips(np.array([len(records) - 1])).any()
 
 
+@pytest.mark.slow
 def test_a_thorough_probe_finds_most_damage_inside(files):
     inside = [path for kind, path in files if kind == "random bytes inside"]
     quick, thorough = dict(probe_all(inside)), dict(probe_all(inside, thorough=True))

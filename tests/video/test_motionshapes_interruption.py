@@ -34,6 +34,7 @@ def check(records: list[VideoRecord], whole: dict[str, bytes]) -> None:
     assert records == motionshapes("train", len(records), records[0].path.parents[2])
 
 
+@pytest.mark.slow
 def test_a_killed_rendering_leaves_only_whole_videos_and_is_completed(tmp_path: Path, whole: dict[str, bytes]):
     kill_when(start("-c", RENDER, str(tmp_path), str(VIDEOS)), lambda: len(list(tmp_path.rglob("*.mp4"))) >= 3)
     left = {path.name: path.read_bytes() for path in tmp_path.rglob("*.mp4")}
