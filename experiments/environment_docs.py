@@ -85,13 +85,17 @@ def _about(dataset: str) -> str:
 
 
 def _example(first: str, dataset: str) -> str:
-    index = f"# once: python -m experiments.index_videos {dataset} --root FOLDER\n" if dataset in VIDEO_SETS else ""
-    options = ', data_root="FOLDER", checkpoint="I3D_8x8_R50.pkl"' if dataset in VIDEO_SETS else ""
+    """Formatted as ruff does, which formats code in Markdown too."""
+    index, options, given = "", "", ""
+    if dataset in VIDEO_SETS:
+        index = f"# once: python -m experiments.index_videos {dataset} --root FOLDER\n"
+        options = 'options = {"data_root": "FOLDER", "checkpoint": "I3D_8x8_R50.pkl"}\n'
+        given = ", **options"
     return f"""{index}import gymnasium as gym
 import ada3d_gym
 
-env = gym.make("{first}", split="train", gamma=6.0{options})
-envs = gym.make_vec("{first}", num_envs=64, split="train", gamma=6.0{options})  # one forward pass a step"""
+{options}env = gym.make("{first}", split="train", gamma=6.0{given})
+envs = gym.make_vec("{first}", num_envs=64, gamma=6.0{given})  # one forward pass a step"""
 
 
 def _arguments(dataset: str) -> str:
