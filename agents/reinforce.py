@@ -167,8 +167,11 @@ class Reinforce:
             self._set_lr(progress)
             held = 0.0 if joint else 1 - progress
             self._entropy_weight = config.final_entropy + held * (config.entropy - config.final_entropy)
-            last = number * config.batch_size >= len(ids)
-            u, v = self._update(batch, generator, meter, watch, step=last or number % config.accumulate == 0)
+            if number % config.accumulate == 1 or config.accumulate == 1:
+                self.optimizer.zero_grad()
+            u, v = self._update(batch, generator, meter, watch)
+            if number % config.accumulate == 0 or number * config.batch_size >= len(ids):
+                self.optimizer.step()
             if joint:
                 assert self.trainer is not None
                 self.trainer.set_progress(progress)
@@ -178,9 +181,9 @@ class Reinforce:
         return meter.means() | watch.figures()
 
     def _update(
-        self, ids: NDArray[np.int64], generator: torch.Generator, meter: Meter, watch: MaskWatch, step: bool
+        self, ids: NDArray[np.int64], generator: torch.Generator, meter: Meter, watch: MaskWatch
     ) -> tuple[Bits, Bits]:
-        """The policy gradient of a batch of clips, and a step along it; returns the masks (S * B, T), (S * B, K)."""
+        """Adds the policy gradient of a batch of clips to that before; returns the masks (S * B, T), (S * B, K)."""
         config = self.config
         self.selection.eval()  # batch norm stays as pre-trained; nothing else differs between the modes
         observations = self.bandit.source.observations(ids)
@@ -202,9 +205,6 @@ class Reinforce:
                 objective = objective + (advantage * log_prob).mean()  # Eq. 7
                 objective = objective + self._entropy_weight * _entropy(p).sum(1).mean()
         (-objective / config.accumulate).backward()
-        if step:
-            self.optimizer.step()
-            self.optimizer.zero_grad(set_to_none=True)
 
         watch.add(ids, *_arrays(greedy(logits)))
         meter.add(
