@@ -37,6 +37,7 @@ class PixelExtractor(BaseFeaturesExtractor):
         trunk = build_trunk(num_frames, side, weights)
         super().__init__(observation_space, num_frames * trunk.channels)
         self.pixels, self.backbone = trunk.pixels, trunk.backbone.requires_grad_(train_backbone)
+        self.train()
 
     def forward(self, observations: Tensor) -> Tensor:
         """(B, T, 3, H, W), bytes in any dtype, to (B, T * C) float32."""
