@@ -36,6 +36,7 @@ class Evaluation:
         top1, map: of videos, their clips' scores averaged; in [0, 1].
         usage: means over all clips.
         by_family: the same for each family of classes, where the data set knows families.
+        by_class: the same for the clips of each class that occurs, by first label.
         distinct_masks: how many different masks the policy chose.
         visible_kept, visible_chance: share of the kept frames that show the clip's class, and what share of all frames
             does, over the clips in which some frames do not.
@@ -47,6 +48,7 @@ class Evaluation:
     map: float
     usage: Usage
     by_family: dict[str, Usage]
+    by_class: dict[str, Usage]
     distinct_masks: int
     visible_kept: float
     visible_chance: float
@@ -85,6 +87,7 @@ def evaluate(bandit: ClipBandit, act: Act, *, batch_size: int = 128, description
         kept, on = u[rows].sum(1), v[rows].sum(1)
         return Usage(float(correct[rows].mean()), float(macs[rows].mean()), float(kept.mean()), float(on.mean()))
 
+    labels = source.labels(ids)
     families = np.array([source.record(i).family for i in ids.tolist()])
     visible = source.visible_frames(ids)
     partly = ~visible.all(1)
@@ -93,6 +96,7 @@ def evaluate(bandit: ClipBandit, act: Act, *, batch_size: int = 128, description
         map=mean_average_precision(scores, targets),
         usage=usage(np.ones(len(ids), np.bool_)),
         by_family={str(name): usage(families == name) for name in np.unique(families) if name},
+        by_class={source.class_names[label]: usage(labels == label) for label in np.unique(labels).tolist()},
         distinct_masks=len(np.unique(np.concatenate([u, v], 1), axis=0)),
         visible_kept=_share(visible[partly & u.any(1)][u[partly & u.any(1)]]),
         visible_chance=_share(visible[partly]),

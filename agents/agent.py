@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 from numpy.typing import NDArray
+
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.observers import Observation
+from agents.states import load_state, save_state
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 """Gets the number of epochs done and the last one's figures by name."""
@@ -16,3 +23,73 @@ class Policy(Protocol):
 
     def act(self, observations: NDArray[Any]) -> NDArray[Any]:
         """Flat masks (B, T + K) of zeros and ones for observations (B, …), as the bandit's observer shows them."""
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """Of an agent that has none."""
+
+
+class Agent(ABC):
+    """A policy that is made by name, learns in epochs, and is saved and judged like any other.
+
+    A subclass needs `act`. One that learns sets `total_epochs` and defines `learn`, `state_dict` and `load_state_dict`;
+    what it needs for the next epoch besides its state it draws from streams of its seed and the epoch's number
+    (`ada3d_gym.seeding.spawn`), and is then resumed after an interruption as if there had been none.
+
+    Args:
+        bandit: what it learns on.
+        options: an instance of `Options`.
+        seed: of everything random.
+        device: where its networks run.
+
+    Attributes:
+        Options: dataclass of its options, each with a default; they come from YAML files and the command line.
+        observation: what it is shown, unless a command says otherwise: "pixels", "features" or "index".
+        epoch: epochs done.
+        total_epochs: how many its options ask for.
+        macs: multiply-accumulates of its own networks for one clip.
+    """
+
+    Options: ClassVar[type] = NoOptions
+    observation: ClassVar[Observation] = "pixels"
+    epoch: int = 0
+    total_epochs: int = 0
+    macs: int = 0
+
+    def __init__(self, bandit: ClipBandit, options: Any, *, seed: int = 0, device: str = "cpu"):
+        self.bandit, self.options, self.seed, self.device = bandit, options, seed, device
+
+    @abstractmethod
+    def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[Any]:
+        """Flat masks (B, T + K) of zeros and ones for observations (B, …): the best known, or drawn as in training."""
+
+    def learn(self, until: int, on_epoch: OnEpoch) -> None:
+        """Trains up to epoch `until`; `on_epoch` gets the number of epochs done and the last one's figures."""
+        if until > self.total_epochs:
+            raise ValueError(f"until={until} is beyond the last of {self.total_epochs} epochs")
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that `learn` goes on from: tensors and plain values. NumPy arrays go through `torch.from_numpy`."""
+        return {"epoch": self.epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.epoch = state["epoch"]
+
+    def save(self, path: Path) -> None:
+        """Writes the state, whole or not at all."""
+        save_state(path, self.state_dict())
+
+    def load(self, path: Path) -> None:
+        """Reads what an agent of the same options saved; nothing in the file is ever run.
+
+        Raises:
+            CheckpointError: for a file that cannot be read.
+        """
+        if (state := load_state(path)) is None:
+            raise FileNotFoundError(f"{path}: no such file; expected what save() wrote")
+        self.load_state_dict(state)
+
+    def export(self, folder: Path) -> list[Path]:
+        """Writes what other programs can use of a trained agent, such as weights, and names it; none by default."""
+        return []

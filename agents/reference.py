@@ -90,13 +90,21 @@ class RandomFineTuning:
         policy: where masks come from.
         trainer: of that classifier.
         epochs, batch_size, seed: as in the joint phase it is compared with.
+        name: for the progress bar.
     """
 
     def __init__(
-        self, bandit: ClipBandit, policy: Random, trainer: ClassifierTrainer, epochs: int, batch_size: int, seed: int
+        self,
+        bandit: ClipBandit,
+        policy: Random,
+        trainer: ClassifierTrainer,
+        epochs: int,
+        batch_size: int,
+        seed: int,
+        name: str = "Random FT",
     ):
         self.bandit, self.policy, self.trainer = bandit, policy, trainer
-        self.epochs, self.batch_size, self.seed = epochs, batch_size, seed
+        self.epochs, self.batch_size, self.seed, self.name = epochs, batch_size, seed, name
         self.epoch = 0
 
     def learn(self, until: int, on_epoch: OnEpoch) -> None:
@@ -107,7 +115,7 @@ class RandomFineTuning:
             self.policy.reseed(masks)
             ids = self.bandit.epoch(np.random.default_rng(order))
             losses = []
-            for done, batch in epoch_batches(source, ids, self.batch_size, "Random FT", self.epoch, self.epochs):
+            for done, batch in epoch_batches(source, ids, self.batch_size, self.name, self.epoch, self.epochs):
                 u, v = split_mask(
                     self.policy.act(source.observations(batch)), self.bandit.num_frames, self.bandit.num_stages
                 )

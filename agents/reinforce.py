@@ -17,7 +17,7 @@ from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.networks.selection import MaskLogits, SelectionNetwork, greedy
 from ada3d_gym.seeding import spawn, torch_generator
-from agents.agent import OnEpoch, Policy
+from agents.agent import Agent, OnEpoch, Policy
 from agents.baselines import Batch, make_baseline
 from agents.baselines import Name as Baseline
 from agents.figures import MaskWatch, Meter
@@ -39,6 +39,7 @@ class ReinforceConfig:
         epochs: E1 of Algorithm 1, with the classifier fixed.
         joint_epochs: E2, with the classifier trained along.
         batch_size: clips in an update.
+        joint_batch_size: the same in the joint phase; as before by default.
         samples: masks drawn for each clip of a batch, from one forward pass of the selection network.
         lr: of Adam, for the heads; a cosine takes it to zero over each of the two phases.
         trunk_lr: the same for the pre-trained trunk.
@@ -58,6 +59,7 @@ class ReinforceConfig:
     epochs: int = 6
     joint_epochs: int = 4
     batch_size: int = 32
+    joint_batch_size: int | None = None
     samples: int = 4
     lr: float = 3e-3
     trunk_lr: float = 3e-4
@@ -79,14 +81,14 @@ class ReinforceConfig:
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}: expected one of {expected}")
         if not 0.5 < self.exploration <= 1:
             raise ValueError(f"exploration={self.exploration}: expected more than 0.5, at most 1")
-        for name in ("batch_size", "samples", "accumulate"):
-            if getattr(self, name) < 1:
+        for name in ("batch_size", "joint_batch_size", "samples", "accumulate"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: expected at least 1")
         if self.baseline == "leave_one_out" and self.samples < 2:
             raise ValueError("baseline='leave_one_out' needs samples of at least 2")
 
 
-class Reinforce:
+class Reinforce(Agent):
     """The selection network as an agent, and its training.
 
     Args:
@@ -111,8 +113,9 @@ class Reinforce:
             raise ValueError(f"heads={config.heads!r} leaves a head unlearned: give Reinforce the other policy")
         if config.joint_epochs and trainer is None:
             raise ValueError("joint epochs train the classifier: give Reinforce a ClassifierTrainer")
-        self.selection, self.bandit, self.config, self.trainer = selection.to(device), bandit, config, trainer
-        self.device = torch.device(device)
+        super().__init__(bandit, config, seed=config.seed, device=str(device))
+        self.selection, self.config, self.trainer = selection.to(device), config, trainer
+        self._on = torch.device(device)
         trunk = list(selection.trunk.parameters())
         heads = [p for name, p in selection.named_parameters() if not name.startswith("trunk.")]
         groups = [{"params": trunk, "peak": config.trunk_lr}, {"params": heads, "peak": config.lr}]
@@ -123,13 +126,9 @@ class Reinforce:
         width = selection.trunk.features if config.baseline == "value" else 0
         self.baseline = make_baseline(config.baseline, width).to(device)
         self.other = other
-        self._draws = torch_generator(spawn(config.seed, 2**20), self.device)  # of masks that are not learned from
-        self.epoch = 0  # epochs done, of both phases
+        self._draws = torch_generator(spawn(config.seed, 2**20), self._on)  # of masks that are not learned from
+        self.total_epochs = config.epochs + config.joint_epochs
         self._entropy_weight = config.entropy
-
-    @property
-    def total_epochs(self) -> int:
-        return self.config.epochs + self.config.joint_epochs
 
     @torch.inference_mode()
     def act(self, observations: NDArray[np.uint8], deterministic: bool = True) -> NDArray[np.int8]:
@@ -138,7 +137,7 @@ class Reinforce:
         Where no frame is likelier kept than dropped, the likeliest is kept: without any there is nothing to classify.
         """
         self.selection.eval()
-        logits = self.selection(torch.from_numpy(observations).to(self.device))
+        logits = self.selection(torch.from_numpy(observations).to(self._on))
         u, v = _arrays(greedy(logits) if deterministic else self._sample(logits))
         return join_mask(*self._with_other(u, v, observations))
 
@@ -157,11 +156,12 @@ class Reinforce:
         phase, length = (config.epochs, config.joint_epochs) if joint else (0, config.epochs)
         stream, masks = spawn(config.seed, self.epoch).spawn(2)  # an epoch is repeated alike after a resume
         ids = self.bandit.epoch(np.random.default_rng(stream))
-        generator = torch_generator(masks, self.device)
+        generator = torch_generator(masks, self._on)
         name = "joint fine-tuning" if joint else "REINFORCE"
         source = self.bandit.source
         meter, watch = Meter(), MaskWatch(source)
-        batches = epoch_batches(source, ids, config.batch_size, name, self.epoch - phase, length)
+        size = (joint and config.joint_batch_size) or config.batch_size
+        batches = epoch_batches(source, ids, size, name, self.epoch - phase, length)
         for number, (done, batch) in enumerate(batches, start=1):
             progress = (self.epoch - phase + done) / length
             self._set_lr(progress)
@@ -170,7 +170,7 @@ class Reinforce:
             if number % config.accumulate == 1 or config.accumulate == 1:
                 self.optimizer.zero_grad()
             u, v = self._update(batch, generator, meter, watch)
-            if number % config.accumulate == 0 or number * config.batch_size >= len(ids):
+            if number % config.accumulate == 0 or number * size >= len(ids):
                 self.optimizer.step()
             if joint:
                 assert self.trainer is not None
@@ -187,8 +187,8 @@ class Reinforce:
         config = self.config
         self.selection.eval()  # batch norm stays as pre-trained; nothing else differs between the modes
         observations = self.bandit.source.observations(ids)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-            clips = torch.from_numpy(observations).to(self.device)
+        with torch.autocast(self._on.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+            clips = torch.from_numpy(observations).to(self._on)
             logits: MaskLogits = self.selection(clips)
         logits = MaskLogits(*(part.float() for part in logits))
         keep = [self._explore(torch.sigmoid(part)) for part in logits]  # m (B, T) and n (B, K), Eq. 1
@@ -197,7 +197,7 @@ class Reinforce:
         u, v = self._with_other(u, v, observations, config.samples)
         outcome = self.bandit.pull(np.tile(ids, config.samples), u, v)
 
-        objective = torch.zeros((), device=self.device)
+        objective = torch.zeros((), device=self._on)
         advantages = self._advantages(outcome, ids, logits, clips)
         for head, p, sample, advantage in zip(("frames", "stages"), keep, bits, advantages, strict=True):
             if config.heads in ("both", head):
@@ -231,7 +231,7 @@ class Reinforce:
 
         def heads(of: Outcome) -> Tensor:
             paid = [of.reward, of.reward] if self.config.credit == "joint" else [of.reward_frames, of.reward_stages]
-            return torch.from_numpy(np.stack(paid)).float().to(self.device)
+            return torch.from_numpy(np.stack(paid)).float().to(self._on)
 
         def greedy_rewards() -> Tensor:
             u, v = self._with_other(*_arrays(greedy(logits)), clips.cpu().numpy())

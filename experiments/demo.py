@@ -27,16 +27,14 @@ from ada3d_gym.evaluation import Act, evaluate
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
-from ada3d_gym.networks.macs import count_macs
 from ada3d_gym.rewards import MaskReward
 from ada3d_gym.seeding import spawn
+from agents.ada3d import Ada3D, Ada3DOptions
 from agents.reference import Fixed, RandomFineTuning, matched_random
-from agents.reinforce import ReinforceConfig
-from experiments.checkpoints import claim_folder
 from experiments.cli import run
 from experiments.figures import draw_masks, plot_accuracy
+from experiments.folders import claim_folder
 from experiments.results import METHODS, ResultFile, summarise, table
-from experiments.train import make_agent
 from experiments.training import train_to
 
 
@@ -92,17 +90,16 @@ class Demo:
         options = self.options
         classifier = self.shipped_classifier()
         bandit = self.bandit("train", classifier)
-        config = ReinforceConfig(epochs=options.epochs, joint_epochs=options.joint_epochs, seed=options.seed)
-        trainer = ClassifierTrainer(classifier, options.classifier_lr)
-        agent = make_agent(bandit, trainer, config, self.device)
-        selection = agent.selection
-        one = torch.from_numpy(bandit.source.observations(np.array([0]))).to(self.device)
-        overhead = count_macs(selection, one) / 1e9
+        learning = Ada3DOptions(
+            epochs=options.epochs, joint_epochs=options.joint_epochs, classifier_lr=options.classifier_lr
+        )
+        agent = Ada3D(bandit, learning, seed=options.seed, device=self.device)
+        overhead = agent.macs / 1e9
 
         train_to(self.folder, "ada3d", agent, options.epochs)
         self.judge("Ada3D, stage 1 only", classifier, agent.act, overhead)
         train_to(self.folder, "ada3d", agent, agent.total_epochs)
-        save_weights(selection, self.folder / "selection.safetensors")
+        agent.export(self.folder)
         save_weights(classifier.network, self.folder / "classifier.safetensors")
         self.judge("Ada3D", classifier, agent.act, overhead)
 
@@ -117,9 +114,7 @@ class Demo:
         policy = matched_random(*self.masks("Ada3D"), classifier.macs, spawn(options.seed, 1))
         self.judge("Random", classifier, policy.act)
         trainer = ClassifierTrainer(classifier, options.classifier_lr)
-        tuning = RandomFineTuning(
-            bandit, policy, trainer, options.joint_epochs, ReinforceConfig.batch_size, options.seed
-        )
+        tuning = RandomFineTuning(bandit, policy, trainer, options.joint_epochs, Ada3DOptions.batch_size, options.seed)
         train_to(self.folder, "random-ft", tuning, options.joint_epochs)
         policy.reseed(spawn(options.seed, 2))
         self.judge("Random FT", classifier, policy.act)

@@ -39,8 +39,9 @@ from ada3d_gym.seeding import spawn, torch_generator, torch_seed
 from ada3d_gym.shipped import CLASSIFIER, SELECTION
 from ada3d_gym.video.transforms import jitter_colours
 from agents.reference import Fixed, Random
-from experiments.checkpoints import claim_folder, load_state, save_state
+from agents.states import load_state, save_state
 from experiments.cli import run
+from experiments.folders import claim_folder
 
 Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
 """Mean loss of a module on clips (B, T, 3, H, W) uint8 and labels (B,)."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from ada3d_gym.evaluation import Evaluation
+from ada3d_gym.evaluation import Evaluation, Usage
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,10 @@ class Result:
         distinct_masks: over all test clips.
         seconds: wall time of the evaluation.
         seed: of the run.
-        by_family: clip top-1 (percent), frames and stages of each family.
+        by_family, by_class: clip top-1 (percent), frames and stages of each.
         visible_kept, visible_chance: percent of kept frames that show the class, and of all frames that do,
             over clips in which some frames do not; None where there are none.
+        run: all that makes the run again, where the command notes it, with the versions of what it ran on.
     """
 
     method: str
@@ -44,9 +45,19 @@ class Result:
     by_family: dict[str, dict[str, float]] = field(default_factory=dict)
     visible_kept: float | None = None
     visible_chance: float | None = None
+    by_class: dict[str, dict[str, float]] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
 
 
-def summarise(method: str, evaluation: Evaluation, *, gmacs_selection: float, seconds: float, seed: int) -> Result:
+def summarise(
+    method: str,
+    evaluation: Evaluation,
+    *,
+    gmacs_selection: float,
+    seconds: float,
+    seed: int,
+    run: dict[str, Any] | None = None,
+) -> Result:
     usage = evaluation.usage
     return Result(
         method=method,
@@ -59,17 +70,23 @@ def summarise(method: str, evaluation: Evaluation, *, gmacs_selection: float, se
         distinct_masks=evaluation.distinct_masks,
         seconds=round(seconds, 2),
         seed=seed,
-        by_family={
-            name: {
-                "top1": round(100 * family.clip_top1, 2),
-                "frames": round(family.frames, 3),
-                "stages": round(family.stages, 3),
-            }
-            for name, family in evaluation.by_family.items()
-        },
+        by_family=_groups(evaluation.by_family),
+        by_class=_groups(evaluation.by_class),
+        run=run or {},
         visible_kept=_percent(evaluation.visible_kept),
         visible_chance=_percent(evaluation.visible_chance),
     )
+
+
+def _groups(usages: dict[str, Usage]) -> dict[str, dict[str, float]]:
+    return {
+        name: {
+            "top1": round(100 * usage.clip_top1, 2),
+            "frames": round(usage.frames, 3),
+            "stages": round(usage.stages, 3),
+        }
+        for name, usage in usages.items()
+    }
 
 
 # As in the paper's Table 1, and what it leaves out.

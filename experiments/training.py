@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from torch.utils.tensorboard import SummaryWriter
 
 from agents.agent import OnEpoch
-from experiments.checkpoints import load_state, save_state
+from agents.states import load_state, save_state
 
 
 class Learner(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ class JointFineTuneCallback(BaseCallback):
         steps_per_rollout: gradient steps after each rollout; by default as many as take each of its clips once.
         freeze_batch_norm: see `ClassifierTrainer`.
         trainer: instead of one made from lr and freeze_batch_norm; as after a resume.
+        schedule: from the number of steps to the share of the training done, in [0, 1], for the cosine; by default what
+            SB3 takes as the length of the training, which is one `learn()`.
         seed: of the choice of clips.
         verbose: as in SB3.
     """
@@ -38,6 +41,7 @@ class JointFineTuneCallback(BaseCallback):
         *,
         freeze_batch_norm: bool = True,
         trainer: ClassifierTrainer | None = None,
+        schedule: Callable[[int], float] | None = None,
         seed: int | np.random.SeedSequence = 0,
         verbose: int = 0,
     ):
@@ -48,6 +52,7 @@ class JointFineTuneCallback(BaseCallback):
             raise ValueError(f"steps_per_rollout={steps_per_rollout}: expected at least 1, or None")
         self.lr, self.freeze_batch_norm, self.trainer = lr, freeze_batch_norm, trainer
         self.batch_size, self.steps_per_rollout = batch_size, steps_per_rollout
+        self._schedule = schedule or self._share_of_this_training
         self._rng = np.random.default_rng(seed)
         self._pulled: list[tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]] = []
 
@@ -84,8 +89,7 @@ class JointFineTuneCallback(BaseCallback):
         ids, u, v = (np.concatenate(parts) for parts in zip(*self._pulled, strict=True))
         self._pulled.clear()
         assert self.trainer is not None
-        # SB3 has no public name for the length of a training.
-        self.trainer.set_progress(min(1.0, self.num_timesteps / max(1, self.model._total_timesteps)))
+        self.trainer.set_progress(min(1.0, self._schedule(self.num_timesteps)))
         steps = self.steps_per_rollout or count // self.batch_size
         rounds = -(-steps * self.batch_size // (count - count % self.batch_size))
         order = [self._rng.permutation(count)[: count - count % self.batch_size] for _ in range(rounds)]
@@ -95,6 +99,9 @@ class JointFineTuneCallback(BaseCallback):
             losses.append(self.trainer.step(clips, u[rows], v[rows], targets))
         self.logger.record("classifier/loss", float(np.mean(losses)))
         self.logger.record("classifier/learning_rate", self.trainer.optimizer.param_groups[0]["lr"])
+
+    def _share_of_this_training(self, steps: int) -> float:
+        return steps / max(1, self.model._total_timesteps)  # SB3 has no public name for it
 
     def _on_training_end(self) -> None:
         self.bandit.on_pull = None

@@ -13,7 +13,7 @@ from ada3d_gym.networks.checkpoints import load_weights
 from ada3d_gym.networks.selection import ClipTrunk, SelectionNetwork
 from ada3d_gym.shipped import SELECTION
 from agents.reinforce import Reinforce, ReinforceConfig
-from experiments.checkpoints import load_state, save_state
+from agents.states import load_state, save_state
 
 Figures = dict[int, dict[str, float]]
 EPOCHS = 4  # two of each phase

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ada3d_gym.networks.checkpoints import CheckpointError
-from experiments.checkpoints import load_state, save_state
+from agents.states import load_state, save_state
 from tests.malice import WRITERS, goes_off_when_trusted
 
 STATE = {"epoch": 3, "optimizer": {"lr": 0.1, "betas": (0.9, 0.99)}, "weights": torch.arange(4.0)}

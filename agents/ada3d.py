@@ -1,0 +1,66 @@
+"""The paper's agent by name: the selection network, REINFORCE, and the classifier's trainer of stage 2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.building import build_trunk
+from ada3d_gym.finetuning import ClassifierTrainer
+from ada3d_gym.networks.checkpoints import save_weights
+from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.networks.macs import count_macs
+from ada3d_gym.networks.selection import SelectionNetwork
+from ada3d_gym.seeding import spawn, torch_seed
+from agents.reinforce import Reinforce, ReinforceConfig
+
+
+@dataclass(frozen=True)
+class Ada3DOptions(ReinforceConfig):
+    """Those of REINFORCE, and:
+
+    Attributes:
+        weights: of the selection network's trunk, a safetensors file; the shipped ones where they fit, else random.
+        classifier_lr: of the classifier's SGD in stage 2; a cosine takes it to zero.
+        freeze_batch_norm: of the classifier; see `ClassifierTrainer`.
+    """
+
+    weights: str | None = None
+    classifier_lr: float = 0.01
+    freeze_batch_norm: bool = True
+
+
+class Ada3D(Reinforce):
+    """MobileNetV2 on frames of 112 pixels, or a small, pre-trained one on those of MotionShapes, and two heads."""
+
+    Options = Ada3DOptions
+
+    def __init__(self, bandit: ClipBandit, options: Ada3DOptions, *, seed: int = 0, device: str = "cpu"):
+        options = replace(options, seed=seed)
+        with torch_seed(spawn(seed, 0)):
+            trunk = build_trunk(bandit.num_frames, bandit.source.observation_size, options.weights)
+            selection = SelectionNetwork(trunk, bandit.num_stages)
+        trainer = None
+        if options.joint_epochs:
+            assert isinstance(bandit.classifier, NetworkClassifier)
+            trainer = ClassifierTrainer(
+                bandit.classifier, options.classifier_lr, freeze_batch_norm=options.freeze_batch_norm
+            )
+        super().__init__(selection, bandit, options, trainer, device)
+        one = torch.from_numpy(bandit.source.observations(np.array([0]))).to(device)
+        self.macs = count_macs(selection, one)
+
+    def export(self, folder: Path) -> list[Path]:
+        """`selection.safetensors`."""
+        save_weights(self.selection, folder / "selection.safetensors")
+        return [folder / "selection.safetensors"]
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if self.trainer is None:
+            state = {key: value for key, value in state.items() if key != "trainer"}
+        super().load_state_dict(state)

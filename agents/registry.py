@@ -1,0 +1,127 @@
+"""Agents by name: those here, those that other packages announce, and any class of one's own."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from ada3d_gym.bandit import ClipBandit
+from agents.agent import Agent
+
+GROUP = "ada3d_gym.agents"  # of entry points
+PRESETS = Path(__file__).parent / "presets"
+
+AGENTS = {
+    "reinforce": "agents.ada3d:Ada3D",
+    "ppo": "agents.sb3:PPOAgent",
+    "a2c": "agents.sb3:A2CAgent",
+    "trpo": "agents.sb3:TRPOAgent",
+    "dqn": "agents.sb3:DQNAgent",
+    "qrdqn": "agents.sb3:QRDQNAgent",
+    "sac": "agents.sb3:SACAgent",
+    "upper": "agents.fixed:Upper",
+    "uniform": "agents.fixed:Uniform",
+    "best-fixed": "agents.fixed:BestFixed",
+    "random": "agents.fixed:RandomMasks",
+}
+
+
+def agent_names() -> list[str]:
+    """All names that `agent_class` knows without a module."""
+    announced = [entry.name for entry in importlib.metadata.entry_points(group=GROUP)]
+    return [*AGENTS, *(name for name in announced if name not in AGENTS)]
+
+
+def agent_class(name: str) -> type[Agent]:
+    """The class of an agent.
+
+    Args:
+        name: one of `AGENTS`, an entry point of the group "ada3d_gym.agents", or `module:Class`.
+
+    Raises:
+        ValueError: for an unknown name, and for what is no subclass of `Agent`.
+    """
+    where = AGENTS.get(name, name)
+    if ":" not in where:
+        entries = importlib.metadata.entry_points(group=GROUP, name=name)
+        if not entries:
+            expected = ", ".join(agent_names())
+            raise ValueError(f"unknown agent {name!r}: expected one of {expected}, or module:Class")
+        where = next(iter(entries)).value
+    module, _, attribute = where.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # a module beside the command, however that was started
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"agent {name!r} cannot be imported: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, Agent)):
+        raise ValueError(f"agent {name!r} is {found!r}: expected a subclass of agents.agent.Agent")
+    return found
+
+
+def preset(name: str) -> dict[str, Any]:
+    """Options that `presets/NAME.yaml` sets; none where there is no such file."""
+    path = PRESETS / f"{name}.yaml"
+    return read_yaml(path) if path.exists() else {}
+
+
+def agent_options(name: str, given: Mapping[str, Any]) -> Any:
+    """An agent's options, checked: those given, else its preset's, else its defaults.
+
+    Raises:
+        ValueError: for an option that it does not have, and for a value of another type or out of range.
+    """
+    return parse(agent_class(name).Options, preset(name) | dict(given), f"option of {name}")
+
+
+def make_agent(
+    name: str, bandit: ClipBandit, options: Mapping[str, Any] | None = None, *, seed: int = 0, device: str = "cpu"
+) -> Agent:
+    """An agent by its name; arguments as in `agent_class`, `agent_options` and `Agent`."""
+    return agent_class(name)(bandit, agent_options(name, options or {}), seed=seed, device=device)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file of names and values.
+
+    Raises:
+        ValueError: for a file that is none.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{path}: not a readable YAML file ({error})") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected names and values, got {type(content).__name__}")
+    return content
+
+
+def parse(kind: type, values: Mapping[str, Any], what: str) -> Any:
+    """An instance of a dataclass, its fields checked by their types.
+
+    Raises:
+        ValueError: naming each unknown field and each wrong value.
+    """
+    known: TypeAdapter[Any] = TypeAdapter(kind)
+    fields = kind.__dataclass_fields__  # type: ignore[attr-defined]
+    unknown = [name for name in values if name not in fields]
+    if unknown:
+        raise ValueError(f"unknown {what}: {', '.join(unknown)}; expected some of {', '.join(fields)}")
+    try:
+        return known.validate_python(dict(values))
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, each['loc'])) or 'value'}: {each['msg']}, got {each['input']!r}"
+            for each in error.errors()
+        )
+        raise ValueError(f"{what}: {wrong}") from None

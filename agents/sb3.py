@@ -1,0 +1,264 @@
+"""Stable-Baselines3's algorithms as agents, in epochs that are resumed exactly."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sb3_contrib import QRDQN, TRPO
+from stable_baselines3 import A2C, DQN, PPO, SAC
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecEnv, VecMonitor
+from tqdm import tqdm
+
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.codings import MaskCoding
+from ada3d_gym.finetuning import ClassifierTrainer
+from ada3d_gym.masks import split_mask
+from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.sb3 import Ada3DVecEnv, JointFineTuneCallback, SelectionPolicy, policy_kwargs, selection_kwargs
+from ada3d_gym.sb3.wrappers import VecCodedAction
+from ada3d_gym.seeding import spawn
+from agents.agent import Agent, OnEpoch
+from agents.figures import MaskWatch, Meter
+from agents.sb3_options import (
+    A2COptions,
+    DQNOptions,
+    OnPolicyOptions,
+    PPOOptions,
+    SACOptions,
+    SB3Options,
+    TRPOOptions,
+)
+
+_BUFFER = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+
+
+class SB3Agent(Agent):
+    """An algorithm of Stable-Baselines3 on `Ada3DVecEnv`.
+
+    SB3 draws from the global generators of torch and NumPy; each epoch seeds them and the order of clips from its own
+    stream, so a training resumed after any epoch ends as an unbroken one does.
+
+    Attributes:
+        model: the algorithm, as SB3's users know it.
+        trainer: of the classifier, in joint epochs.
+    """
+
+    algorithm: ClassVar[type[BaseAlgorithm]]
+    coding: ClassVar[str | None] = None
+    observation = "features"
+
+    def __init__(self, bandit: ClipBandit, options: Any, *, seed: int = 0, device: str = "cpu"):
+        super().__init__(bandit, options, seed=seed, device=device)
+        env = Ada3DVecEnv(options.num_envs, bandit)
+        self.coding_: MaskCoding | None = None
+        self.env: VecEnv = VecMonitor(env)
+        if self.coding is not None:
+            menu = {"masks": options.masks} if isinstance(options, DQNOptions) else {}
+            coded = VecCodedAction(env, self.coding, **menu)
+            self.coding_, self.env = coded.coding, VecMonitor(coded)
+        self.total_epochs = options.epochs + options.joint_epochs
+        rollout = options.num_envs * getattr(options, "n_steps", 1)
+        videos = len(bandit.source) // bandit.source.views
+        self.steps_per_epoch = -(-videos // rollout) * rollout
+        self._lr = Cosine(options.lr)
+        self.model = self._make()
+        self.trainer: ClassifierTrainer | None = None
+        if options.joint_epochs:
+            assert isinstance(bandit.classifier, NetworkClassifier)
+            self.trainer = ClassifierTrainer(bandit.classifier, options.classifier_lr)
+
+    def _make(self) -> BaseAlgorithm:
+        options = self.options
+        if isinstance(options, OnPolicyOptions):
+            policy: Any = SelectionPolicy
+            networks = selection_kwargs(self.bandit) | {"exploration": options.exploration}
+        else:
+            policy, networks = "MlpPolicy", policy_kwargs(self.bandit) | {"net_arch": list(options.net_arch)}
+        model: Any = self.algorithm(
+            policy,
+            self.env,
+            learning_rate=self._lr,
+            policy_kwargs=networks,
+            seed=_integer(self.seed, 0),
+            device=self.device,
+            **options.of_algorithm(),
+        )
+        if isinstance(options, DQNOptions):  # its own schedule restarts with every learn()
+            model.exploration_schedule = Ramp(self._lr, options.exploration_fraction, options.exploration_final_eps)
+        model.set_logger(Logger(None, []))
+        return model  # type: ignore[no-any-return]
+
+    def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[Any]:
+        actions, _ = self.model.predict(observations, deterministic=deterministic)
+        if self.coding_ is not None:
+            return self.coding_.decode(actions, batch=(len(observations),))
+        return actions.astype(np.int8)
+
+    def learn(self, until: int, on_epoch: OnEpoch) -> None:
+        options: SB3Options = self.options
+        total = self.total_epochs * self.steps_per_epoch
+        while self.epoch < until:
+            joint = self.epoch >= options.epochs
+            with tqdm(
+                total=self.steps_per_epoch,
+                desc=f"{self.algorithm.__name__}, epoch {self.epoch + 1} of {self.total_epochs}",
+                unit="step",
+                leave=False,
+                disable=None,
+            ) as bar:
+                watch = _Watch(self, total, bar.update)
+                callbacks: list[BaseCallback] = [watch]
+                if joint:
+                    start, length = options.epochs * self.steps_per_epoch, options.joint_epochs * self.steps_per_epoch
+                    callbacks.append(
+                        JointFineTuneCallback(
+                            batch_size=options.classifier_batch,
+                            steps_per_rollout=options.classifier_steps,
+                            trainer=self.trainer,
+                            seed=spawn(self.seed, 2, self.epoch),
+                            schedule=lambda steps, start=start, length=length: (steps - start) / length,  # type: ignore[misc]
+                        )
+                    )
+                self.model.set_random_seed(_integer(self.seed, 1, self.epoch))
+                self.model._last_obs = None  # clips of the epoch's own order
+                self.model.learn(self.steps_per_epoch, CallbackList(callbacks), reset_num_timesteps=False)
+            self.epoch += 1
+            on_epoch(self.epoch, watch.figures())
+
+    def state_dict(self) -> dict[str, Any]:
+        model: Any = self.model
+        _, variables = model._get_torch_save_params()
+        state = {
+            "epoch": self.epoch,
+            "steps": model.num_timesteps,
+            "updates": model._n_updates,
+            "calls": getattr(model, "_n_calls", 0),
+            "parameters": model.get_parameters(),
+            "variables": {name: getattr(model, name).detach() for name in variables if hasattr(model, name)},
+        }
+        if self.trainer is not None:
+            state["trainer"] = self.trainer.state_dict()
+        if isinstance(model, OffPolicyAlgorithm):
+            buffer: Any = model.replay_buffer
+            used = buffer.buffer_size if buffer.full else buffer.pos
+            state["buffer"] = {name: torch.from_numpy(getattr(buffer, name)[:used]) for name in _BUFFER}
+            state["buffer_place"] = [buffer.pos, buffer.full]
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        model: Any = self.model
+        self.epoch, model.num_timesteps, model._n_updates = state["epoch"], state["steps"], state["updates"]
+        model._n_calls = state["calls"]
+        model.set_parameters(state["parameters"], device=self.device)
+        with torch.no_grad():
+            for name, value in state["variables"].items():
+                getattr(model, name).copy_(value)
+        if self.trainer is not None:
+            self.trainer.load_state_dict(state["trainer"])
+        if "buffer" in state:
+            buffer: Any = model.replay_buffer
+            for name, values in state["buffer"].items():
+                getattr(buffer, name)[: len(values)] = values.numpy()
+            buffer.pos, buffer.full = state["buffer_place"]
+
+    def export(self, folder: Path) -> list[Path]:
+        """`agent.zip`, as SB3 loads it."""
+        self.model.save(folder / "agent.zip", exclude=["_last_obs", "_last_original_obs", "replay_buffer"])
+        return [folder / "agent.zip"]
+
+
+class Cosine:
+    """A learning rate of SB3 that knows how much of all epochs is done; SB3 itself knows of one `learn()` alone."""
+
+    def __init__(self, lr: float):
+        self.lr, self.done = lr, 0.0
+
+    def __call__(self, _remaining: float) -> float:
+        return self.lr * 0.5 * (1 + math.cos(math.pi * self.done))
+
+
+class Ramp:
+    """Exploration of DQN, from all to `final` over a share of all epochs."""
+
+    def __init__(self, progress: Cosine, fraction: float, final: float):
+        self.progress, self.fraction, self.final = progress, fraction, final
+
+    def __call__(self, _remaining: float) -> float:
+        return 1 + min(1.0, self.progress.done / self.fraction) * (self.final - 1)
+
+
+class _Watch(BaseCallback):
+    """Figures of an epoch, as REINFORCE gives them; and the schedules' clock."""
+
+    def __init__(self, agent: SB3Agent, total: int, advance: Any):
+        super().__init__()
+        self._agent, self._total, self._advance = agent, total, advance
+        self._meter, self._watch = Meter(), MaskWatch(agent.bandit.source)
+
+    def _on_step(self) -> bool:
+        infos = self.locals["infos"]
+        rewards = np.asarray(self.locals["rewards"])
+        self._meter.add(reward=rewards.mean())
+        for name in ("correct", "frames", "stages", "macs"):
+            value = np.mean([info[name] for info in infos])
+            self._meter.add(**({"gmacs": value / 1e9} if name == "macs" else {name: value}))
+        self._agent._lr.done = min(1.0, self.num_timesteps / self._total)
+        self._advance(len(infos))
+        return True
+
+    def figures(self) -> dict[str, float]:
+        """Means over the steps, and what the greedy masks of up to 512 clips keep."""
+        bandit, agent = self._agent.bandit, self._agent
+        ids = np.random.default_rng(spawn(agent.seed, 3, agent.epoch)).permutation(len(bandit.source))[:512]
+        u, v = split_mask(agent.act(bandit.observer(ids)), bandit.num_frames, bandit.num_stages)
+        self._watch.add(ids, u, v)
+        return self._meter.means() | self._watch.figures()
+
+
+def _integer(seed: int, *key: int) -> int:
+    return int(spawn(seed, *key).generate_state(1)[0])
+
+
+class PPOAgent(SB3Agent):
+    """PPO with the paper's two heads."""
+
+    Options, algorithm = PPOOptions, PPO
+
+
+class A2CAgent(SB3Agent):
+    """A2C with the paper's two heads."""
+
+    Options, algorithm = A2COptions, A2C
+
+
+class TRPOAgent(SB3Agent):
+    """TRPO with the paper's two heads."""
+
+    Options, algorithm = TRPOOptions, TRPO
+
+
+class DQNAgent(SB3Agent):
+    """DQN on a menu of masks."""
+
+    Options, algorithm, coding = DQNOptions, DQN, "discrete"
+
+
+class QRDQNAgent(SB3Agent):
+    """Quantile regression DQN on a menu of masks."""
+
+    Options, algorithm, coding = DQNOptions, QRDQN, "discrete"
+
+
+class SACAgent(SB3Agent):
+    """SAC, its actions cut off at zero."""
+
+    Options, algorithm, coding = SACOptions, SAC, "box"

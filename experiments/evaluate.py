@@ -1,0 +1,82 @@
+"""Judges an agent on every clip of a split:
+
+    python -m experiments.evaluate runs/Ada3D-MotionShapes-v0-ppo-seed0
+    python -m experiments.evaluate Ada3D-MotionShapes-v0 --agent uniform --set frames=4 stages=[0,1]
+    python -m experiments.evaluate Ada3D-MotionShapes-v0 --agent mine:Policy
+
+The first form takes a folder of `experiments.train`, the second an agent that need not be trained. Both print a row of
+the paper's columns, and add a line to a file that holds all figures, those of families and classes, and what repeats
+them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tyro
+
+from experiments.cli import run
+from experiments.results import ResultFile, table
+from experiments.runs import compose, read_run
+
+
+def evaluate(
+    what: tyro.conf.Positional[str],
+    agent: str | None = None,
+    config: Path | None = None,
+    set: tuple[str, ...] = (),
+    split: str = "test",
+    views: int | None = None,
+    data_root: Path | None = None,
+    checkpoint: Path | None = None,
+    backbone: str | None = None,
+    size: int | None = None,
+    videos: int | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    output: Path | None = None,
+) -> None:
+    """Judges.
+
+    Args:
+        what: a run's folder, or a registered id.
+        agent: beside an id, a name or module:Class; upper by default.
+        config: beside an id, YAML file of settings.
+        set: beside an id, options of the agent, as frames=4.
+        split: train, val or test.
+        views: uniform clips of each video; the data set's protocol by default (10).
+        data_root: folder of the videos.
+        checkpoint: weights of the 3D network.
+        backbone: the 3D network.
+        size: side of the clips.
+        videos: judge on the first so many only.
+        seed: beside an id, of everything random.
+        device: where networks run.
+        output: file that gets the line; results.jsonl of the run's folder, or runs/evaluations.jsonl.
+    """
+    given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
+    folder = Path(what) if Path(what).is_dir() else None
+    replaced = {key: value for key, value in {**given, "views": views}.items() if value is not None}
+    if folder is None:
+        run_ = compose(what, agent or "upper", seed, config=config, assignments=set, environment=given)
+    elif agent or set or config:
+        raise ValueError(f"{folder} is a trained run: its agent, options and configuration are fixed")
+    else:
+        run_ = read_run(folder)
+        replaced.setdefault("checkpoint", folder / "classifier.safetensors")
+    bandit = run_.bandit(split, device, **replaced)
+    made = run_.make_agent(bandit, device)
+    if folder is not None:
+        made.load(folder / "agent.pt")
+    elif made.total_epochs:
+        raise ValueError(f"{run_.agent} has to be trained: give the folder of a run of experiments.train")
+    method = run_.agent if folder else f"{run_.agent} {' '.join(set)}".strip()
+    result = run_.judge(f"{method}, {split}" if split != "test" else method, bandit, made)
+    path = output or (folder / "results.jsonl" if folder else Path("runs") / "evaluations.jsonl")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ResultFile(path).add(result)
+    print("\n" + table([result]) + f"\n\nadded to {path}")
+
+
+if __name__ == "__main__":
+    run(evaluate)

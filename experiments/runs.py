@@ -1,0 +1,145 @@
+"""What a run is: an environment, an agent and their options, from a configuration file and the command line."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+import warnings
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.building import build_bandit
+from ada3d_gym.evaluation import evaluate
+from ada3d_gym.registration import ENVIRONMENTS
+from agents.agent import Agent
+from agents.registry import agent_class, agent_options, make_agent, parse, read_yaml
+from experiments.results import Result, summarise
+
+CONFIGS = Path(__file__).parent / "configs"
+PACKAGES = ("gymnasium", "numpy", "stable-baselines3", "torch", "torchvision")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a configuration file may set; `experiments/configs` has one for each data set.
+
+    Attributes:
+        gamma: penalty of a wrong answer (Eq. 4); larger spends more.
+        classifier_epochs: of the classifier on whole clips, before anything else.
+        classifier_lr: of its SGD at the start; a cosine takes it to zero.
+        classifier_batch: clips in one of its updates.
+        environment: further arguments of `ada3d_gym.building.build_bandit`.
+        agents: options of each agent by its name; they replace those of its preset.
+    """
+
+    gamma: float = 6.0
+    classifier_epochs: int = 0
+    classifier_lr: float = 0.01
+    classifier_batch: int = 32
+    environment: dict[str, Any] = field(default_factory=dict)
+    agents: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training, in one folder; its fields are those of `Config`, with one agent's full options."""
+
+    env: str
+    agent: str
+    seed: int
+    gamma: float
+    classifier_epochs: int
+    classifier_lr: float
+    classifier_batch: int
+    environment: dict[str, Any]
+    options: dict[str, Any]
+
+    def bandit(self, split: str, device: str, **replaced: Any) -> ClipBandit:
+        """The environment's core, of a split."""
+        settings = {"observation": agent_class(self.agent).observation, **ENVIRONMENTS[self.env], **self.environment}
+        with warnings.catch_warnings():
+            if self.classifier_epochs:
+                warnings.filterwarnings("ignore", message=".*must be trained")
+            return build_bandit(**{**settings, **replaced}, split=split, gamma=self.gamma, device=device)
+
+    def make_agent(self, bandit: ClipBandit, device: str) -> Agent:
+        return make_agent(self.agent, bandit, self.options, seed=self.seed, device=device)
+
+    def judge(self, method: str, bandit: ClipBandit, agent: Agent) -> Result:
+        """An agent on every clip of a bandit's split."""
+        start = time.perf_counter()
+        evaluation = evaluate(bandit, agent.act, description=method)
+        seconds = time.perf_counter() - start
+        versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+        return summarise(
+            method,
+            evaluation,
+            gmacs_selection=agent.macs / 1e9,
+            seconds=seconds,
+            seed=self.seed,
+            run=plain(asdict(self)) | {"versions": versions},
+        )
+
+
+def compose(
+    env: str,
+    agent: str,
+    seed: int,
+    *,
+    config: Path | None = None,
+    assignments: tuple[str, ...] = (),
+    environment: dict[str, Any] | None = None,
+    **replaced: Any,
+) -> Run:
+    """A run from its data set's configuration file, or another, and what the command line says.
+
+    Args:
+        env: a registered id.
+        agent: as in `agents.registry.agent_class`.
+        seed: of everything random.
+        config: another file than the data set's own.
+        assignments: options of the agent, as "epochs=3"; values as in YAML.
+        environment: further arguments of `build_bandit`; None stands for what the file says, here and in `replaced`.
+        replaced: fields of `Config`.
+
+    Raises:
+        ValueError: for an unknown environment, agent, field or option, or a wrong value, by name.
+    """
+    if env not in ENVIRONMENTS:
+        raise ValueError(f"unknown environment {env!r}: expected one of {', '.join(ENVIRONMENTS)}")
+    path = config or CONFIGS / f"{ENVIRONMENTS[env]['dataset']}.yaml"
+    read: Config = parse(Config, read_yaml(path), f"setting in {path.name}")
+    own = read.agents.get(agent, {}) | dict(map(_assignment, assignments))
+    settings = read.environment | {key: value for key, value in (environment or {}).items() if value is not None}
+    fields = asdict(read) | {key: value for key, value in replaced.items() if value is not None}
+    del fields["agents"]
+    options = asdict(agent_options(agent, own))
+    return Run(env=env, agent=agent, seed=seed, **fields | {"environment": plain(settings), "options": plain(options)})
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"{text!r}: expected an option of the agent as name=value")
+    return name, yaml.safe_load(value)
+
+
+def plain(values: Any) -> Any:
+    """As JSON has it: lists for tuples, names for paths."""
+    return json.loads(json.dumps(values, default=str))
+
+
+def read_run(folder: Path) -> Run:
+    """The run in a folder, as `experiments.train` left it."""
+    path = folder / "options.json"
+    try:
+        run: Run = parse(Run, json.loads(path.read_text()), f"setting in {path}")
+    except (OSError, json.JSONDecodeError) as error:
+        raise ValueError(f"{folder} holds no run of experiments.train ({error})") from error
+    return run
