@@ -33,9 +33,9 @@ class NoOptions:
 class Agent(ABC):
     """A policy that is made by name, learns in epochs, and is saved and judged like any other.
 
-    A subclass needs `act`. One that learns sets `total_epochs` and defines `learn`, `state_dict` and `load_state_dict`;
-    what it needs for the next epoch besides its state it draws from streams of its seed and the epoch's number
-    (`ada3d_gym.seeding.spawn`), and is then resumed after an interruption as if there had been none.
+    A subclass needs `act`. One that learns sets `total_epochs` and defines `train_epoch`, `state_dict` and
+    `load_state_dict`. What it needs for an epoch besides its state it draws from streams of its seed and the epoch's
+    number (`ada3d_gym.seeding.spawn`), and is then resumed after an interruption as if there had been none.
 
     Args:
         bandit: what it learns on.
@@ -68,6 +68,14 @@ class Agent(ABC):
         """Trains up to epoch `until`; `on_epoch` gets the number of epochs done and the last one's figures."""
         if until > self.total_epochs:
             raise ValueError(f"until={until} is beyond the last of {self.total_epochs} epochs")
+        while self.epoch < until:
+            figures = self.train_epoch()
+            self.epoch += 1
+            on_epoch(self.epoch, figures)
+
+    def train_epoch(self) -> dict[str, float]:
+        """Trains one epoch, number `epoch` from 0; returns its figures by name."""
+        raise NotImplementedError(f"{type(self).__name__} has {self.total_epochs} epochs and no train_epoch()")
 
     def state_dict(self) -> dict[str, Any]:
         """All that `learn` goes on from: tensors and plain values. NumPy arrays go through `torch.from_numpy`."""

@@ -14,7 +14,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.codings import MaskMenu
 from ada3d_gym.masks import split_mask
 from ada3d_gym.seeding import spawn
-from agents.agent import Agent, OnEpoch
+from agents.agent import Agent
 from agents.reference import Fixed, Random
 
 
@@ -142,17 +142,15 @@ class BestFixed(Agent):
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
         return np.tile(self.mask, (len(observations), 1))
 
-    def learn(self, until: int, on_epoch: OnEpoch) -> None:
-        while self.epoch < until:
-            order = self.bandit.epoch(np.random.default_rng(spawn(self.seed, self.epoch)))
-            clips = order[: self.options.clips * 2**self.epoch]
-            candidates = np.repeat(self.left, len(clips))
-            paid = self._pull(np.tile(clips, len(self.left)), candidates)
-            np.add.at(self._paid, candidates, paid / len(clips))
-            keep = -(-len(self.left) // 2)
-            self.left = self.left[(-self._paid[self.left]).argsort(kind="stable")[:keep]]
-            self.epoch += 1
-            on_epoch(self.epoch, {"candidates": float(keep), "reward": float(paid.mean())})
+    def train_epoch(self) -> dict[str, float]:
+        order = self.bandit.epoch(np.random.default_rng(spawn(self.seed, self.epoch)))
+        clips = order[: self.options.clips * 2**self.epoch]
+        candidates = np.repeat(self.left, len(clips))
+        paid = self._pull(np.tile(clips, len(self.left)), candidates)
+        np.add.at(self._paid, candidates, paid / len(clips))
+        keep = -(-len(self.left) // 2)
+        self.left = self.left[(-self._paid[self.left]).argsort(kind="stable")[:keep]]
+        return {"candidates": float(keep), "reward": float(paid.mean())}
 
     def _pull(self, ids: NDArray[np.int64], candidates: NDArray[np.int64]) -> NDArray[np.float64]:
         size, paid = self.options.batch_size, []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,8 +55,6 @@ def agent_class(name: str) -> type[Agent]:
             raise ValueError(f"unknown agent {name!r}: expected one of {expected}, or module:Class")
         where = next(iter(entries)).value
     module, _, attribute = where.partition(":")
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # a module beside the command, however that was started
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:

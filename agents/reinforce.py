@@ -17,7 +17,7 @@ from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.networks.selection import MaskLogits, SelectionNetwork, greedy
 from ada3d_gym.seeding import spawn, torch_generator
-from agents.agent import Agent, OnEpoch, Policy
+from agents.agent import Agent, Policy
 from agents.baselines import Batch, make_baseline
 from agents.baselines import Name as Baseline
 from agents.figures import MaskWatch, Meter
@@ -141,16 +141,7 @@ class Reinforce(Agent):
         u, v = _arrays(greedy(logits) if deterministic else self._sample(logits))
         return join_mask(*self._with_other(u, v, observations))
 
-    def learn(self, until: int, on_epoch: OnEpoch) -> None:
-        """Trains up to epoch `until`; `on_epoch` gets the number of epochs done and their last one's figures."""
-        if until > self.total_epochs:
-            raise ValueError(f"until={until} is beyond the last of {self.total_epochs} epochs")
-        while self.epoch < until:
-            figures = self._train_epoch()
-            self.epoch += 1
-            on_epoch(self.epoch, figures)
-
-    def _train_epoch(self) -> dict[str, float]:
+    def train_epoch(self) -> dict[str, float]:
         config = self.config
         joint = self.epoch >= config.epochs
         phase, length = (config.epochs, config.joint_epochs) if joint else (0, config.epochs)

@@ -26,7 +26,7 @@ from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.sb3 import Ada3DVecEnv, JointFineTuneCallback, SelectionPolicy, policy_kwargs, selection_kwargs
 from ada3d_gym.sb3.wrappers import VecCodedAction
 from ada3d_gym.seeding import spawn
-from agents.agent import Agent, OnEpoch
+from agents.agent import Agent
 from agents.figures import MaskWatch, Meter
 from agents.sb3_options import (
     A2COptions,
@@ -103,36 +103,29 @@ class SB3Agent(Agent):
             return self.coding_.decode(actions, batch=(len(observations),))
         return actions.astype(np.int8)
 
-    def learn(self, until: int, on_epoch: OnEpoch) -> None:
-        options: SB3Options = self.options
+    def train_epoch(self) -> dict[str, float]:
         total = self.total_epochs * self.steps_per_epoch
-        while self.epoch < until:
-            joint = self.epoch >= options.epochs
-            with tqdm(
-                total=self.steps_per_epoch,
-                desc=f"{self.algorithm.__name__}, epoch {self.epoch + 1} of {self.total_epochs}",
-                unit="step",
-                leave=False,
-                disable=None,
-            ) as bar:
-                watch = _Watch(self, total, bar.update)
-                callbacks: list[BaseCallback] = [watch]
-                if joint:
-                    start, length = options.epochs * self.steps_per_epoch, options.joint_epochs * self.steps_per_epoch
-                    callbacks.append(
-                        JointFineTuneCallback(
-                            batch_size=options.classifier_batch,
-                            steps_per_rollout=options.classifier_steps,
-                            trainer=self.trainer,
-                            seed=spawn(self.seed, 2, self.epoch),
-                            schedule=lambda steps, start=start, length=length: (steps - start) / length,  # type: ignore[misc]
-                        )
-                    )
-                self.model.set_random_seed(_integer(self.seed, 1, self.epoch))
-                self.model._last_obs = None  # clips of the epoch's own order
-                self.model.learn(self.steps_per_epoch, CallbackList(callbacks), reset_num_timesteps=False)
-            self.epoch += 1
-            on_epoch(self.epoch, watch.figures())
+        name = f"{self.algorithm.__name__}, epoch {self.epoch + 1} of {self.total_epochs}"
+        with tqdm(total=self.steps_per_epoch, desc=name, unit="step", leave=False, disable=None) as bar:
+            watch = _Watch(self, total, bar.update)
+            callbacks: list[BaseCallback] = [watch]
+            if self.epoch >= self.options.epochs:
+                callbacks.append(self._fine_tuning())
+            self.model.set_random_seed(_integer(self.seed, 1, self.epoch))
+            self.model._last_obs = None  # clips of the epoch's own order
+            self.model.learn(self.steps_per_epoch, CallbackList(callbacks), reset_num_timesteps=False)
+        return watch.figures()
+
+    def _fine_tuning(self) -> BaseCallback:
+        options: SB3Options = self.options
+        start, length = (count * self.steps_per_epoch for count in (options.epochs, options.joint_epochs))
+        return JointFineTuneCallback(
+            batch_size=options.classifier_batch,
+            steps_per_rollout=options.classifier_steps,
+            trainer=self.trainer,
+            schedule=lambda steps: (steps - start) / length,
+            seed=spawn(self.seed, 2, self.epoch),
+        )
 
     def state_dict(self) -> dict[str, Any]:
         model: Any = self.model

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from ada3d_gym.masks import split_mask
 from ada3d_gym.seeding import spawn
-from agents.agent import Agent, OnEpoch
+from agents.agent import Agent
 
 
 @dataclass(frozen=True)
-class Options:
+class MotionOptions:
     """Set by `--set epochs=3 step=0.2`."""
 
     epochs: int = 2
@@ -28,32 +28,27 @@ class Options:
 class BudgetByMotion(Agent):
     """Everything for clips that change much from frame to frame, one frame in 2D for the rest; learns where to cut."""
 
-    Options = Options
+    Options = MotionOptions
 
-    def __init__(self, bandit: Any, options: Options, *, seed: int = 0, device: str = "cpu"):
+    def __init__(self, bandit: Any, options: MotionOptions, *, seed: int = 0, device: str = "cpu"):
         super().__init__(bandit, options, seed=seed, device=device)
         self.total_epochs = options.epochs
         self.cut = 1.0
 
-    def act(self, observations: NDArray[np.uint8], deterministic: bool = True) -> NDArray[np.int8]:
-        return self._masks(observations, self.cut)
-
-    def _masks(self, observations: NDArray[np.uint8], cut: float) -> NDArray[np.int8]:
+    def act(self, observations: NDArray[Any], deterministic: bool = True, cut: float | None = None) -> NDArray[np.int8]:
         change = np.abs(np.diff(observations.astype(np.float32), axis=1)).mean((1, 2, 3, 4))
         masks = np.ones((len(observations), self.bandit.num_frames + self.bandit.num_stages), np.int8)
-        masks[change < cut, 1:] = 0
+        masks[change < (self.cut if cut is None else cut), 1:] = 0
         return masks
 
-    def learn(self, until: int, on_epoch: OnEpoch) -> None:
-        while self.epoch < until:
-            ids = self.bandit.epoch(np.random.default_rng(spawn(self.seed, self.epoch)))[:256]
-            shown, paid = self.bandit.observer(ids), {}
-            for cut in self.cut * np.array([1 - self.options.step, 1, 1 + self.options.step]):
-                u, v = split_mask(self._masks(shown, cut), self.bandit.num_frames, self.bandit.num_stages)
-                paid[float(cut)] = float(self.bandit.pull(ids, u, v).reward.mean())
-            self.cut = max(paid, key=paid.__getitem__)
-            self.epoch += 1
-            on_epoch(self.epoch, {"cut": self.cut, "reward": paid[self.cut]})
+    def train_epoch(self) -> dict[str, float]:
+        ids = self.bandit.epoch(np.random.default_rng(spawn(self.seed, self.epoch)))[:256]
+        shown, paid = self.bandit.observer(ids), {}
+        for cut in self.cut * np.array([1 - self.options.step, 1, 1 + self.options.step]):
+            u, v = split_mask(self.act(shown, cut=cut), self.bandit.num_frames, self.bandit.num_stages)
+            paid[float(cut)] = float(self.bandit.pull(ids, u, v).reward.mean())
+        self.cut = max(paid, key=paid.__getitem__)
+        return {"cut": self.cut, "reward": paid[self.cut]}
 
     def state_dict(self) -> dict[str, Any]:
         return {"epoch": self.epoch, "cut": torch.tensor(self.cut)}

@@ -94,7 +94,8 @@ def _rendered(root: Path) -> dict[int, dict[str, Any]]:
 def _absent(root: Path, entries: dict[int, dict[str, Any]], count: int) -> list[int]:
     if not root.exists():
         return list(range(count))
-    sizes = {item.name: item.stat().st_size for item in os.scandir(root)}
+    # Not the parts of videos: another process may be rendering, and renames them at any time.
+    sizes = {item.name: item.stat().st_size for item in os.scandir(root) if item.name.endswith(".mp4")}
     return [i for i in range(count) if i not in entries or sizes.get(entries[i]["file"]) != entries[i]["bytes"]]
 
 

@@ -85,3 +85,9 @@ def test_damage_is_repaired_by_the_next_call(
     damage(records)
     assert motionshapes("train", 8, tmp_path) == records
     check(records, whole)
+
+
+def test_a_part_that_another_process_takes_away_does_no_harm(tmp_path: Path):
+    motionshapes("train", 2, tmp_path)
+    (tmp_path / "motionshapes-v1" / "train" / "00002.part").symlink_to(tmp_path / "gone")
+    assert len(motionshapes("train", 2, tmp_path)) == 2

@@ -1,0 +1,155 @@
+"""Every registered agent: made by name, trained, interrupted, saved, judged; options that are wrong are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.building import build_bandit
+from ada3d_gym.evaluation import evaluate
+from ada3d_gym.masks import split_mask
+from agents.agent import Agent
+from agents.registry import AGENTS, agent_class, agent_options, make_agent
+from agents.states import load_state
+
+OFF_POLICY = {"epochs": 2, "num_envs": 4, "buffer_size": 64, "learning_starts": 8, "batch_size": 8, "net_arch": [16]}
+ON_POLICY = {"epochs": 1, "joint_epochs": 1, "num_envs": 4, "classifier_batch": 8}
+SMALL: dict[str, dict[str, Any]] = {
+    "reinforce": {"epochs": 1, "joint_epochs": 1, "batch_size": 8, "samples": 2},
+    "ppo": {**ON_POLICY, "n_steps": 4, "batch_size": 8, "n_epochs": 2},
+    "a2c": {**ON_POLICY, "n_steps": 2},
+    "trpo": {**ON_POLICY, "n_steps": 4, "batch_size": 8},
+    "dqn": OFF_POLICY,
+    "qrdqn": OFF_POLICY,
+    "sac": OFF_POLICY,
+    "best-fixed": {"clips": 1},
+}
+
+
+def bandit_for(name: str) -> ClipBandit:
+    return build_bandit(split="val", videos=14, observation=agent_class(name).observation)
+
+
+def small_agent(name: str, seed: int = 3) -> Agent:
+    return make_agent(name, bandit_for(name), SMALL.get(name, {}), seed=seed)
+
+
+def learn(agent: Agent, until: int) -> dict[int, dict[str, float]]:
+    figures: dict[int, dict[str, float]] = {}
+    agent.learn(until, figures.__setitem__)
+    return figures
+
+
+@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.filterwarnings("ignore::agents.figures.CollapseWarning")
+def test_an_agent_trains_acts_and_goes_on_after_an_interruption(name: str, tmp_path: Path):
+    agent = small_agent(name)
+    total = agent.total_epochs if name != "best-fixed" else 2
+    figures = learn(agent, total)
+    assert list(figures) == list(range(1, total + 1))
+    assert all(np.isfinite(value) for each in figures.values() for value in each.values())
+
+    resumed = small_agent(name)
+    half = total // 2
+    again = learn(resumed, half)
+    resumed.save(tmp_path / "agent.pt")
+    resumed = small_agent(name)
+    resumed.load(tmp_path / "agent.pt")
+    again |= learn(resumed, total)
+    assert again == figures
+    resumed.save(tmp_path / "resumed.pt")
+    agent.save(tmp_path / "unbroken.pt")
+    assert_same(load_state(tmp_path / "resumed.pt"), load_state(tmp_path / "unbroken.pt"))
+
+    shown = agent.bandit.observer(np.arange(5))
+    for deterministic in (True, False):
+        u, v = split_mask(agent.act(shown, deterministic), agent.bandit.num_frames, agent.bandit.num_stages)
+        assert u.shape == (5, 8)
+        assert v.shape == (5, 5)
+    assert 0 < evaluate(agent.bandit, agent.act).usage.frames <= 8
+    for path in agent.export(tmp_path):
+        assert path.stat().st_size > 0
+
+
+def assert_same(one: Any, other: Any) -> None:
+    """Equal to the bit, all the way down."""
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_same(one[key], other[key])
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other)
+        for pair in zip(one, other, strict=True):
+            assert_same(*pair)
+    else:
+        assert one == other
+
+
+def test_a_fixed_mask_is_found_by_its_reward():
+    """With a dear error, the best fixed mask is right as often as the network; with a cheap one, it keeps little."""
+    usage = {}
+    for gamma in (0.01, 20.0):
+        bandit = build_bandit(split="val", videos=14, gamma=gamma)
+        agent = make_agent("best-fixed", bandit, {"clips": 2})
+        learn(agent, agent.total_epochs)
+        usage[gamma] = evaluate(bandit, agent.act)
+    assert usage[0.01].usage.frames == 1
+    assert usage[20.0].usage.clip_top1 > 0.9
+    assert usage[20.0].usage.macs > usage[0.01].usage.macs
+
+
+@pytest.mark.parametrize(("frames", "stages"), [(3.5, 0.25), ([1.0, 0.0] * 4, [1.0, 0.0, 0.5, 0.5, 0.0])])
+def test_random_masks_have_the_usage_asked_for(bandit: ClipBandit, frames: Any, stages: Any):
+    agent = make_agent("random", bandit, {"frames": frames, "stages": stages}, seed=1)
+    u, v = split_mask(agent.act(np.zeros((4000, 1))), 8, 5)
+    np.testing.assert_allclose(u.sum(1).mean(), np.sum(frames), atol=0.1)
+    np.testing.assert_allclose(v.mean(0), np.broadcast_to(stages, 5), atol=0.04)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "complaint"),
+    [
+        ("reinforce", {"epoch": 3}, "unknown option of reinforce: epoch; expected some of epochs"),
+        ("reinforce", {"epochs": "many"}, "option of reinforce: epochs: .*integer.*'many'"),
+        ("reinforce", {"credit": "card"}, "option of reinforce: credit: .*'paper' or 'joint'"),
+        ("ppo", {"num_envs": 0}, "num_envs=0: expected at least 1"),
+        ("ppo", {"n_steps": 2.5}, "option of ppo: n_steps"),
+        ("nobody", {}, "unknown agent 'nobody': expected one of reinforce, ppo"),
+        ("agents.reference:Missing", {}, "cannot be imported"),
+        ("agents.reference:Fixed", {}, "expected a subclass of agents.agent.Agent"),
+    ],
+)
+def test_wrong_names_and_options_are_named(name: str, options: dict[str, Any], complaint: str):
+    with pytest.raises(ValueError, match=complaint):
+        agent_options(name, options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "complaint"),
+    [
+        ("uniform", {"frames": 9}, "frames=9: expected 1 to 8"),
+        ("uniform", {"stages": [5]}, r"stages=\[5\]: expected numbers from 0 to 4"),
+        ("random", {"stages": 1.5}, "stages=1.5: expected a probability, or 5 of them"),
+        ("random", {"frames": [0.5]}, "frames=.*expected a mean, or 8 probabilities"),
+    ],
+)
+def test_what_does_not_fit_the_bandit_is_named(bandit: ClipBandit, name: str, options: dict[str, Any], complaint: str):
+    with pytest.raises(ValueError, match=complaint):
+        make_agent(name, bandit, options)
+
+
+def test_training_stops_at_the_last_epoch(bandit: ClipBandit):
+    with pytest.raises(ValueError, match="until=1 is beyond the last of 0 epochs"):
+        make_agent("upper", bandit).learn(1, lambda epoch, figures: None)
+
+
+def test_a_missing_file_is_named(bandit: ClipBandit, tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match=r"none\.pt: no such file"):
+        make_agent("upper", bandit).load(tmp_path / "none.pt")

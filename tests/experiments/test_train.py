@@ -1,0 +1,116 @@
+"""The commands that train and judge any agent, from configuration files and the command line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from ada3d_gym.registration import ENVIRONMENTS
+from agents.registry import AGENTS, agent_options
+from experiments.evaluate import evaluate
+from experiments.runs import compose, read_run
+from experiments.train import train
+
+MOTION = "Ada3D-MotionShapes-v0"
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_every_id_has_a_configuration_for_every_agent(env: str, agent: str):
+    made = compose(env, agent, 0)
+    assert made.options == json.loads(json.dumps(asdict(agent_options(agent, made.options))))
+
+
+def test_the_papers_schedule_is_written_out():
+    options = compose("Ada3D-FCVID-v0", "reinforce", 0).options
+    assert (options["epochs"], options["joint_epochs"]) == (40, 60)
+    assert (options["batch_size"], options["joint_batch_size"], options["optimizer"]) == (256, 64, "sgd")
+
+
+def test_the_command_line_replaces_the_file_and_the_file_the_preset(tmp_path: Path):
+    config = tmp_path / "mine.yaml"
+    config.write_text("gamma: 2.5\nagents: {ppo: {epochs: 5, lr: 0.01}}\nenvironment: {cost: macs}\n")
+    made = compose(MOTION, "ppo", 7, config=config, assignments=("epochs=6",), environment={"videos": 28})
+    assert (made.gamma, made.seed) == (2.5, 7)
+    assert (made.options["epochs"], made.options["lr"], made.options["joint_epochs"]) == (6, 0.01, 12)
+    assert made.environment == {"cost": "macs", "videos": 28}
+    assert compose(MOTION, "ppo", 7, config=config, gamma=4.0).gamma == 4.0
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("gama: 1", "unknown setting in mine.yaml: gama; expected some of gamma"),
+        ("gamma: big", "setting in mine.yaml: gamma: .*'big'"),
+        ("- 1", "expected names and values, got list"),
+        ("a: [", "not a readable YAML file"),
+    ],
+)
+def test_a_wrong_file_is_named(tmp_path: Path, content: str, complaint: str):
+    (tmp_path / "mine.yaml").write_text(content)
+    with pytest.raises(ValueError, match=complaint):
+        compose(MOTION, "ppo", 0, config=tmp_path / "mine.yaml")
+
+
+def test_wrong_arguments_are_named():
+    with pytest.raises(ValueError, match="unknown environment 'Ada3D-Moon-v0': expected one of Ada3D-MotionShapes-v0"):
+        compose("Ada3D-Moon-v0", "ppo", 0)
+    with pytest.raises(ValueError, match="'epochs': expected an option of the agent as name=value"):
+        compose(MOTION, "ppo", 0, assignments=("epochs",))
+
+
+def test_an_agent_of_ones_own_is_trained_and_judged_by_the_same_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\n"
+        "from agents.agent import Agent\n\n"
+        "class First(Agent):\n"
+        "    total_epochs = 2\n\n"
+        "    def act(self, observations, deterministic=True):\n"
+        "        masks = np.zeros((len(observations), 13), np.int8)\n"
+        "        masks[:, 0] = 1\n"
+        "        return masks\n\n"
+        "    def train_epoch(self):\n"
+        "        return {'seen': 1.0}\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    folder = tmp_path / "run"
+    train(MOTION, agent="mine:First", videos=14, output=folder)
+    lines = {line["method"]: line for line in map(json.loads, (folder / "results.jsonl").read_text().splitlines())}
+    assert lines["Upper"]["frames"] == 8
+    assert lines["mine:First"]["frames"] == 1
+    assert lines["mine:First"]["run"]["env"] == MOTION
+    assert set(lines["mine:First"]["by_family"]) == {"scene", "object", "motion"}
+    assert len(lines["mine:First"]["by_class"]) == 14
+
+
+def test_a_trained_run_is_judged_again_alike(tmp_path: Path):
+    folder = tmp_path / "run"
+    options = ("epochs=1", "joint_epochs=1", "samples=2")
+    train(MOTION, videos=14, set=options, output=folder)
+    (first,) = (json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()[1:])
+    evaluate(str(folder), output=tmp_path / "again.jsonl")
+    (again,) = (json.loads(line) for line in (tmp_path / "again.jsonl").read_text().splitlines())
+    assert {**first, "seconds": 0} == {**again, "seconds": 0}
+    assert read_run(folder).options["samples"] == 2
+    assert (folder / "selection.safetensors").exists()
+    train(MOTION, videos=14, set=options, output=folder)  # all done: judges once more
+    with pytest.raises(ValueError, match="holds a run with another options"):
+        train(MOTION, videos=14, set=("epochs=2", "joint_epochs=1", "samples=2"), output=folder)
+    with pytest.raises(ValueError, match="its agent, options and configuration are fixed"):
+        evaluate(str(folder), agent="upper")
+
+
+def test_a_reference_is_judged_untrained_and_a_learner_is_not(tmp_path: Path):
+    path = tmp_path / "results.jsonl"
+    evaluate(MOTION, agent="uniform", set=("frames=4", "stages=[0, 1]"), videos=14, output=path)
+    (line,) = map(json.loads, path.read_text().splitlines())
+    assert (line["frames"], line["stages"], line["method"]) == (4, 2, "uniform frames=4 stages=[0, 1]")
+    with pytest.raises(ValueError, match="ppo has to be trained"):
+        evaluate(MOTION, agent="ppo", videos=14, output=path)
+    with pytest.raises(ValueError, match=r"holds no run of experiments\.train"):
+        evaluate(str(tmp_path))
