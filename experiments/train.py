@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 
+from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
@@ -78,47 +79,43 @@ def train(
     )
     folder = output or Path("runs") / f"{env}-{agent.rpartition(':')[2]}-seed{seed}"
     claim_folder(folder, plain(asdict(run_)))
-    learn(run_, folder, device)
-    judge(run_, folder, device)
-
-
-def learn(run_: Run, folder: Path, device: str) -> None:
-    """Trains the classifier, where that is asked for, and the agent; goes on from what the folder holds."""
+    results = ResultFile(folder / "results.jsonl")
     bandit = run_.bandit("train", device)
+    train_classifier(run_, bandit, folder)
+    if "Upper" not in results.results:  # the paper's: the classifier before the agent
+        test = run_.bandit("test", device, checkpoint=folder / "pretrained.safetensors")
+        results.add(run_.judge("Upper", test, Upper(test, NoOptions())))
+    train_agent(run_, bandit, folder, device)
+    test = run_.bandit("test", device, checkpoint=folder / "classifier.safetensors")
+    trained = run_.make_agent(test, device)
+    trained.load(folder / "agent.pt")
+    results.add(run_.judge(run_.agent, test, trained))
+    print("\n" + table(list(results.results.values())) + f"\n\nresults and logs: {folder}")
+
+
+def train_classifier(run_: Run, bandit: ClipBandit, folder: Path) -> None:
+    """Trains the classifier on whole clips, where that is asked for, and writes `pretrained.safetensors`."""
     classifier = bandit.classifier
     assert isinstance(classifier, NetworkClassifier)
-    if run_.classifier_epochs:
-        frames, stages = bandit.num_frames, bandit.num_stages
-        everything = Random(frames, np.ones(stages), frames, run_.seed)
-        trainer = ClassifierTrainer(classifier, run_.classifier_lr)
-        tuning = RandomFineTuning(
-            bandit,
-            everything,
-            trainer,
-            run_.classifier_epochs,
-            run_.classifier_batch,
-            run_.seed,
-            name="classifier on whole clips",
+    if epochs := run_.classifier_epochs:
+        everything = Random(bandit.num_frames, np.ones(bandit.num_stages), bandit.num_frames, run_.seed)
+        trainer, size = ClassifierTrainer(classifier, run_.classifier_lr), run_.classifier_batch
+        name = "classifier on whole clips"
+        train_to(
+            folder, "classifier", RandomFineTuning(bandit, everything, trainer, epochs, size, run_.seed, name), epochs
         )
-        train_to(folder, "classifier", tuning, run_.classifier_epochs)
+    save_weights(classifier.network, folder / "pretrained.safetensors")
+
+
+def train_agent(run_: Run, bandit: ClipBandit, folder: Path, device: str) -> None:
+    """Trains the agent, from its last epoch in the folder, and writes it and the classifier as it has become."""
     agent = run_.make_agent(bandit, device)
     train_to(folder, "agent", agent, agent.total_epochs)
     agent.save(folder / "agent.pt")
     agent.export(folder)
-    save_weights(classifier.network, folder / "classifier.safetensors")
+    assert isinstance(bandit.classifier, NetworkClassifier)
+    save_weights(bandit.classifier.network, folder / "classifier.safetensors")
     bandit.source.close()
-
-
-def judge(run_: Run, folder: Path, device: str) -> None:
-    """Upper and the agent on the test videos: a line of results.jsonl and a row of the printed table for each."""
-    bandit = run_.bandit("test", device, checkpoint=folder / "classifier.safetensors")
-    agent = run_.make_agent(bandit, device)
-    agent.load(folder / "agent.pt")
-    results = ResultFile(folder / "results.jsonl")
-    judged = {"Upper": Upper(bandit, NoOptions()), run_.agent: agent}
-    for method, each in judged.items():
-        results.add(run_.judge(method, bandit, each))
-    print("\n" + table([results.results[method] for method in judged]) + f"\n\nresults and logs: {folder}")
 
 
 if __name__ == "__main__":

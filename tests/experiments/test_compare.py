@@ -1,0 +1,27 @@
+"""The comparison of agents over seeds trains what is missing, and its intervals are Student's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from experiments.compare import compare, interval
+
+
+def test_intervals_are_students():
+    assert interval([3.0]) == "3.00"
+    assert interval([1.0, 2.0, 3.0, 4.0, 5.0]) == "3.00 ± 1.96"  # 2.776 · 1.5811 / √5
+    assert interval([2.0, 2.0]) == "2.00 ± 0.00"
+
+
+def test_only_what_is_missing_is_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    env = "Ada3D-MotionShapes-v0"
+    compare(env, agents=("upper", "uniform"), seeds=1, videos=14, output=tmp_path)
+    first = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("agent.pt")}
+    capsys.readouterr()
+    compare(env, agents=("upper", "uniform"), seeds=2, videos=14, output=tmp_path)
+    assert len(list(tmp_path.rglob("agent.pt"))) == 4
+    assert all(path.stat().st_mtime_ns == when for path, when in first.items())
+    last = capsys.readouterr().out.splitlines()[-2:]
+    assert any(row.startswith("| uniform") and row.rstrip(" |").endswith("2") for row in last)
