@@ -32,6 +32,7 @@ def train_to(folder: Path, name: str, learner: Learner, until: int) -> None:
             save_state(path, learner.state_dict())
             for key, value in figures.items():
                 writer.add_scalar(key, value, epoch)
-            print(f"{name} epoch {epoch}: " + ", ".join(f"{key} {value:.3g}" for key, value in figures.items()))
+            shown = ", ".join(f"{key} {value:.3g}" for key, value in figures.items())
+            print(f"{name} epoch {epoch}: {shown}", flush=True)
 
         learner.learn(until, on_epoch)
