@@ -41,6 +41,8 @@ class Ada3D(Reinforce):
     Options = Ada3DOptions
 
     def __init__(self, bandit: ClipBandit, options: Ada3DOptions, *, seed: int = 0, device: str = "cpu"):
+        if options.seed not in (0, seed):
+            raise ValueError(f"seed={options.seed} among the options beside seed={seed}: give the run's seed alone")
         options = replace(options, seed=seed)
         with torch_seed(spawn(seed, 0)):
             trunk = build_trunk(bandit.num_frames, bandit.source.observation_size, options.weights)

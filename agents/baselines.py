@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -27,11 +28,11 @@ class Batch:
     features: Callable[[], Tensor]
 
 
-class Baseline(nn.Module):
+class Baseline(nn.Module, ABC):
     """Turns rewards into advantages (2, S, B). What it has learned is in its `state_dict`."""
 
-    def forward(self, batch: Batch) -> Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def forward(self, batch: Batch) -> Tensor: ...
 
 
 class Nothing(Baseline):
