@@ -19,10 +19,13 @@ from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from tqdm import tqdm
 
 from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.building import build_trunk
 from ada3d_gym.codings import MaskCoding
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import split_mask
 from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.networks.macs import count_macs
+from ada3d_gym.observers import PixelObserver
 from ada3d_gym.sb3 import Ada3DVecEnv, JointFineTuneCallback, SelectionPolicy, policy_kwargs, selection_kwargs
 from ada3d_gym.sb3.wrappers import VecCodedAction
 from ada3d_gym.seeding import spawn
@@ -59,18 +62,19 @@ class SB3Agent(Agent):
     def __init__(self, bandit: ClipBandit, options: Any, *, seed: int = 0, device: str = "cpu"):
         super().__init__(bandit, options, seed=seed, device=device)
         env = Ada3DVecEnv(options.num_envs, bandit)
-        self.coding_: MaskCoding | None = None
+        self.mask_coding: MaskCoding | None = None
         self.env: VecEnv = VecMonitor(env)
         if self.coding is not None:
             menu = {"masks": options.masks} if isinstance(options, DQNOptions) else {}
             coded = VecCodedAction(env, self.coding, **menu)
-            self.coding_, self.env = coded.coding, VecMonitor(coded)
+            self.mask_coding, self.env = coded.coding, VecMonitor(coded)
         self.total_epochs = options.epochs + options.joint_epochs
         rollout = options.num_envs * getattr(options, "n_steps", 1)
         videos = len(bandit.source) // bandit.source.views
         self.steps_per_epoch = -(-videos // rollout) * rollout
         self._lr = Cosine(options.lr)
         self.model = self._make()
+        self.macs = self._count_macs()
         self.trainer: ClassifierTrainer | None = None
         if options.joint_epochs:
             assert isinstance(bandit.classifier, NetworkClassifier)
@@ -97,10 +101,20 @@ class SB3Agent(Agent):
         model.set_logger(Logger(None, []))
         return model  # type: ignore[no-any-return]
 
+    def _count_macs(self) -> int:
+        """Of the policy, and of the trunk where what it is shown was computed with one beforehand."""
+        bandit, one = self.bandit, np.array([0])
+        shown = torch.from_numpy(bandit.observer(one)).float().to(self.device)
+        macs = count_macs(lambda x: self.model.policy._predict(x, deterministic=True), shown)
+        if not isinstance(bandit.observer, PixelObserver):
+            trunk = build_trunk(bandit.num_frames, bandit.source.observation_size).eval()
+            macs += count_macs(trunk.frames, torch.from_numpy(bandit.source.observations(one)))
+        return macs
+
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[Any]:
         actions, _ = self.model.predict(observations, deterministic=deterministic)
-        if self.coding_ is not None:
-            return self.coding_.decode(actions, batch=(len(observations),))
+        if self.mask_coding is not None:
+            return self.mask_coding.decode(actions, batch=(len(observations),))
         return actions.astype(np.int8)
 
     def train_epoch(self) -> dict[str, float]:

@@ -6,12 +6,12 @@ not. A stage that is off costs its centre taps only, so the cost is linear in th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ada3d_gym.networks.spec import ResNet3dSpec
@@ -61,8 +61,8 @@ class MacCounter:
         return frames * (self.frame + int(self.stage.sum())) + self.head
 
 
-def count_macs(module: nn.Module, *inputs: torch.Tensor) -> int:
-    """MACs of one forward pass of any module, as PyTorch counts them."""
+def count_macs(module: Callable[..., object], *inputs: torch.Tensor) -> int:
+    """MACs of one call of any module or function, as PyTorch counts them."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         module(*inputs)
     return int(counter.get_total_flops()) // 2
