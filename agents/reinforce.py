@@ -183,7 +183,7 @@ class Reinforce(Agent):
             logits: MaskLogits = self.selection(clips)
         logits = MaskLogits(*(part.float() for part in logits))
         keep = [self._explore(torch.sigmoid(part)) for part in logits]  # m (B, T) and n (B, K), Eq. 1
-        bits = [torch.bernoulli(p.detach().expand(config.samples, *p.shape), generator=generator) for p in keep]
+        bits = [_draw(p.detach().expand(config.samples, *p.shape), generator) for p in keep]
         u, v = (part.flatten(0, 1).bool().cpu().numpy() for part in bits)  # (S * B, …)
         u, v = self._with_other(u, v, observations, config.samples)
         outcome = self.bandit.pull(np.tile(ids, config.samples), u, v)
@@ -239,7 +239,7 @@ class Reinforce(Agent):
 
     def _sample(self, logits: MaskLogits) -> tuple[Tensor, Tensor]:
         keep = (self._explore(torch.sigmoid(part)) for part in logits)
-        frames, stages = (torch.bernoulli(p, generator=self._draws).bool() for p in keep)
+        frames, stages = (_draw(p, self._draws).bool() for p in keep)
         return frames, stages
 
     def _explore(self, p: Tensor) -> Tensor:
@@ -274,6 +274,11 @@ class Reinforce(Agent):
 def _arrays(masks: tuple[Tensor, Tensor]) -> tuple[Bits, Bits]:
     u, v = (mask.cpu().numpy() for mask in masks)
     return u, v
+
+
+def _draw(p: Tensor, generator: torch.Generator) -> Tensor:
+    """Zeros and ones of probability p."""
+    return (torch.rand(p.shape, generator=generator, device=p.device) < p).to(p.dtype)
 
 
 def _entropy(p: Tensor) -> Tensor:

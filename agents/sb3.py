@@ -13,7 +13,7 @@ from sb3_contrib import QRDQN, TRPO
 from stable_baselines3 import A2C, DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
-from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from tqdm import tqdm
@@ -98,7 +98,8 @@ class SB3Agent(Agent):
         )
         if isinstance(options, DQNOptions):  # its own schedule restarts with every learn()
             model.exploration_schedule = Ramp(self._lr, options.exploration_fraction, options.exploration_final_eps)
-        model.set_logger(Logger(None, []))
+        self._losses = _Losses()
+        model.set_logger(Logger(None, [self._losses]))
         return model  # type: ignore[no-any-return]
 
     def _count_macs(self) -> int:
@@ -128,7 +129,8 @@ class SB3Agent(Agent):
             self.model.set_random_seed(_integer(self.seed, 1, self.epoch))
             self.model._last_obs = None  # clips of the epoch's own order
             self.model.learn(self.steps_per_epoch, CallbackList(callbacks), reset_num_timesteps=False)
-        return watch.figures()
+        self.model.logger.dump()
+        return watch.figures() | self._losses.take()
 
     def _fine_tuning(self) -> BaseCallback:
         options: SB3Options = self.options
@@ -229,6 +231,26 @@ class _Watch(BaseCallback):
         u, v = split_mask(agent.act(bandit.observer(ids)), bandit.num_frames, bandit.num_stages)
         self._watch.add(ids, u, v)
         return self._meter.means() | self._watch.figures()
+
+
+class _Losses(KVWriter):
+    """The algorithm's own figures of its updates, of which SB3 writes out the last of every rollout: their means."""
+
+    def __init__(self) -> None:
+        self._meter = Meter()
+
+    def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
+        for key, value in key_values.items():
+            wanted = key.startswith(("train/", "classifier/")) and "tensorboard" not in key_excluded[key]
+            if wanted and np.isfinite(value):
+                self._meter.add(**{key: value})
+
+    def close(self) -> None: ...
+
+    def take(self) -> dict[str, float]:
+        """Those since the last call."""
+        means, self._meter = self._meter.means(), Meter()
+        return means
 
 
 def _integer(seed: int, *key: int) -> int:

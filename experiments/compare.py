@@ -52,20 +52,18 @@ def compare(
     for seed in range(seeds):  # all agents have a first seed before any has a second
         for agent in agents:
             folder = output / f"{env}-{agent.rpartition(':')[2]}-seed{seed}"
-            results = _results(folder)
-            if agent not in results:
-                train(
-                    env,
-                    agent,
-                    config,
-                    videos=videos,
-                    data_root=data_root,
-                    checkpoint=checkpoint,
-                    seed=seed,
-                    device=device,
-                    output=folder,
-                )
-                results = _results(folder)
+            train(
+                env,
+                agent,
+                config,
+                videos=videos,
+                data_root=data_root,
+                checkpoint=checkpoint,
+                seed=seed,
+                device=device,
+                output=folder,
+            )
+            results = ResultFile(folder / "results.jsonl").results
             if agent == agents[0]:
                 found.setdefault("Upper", []).append(results["Upper"])
             found.setdefault(agent, []).append(results[agent])
@@ -89,11 +87,6 @@ def interval(values: list[float]) -> str:
         return f"{mean:.{digits}f}"
     half = float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
     return f"{mean:.{digits}f} ± {half:.{digits}f}"
-
-
-def _results(folder: Path) -> dict[str, Result]:
-    path = folder / "results.jsonl"
-    return ResultFile(path).results if path.exists() else {}
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@
 Options come from `experiments/configs/DATASET.yaml` (the paper's schedules for its data sets), or another --config,
 over those of `agents/presets/AGENT.yaml`; --set replaces single ones. Before the agent, the classifier can be trained
 on whole clips: a checkpoint of other classes has a fresh head. Everything lands in one folder; interrupted and started
-again, the command goes on after the last finished epoch.
+again, the command goes on after the last finished epoch; finished, it prints its results again.
 """
 
 from __future__ import annotations
@@ -80,6 +80,12 @@ def train(
     folder = output or Path("runs") / f"{env}-{agent.rpartition(':')[2]}-seed{seed}"
     claim_folder(folder, plain(asdict(run_)))
     results = ResultFile(folder / "results.jsonl")
+    if run_.agent not in results.results:
+        _run(run_, folder, results, device)
+    print("\n" + table(list(results.results.values())) + f"\n\nresults and logs: {folder}")
+
+
+def _run(run_: Run, folder: Path, results: ResultFile, device: str) -> None:
     bandit = run_.bandit("train", device)
     train_classifier(run_, bandit, folder)
     if "Upper" not in results.results:  # the paper's: the classifier before the agent
@@ -90,7 +96,6 @@ def train(
     trained = run_.make_agent(test, device)
     trained.load(folder / "agent.pt")
     results.add(run_.judge(run_.agent, test, trained))
-    print("\n" + table(list(results.results.values())) + f"\n\nresults and logs: {folder}")
 
 
 def train_classifier(run_: Run, bandit: ClipBandit, folder: Path) -> None:

@@ -13,9 +13,10 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
 from ada3d_gym.evaluation import evaluate
 from ada3d_gym.masks import split_mask
-from agents.agent import Agent
-from agents.fixed import BestFixed
+from agents.agent import Agent, NoOptions
+from agents.fixed import BestFixed, Upper
 from agents.registry import AGENTS, agent_class, agent_options, make_agent
+from agents.sb3 import SB3Agent
 from agents.states import load_state
 
 OFF_POLICY = {"epochs": 2, "num_envs": 4, "buffer_size": 64, "learning_starts": 8, "batch_size": 8, "net_arch": [16]}
@@ -54,6 +55,10 @@ def test_an_agent_trains_acts_and_goes_on_after_an_interruption(name: str, tmp_p
     figures = learn(agent, total)
     assert list(figures) == list(range(1, total + 1))
     assert all(np.isfinite(value) for each in figures.values() for value in each.values())
+    if isinstance(agent, SB3Agent):
+        assert agent.macs > 0
+        assert any(key.startswith("train/") and key.endswith("loss") for key in figures[total])
+        assert ("classifier/loss" in figures[total]) == (agent.trainer is not None)
 
     resumed = small_agent(name)
     half = total // 2
@@ -148,6 +153,19 @@ def test_what_does_not_fit_the_bandit_is_named(bandit: ClipBandit, name: str, op
 def test_training_stops_at_the_last_epoch(bandit: ClipBandit):
     with pytest.raises(ValueError, match="until=1 is beyond the last of 0 epochs"):
         make_agent("upper", bandit).learn(1, lambda epoch, figures: None)
+
+
+def test_a_learner_without_train_epoch_is_named(bandit: ClipBandit):
+    class Lazy(Upper):
+        total_epochs = 1
+
+    with pytest.raises(NotImplementedError, match=r"Lazy has 1 epochs and no train_epoch\(\)"):
+        Lazy(bandit, NoOptions()).learn(1, lambda epoch, figures: None)
+
+
+def test_a_seed_among_the_options_is_refused(bandit: ClipBandit):
+    with pytest.raises(ValueError, match="seed=5 among the options beside seed=3"):
+        make_agent("reinforce", bandit, {"seed": 5}, seed=3)
 
 
 def test_a_missing_file_is_named(bandit: ClipBandit, tmp_path: Path):
