@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.masks import split_mask
 from ada3d_gym.metrics import mean_average_precision, top1
@@ -58,7 +59,7 @@ class Evaluation:
 
 
 def evaluate(bandit: ClipBandit, act: Act, *, batch_size: int = 128, description: str = "evaluating") -> Evaluation:
-    """Runs a policy on every clip of the bandit's source.
+    """Runs a policy on every clip of the bandit's source; of several processes, each takes its part of the batches.
 
     Args:
         bandit: whose source is a test split.
@@ -68,12 +69,17 @@ def evaluate(bandit: ClipBandit, act: Act, *, batch_size: int = 128, description
     """
     source = bandit.source
     ids = np.arange(len(source))
-    parts = []
-    for start in tqdm(range(0, len(ids), batch_size), desc=description, unit="batch", leave=False, disable=None):
-        batch = ids[start : start + batch_size]
-        source.expect(ids[start : start + 2 * batch_size])
+    batches = [ids[start : start + batch_size] for start in range(0, len(ids), batch_size)]
+    mine = range(parallel.rank(), len(batches), parallel.world())
+    mine_found = {}
+    quiet = parallel.rank() > 0 or None
+    for number in tqdm(mine, desc=description, unit="batch", leave=False, disable=quiet):
+        batch = batches[number]
+        source.expect(np.concatenate(batches[number :: parallel.world()][:2]))
         u, v = split_mask(act(bandit.observer(batch)), bandit.num_frames, bandit.num_stages)
-        parts.append((u, v, bandit.pull(batch, u, v)))
+        mine_found[number] = u, v, bandit.pull(batch, u, v)
+    found = {number: part for each in parallel.gather(mine_found) for number, part in each.items()}
+    parts = [found[number] for number in range(len(batches))]
     u, v = np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
     outcomes = [p[2] for p in parts]
     correct = np.concatenate([o.correct for o in outcomes])

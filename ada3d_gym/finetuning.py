@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from ada3d_gym import parallel
 from ada3d_gym.networks.classifier import NetworkClassifier
 
 
@@ -35,6 +36,7 @@ class ClassifierTrainer:
         freeze_batch_norm: bool = True,
     ):
         self.classifier, self.lr, self.freeze_batch_norm = classifier, lr, freeze_batch_norm
+        self._network = parallel.wrap(classifier.network)
         parameters = classifier.network.parameters()
         self.optimizer = torch.optim.SGD(parameters, lr, momentum=momentum, weight_decay=weight_decay, nesterov=True)
 
@@ -52,17 +54,21 @@ class ClassifierTrainer:
     ) -> float:
         """One update on clips (B, T, 3, H, W) under masks; returns the mean cross entropy.
 
-        Several labels share the target evenly. Clips that keep no frame are left out.
+        Several labels share the target evenly. Clips that keep no frame are left out. Of several processes, each gives
+        its own part of the batch, and gets its own part's loss.
         """
         kept = u.any(1)
-        if not kept.any():
+        if parallel.total(kept.sum()) == 0:
             return 0.0
+        weight = parallel.weight(kept.sum())
+        if not kept.any():  # other processes wait for this one's gradients: those of any clip, for nothing
+            kept, u = np.arange(len(u)) == 0, np.ones_like(u)
         device = self.classifier.device
         batch, frames, stages, wanted = (torch.from_numpy(a[kept]).to(device) for a in (clips, u, v, targets))
         self.classifier.network.train(not self.freeze_batch_norm)
-        loss = F.cross_entropy(self.classifier.network(batch, frames, stages), wanted / wanted.sum(1, keepdim=True))
+        loss = F.cross_entropy(self._network(batch, frames, stages), wanted / wanted.sum(1, keepdim=True))
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        (loss * weight).backward()
         self.optimizer.step()
         return float(loss.detach())
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from numpy.typing import NDArray
 
+from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.observers import Observation
 from agents.states import load_state, save_state
@@ -45,6 +46,7 @@ class Agent(ABC):
 
     Attributes:
         Options: dataclass of its options, each with a default; they come from YAML files and the command line.
+        data_parallel: whether `train_epoch` can be run by several processes at once, see `ada3d_gym.parallel`.
         observation: what it is shown, unless a command says otherwise: "pixels", "features" or "index".
         epoch: epochs done.
         total_epochs: how many its options ask for.
@@ -52,6 +54,7 @@ class Agent(ABC):
     """
 
     Options: ClassVar[type] = NoOptions
+    data_parallel: ClassVar[bool] = False
     observation: ClassVar[Observation] = "pixels"
     epoch: int = 0
     total_epochs: int = 0
@@ -68,6 +71,8 @@ class Agent(ABC):
         """Trains up to epoch `until`; `on_epoch` gets the number of epochs done and the last one's figures."""
         if until > self.total_epochs:
             raise ValueError(f"until={until} is beyond the last of {self.total_epochs} epochs")
+        if parallel.world() > 1 and until and not self.data_parallel:
+            raise ValueError(f"{type(self).__name__} trains in one process: start it without torchrun")
         while self.epoch < until:
             figures = self.train_epoch()
             self.epoch += 1

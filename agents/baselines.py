@@ -10,6 +10,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from ada3d_gym import parallel
+
 Name = Literal["leave_one_out", "greedy", "batch_mean", "moving_average", "value", "none"]
 
 
@@ -61,7 +63,7 @@ class BatchMean(Baseline):
     """The mean over all samples of the batch, for each head."""
 
     def forward(self, batch: Batch) -> Tensor:
-        return batch.rewards - batch.rewards.mean((1, 2), keepdim=True)
+        return batch.rewards - parallel.gather_rows(batch.rewards).mean((1, 2), keepdim=True)
 
 
 class MovingAverage(Baseline):
@@ -77,7 +79,7 @@ class MovingAverage(Baseline):
         self.register_buffer("seen", torch.zeros((), dtype=torch.bool))
 
     def forward(self, batch: Batch) -> Tensor:
-        mean = batch.rewards.mean((1, 2))
+        mean = parallel.gather_rows(batch.rewards).mean((1, 2))
         if not self.seen:
             self.average.copy_(mean)
             self.seen.fill_(True)
@@ -102,14 +104,19 @@ class LearnedValue(Baseline):
         self.optimizer = torch.optim.Adam(self.value.parameters(), lr)
 
     def forward(self, batch: Batch) -> Tensor:
+        features = batch.features().T  # (D, B)
+        advantages: Tensor = batch.rewards - self._values(features)
+        features, rewards = parallel.gather_rows(features), parallel.gather_rows(batch.rewards)
         with torch.enable_grad():
-            values = self.value(batch.features()).T[:, None]  # (2, 1, B)
-            loss = (values - batch.rewards).pow(2).mean()
+            loss = (self._values(features) - rewards).pow(2).mean()
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
-        advantages: Tensor = batch.rewards - values.detach()
         return advantages
+
+    def _values(self, features: Tensor) -> Tensor:
+        values: Tensor = self.value(features.T).T[:, None]  # (2, 1, B)
+        return values
 
     def get_extra_state(self) -> dict[str, Any]:
         return self.optimizer.state_dict()

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
+from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipSource
 
 Bits = NDArray[np.bool_]
@@ -17,7 +18,7 @@ class CollapseWarning(UserWarning):
 
 
 class Meter:
-    """Running means of figures by name."""
+    """Running means of figures by name, over all processes."""
 
     def __init__(self) -> None:
         self._values: dict[str, list[float]] = {}
@@ -27,11 +28,12 @@ class Meter:
             self._values.setdefault(name, []).append(float(value))
 
     def means(self) -> dict[str, float]:
-        return {name: float(np.mean(values)) for name, values in self._values.items()}
+        parts = parallel.gather(self._values)
+        return {name: float(np.mean([part[name] for part in parts])) for name in self._values}
 
 
 class MaskWatch:
-    """The greedy masks of an epoch: how many there are, and what they keep of each family."""
+    """The greedy masks of an epoch, of all processes: how many there are, and what they keep of each family."""
 
     def __init__(self, source: ClipSource):
         self._source = source
@@ -48,8 +50,8 @@ class MaskWatch:
 
         Warns with a `CollapseWarning` where several clips all got one mask.
         """
-        ids = np.concatenate(self._ids)
-        u, v = (np.concatenate(parts) for parts in zip(*self._masks, strict=True))
+        mine = (np.concatenate(parts) for parts in (self._ids, *zip(*self._masks, strict=True)))
+        ids, u, v = (np.concatenate(parallel.gather(part)) for part in mine)
         distinct = len(np.unique(np.concatenate([u, v], 1), axis=0))
         figures = {"distinct_masks": float(distinct), "keep_frames": float(u.mean()), "keep_stages": float(v.mean())}
         families = np.array([self._source.record(clip).family for clip in ids.tolist()])

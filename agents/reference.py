@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import join_mask, split_mask
@@ -64,7 +65,10 @@ class Random:
         self._rng = np.random.default_rng(seed)
 
     def act(self, observations: NDArray[np.uint8]) -> NDArray[np.int8]:
-        count = len(observations)
+        return self.draw(len(observations))
+
+    def draw(self, count: int) -> NDArray[np.int8]:
+        """Masks (count, T + K) for as many clips."""
         kept = np.floor(self.frames + self._rng.random(count))
         order = self._rng.random((count, self.num_frames)).argsort(1)
         return join_mask(order < kept[:, None], self._rng.random((count, len(self.stages))) < self.stages)
@@ -111,18 +115,17 @@ class RandomFineTuning:
         """Trains up to epoch `until`; `on_epoch` gets the number of epochs done and the last one's figures."""
         source = self.bandit.source
         while self.epoch < until:
-            order, masks = spawn(self.seed, self.epoch).spawn(2)
-            self.policy.reseed(masks)
+            order, draws = spawn(self.seed, self.epoch).spawn(2)
+            self.policy.reseed(draws)
             ids = self.bandit.epoch(np.random.default_rng(order))
             losses = []
-            for done, batch in epoch_batches(source, ids, self.batch_size, self.name, self.epoch, self.epochs):
-                u, v = split_mask(
-                    self.policy.act(source.observations(batch)), self.bandit.num_frames, self.bandit.num_stages
-                )
+            for done, size, batch in epoch_batches(source, ids, self.batch_size, self.name, self.epoch, self.epochs):
+                masks = self.policy.draw(size)[parallel.rows(size)]
+                u, v = split_mask(masks, self.bandit.num_frames, self.bandit.num_stages)
                 self.trainer.set_progress((self.epoch + done) / self.epochs)
                 losses.append(self.trainer.step(source.clips(batch), u, v, source.targets(batch)))
             self.epoch += 1
-            on_epoch(self.epoch, {"classifier_loss": float(np.mean(losses))})
+            on_epoch(self.epoch, {"classifier_loss": float(np.mean(parallel.gather(losses)))})
 
     def state_dict(self) -> dict[str, Any]:
         return {"epoch": self.epoch, "trainer": self.trainer.state_dict()}

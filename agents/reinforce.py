@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit, Outcome
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import join_mask, split_mask
@@ -100,6 +101,8 @@ class Reinforce(Agent):
         other: what decides over the head that is not learned; only needed where `config.heads` is not "both".
     """
 
+    data_parallel = True
+
     def __init__(
         self,
         selection: SelectionNetwork,
@@ -115,7 +118,7 @@ class Reinforce(Agent):
             raise ValueError("joint epochs train the classifier: give Reinforce a ClassifierTrainer")
         super().__init__(bandit, config, seed=config.seed, device=str(device))
         self.selection, self.config, self.trainer = selection.to(device), config, trainer
-        self._on = torch.device(device)
+        self._on, self._network = torch.device(device), parallel.wrap(self.selection)
         trunk = list(selection.trunk.parameters())
         heads = [p for name, p in selection.named_parameters() if not name.startswith("trunk.")]
         groups = [{"params": trunk, "peak": config.trunk_lr}, {"params": heads, "peak": config.lr}]
@@ -153,14 +156,14 @@ class Reinforce(Agent):
         meter, watch = Meter(), MaskWatch(source)
         size = (joint and config.joint_batch_size) or config.batch_size
         batches = epoch_batches(source, ids, size, name, self.epoch - phase, length)
-        for number, (done, batch) in enumerate(batches, start=1):
+        for number, (done, whole, batch) in enumerate(batches, start=1):
             progress = (self.epoch - phase + done) / length
             self._set_lr(progress)
             held = 0.0 if joint else 1 - progress
             self._entropy_weight = config.final_entropy + held * (config.entropy - config.final_entropy)
             if number % config.accumulate == 1 or config.accumulate == 1:
                 self.optimizer.zero_grad()
-            u, v = self._update(batch, generator, meter, watch)
+            u, v = self._update(batch, whole, generator, meter, watch)
             if number % config.accumulate == 0 or number * size >= len(ids):
                 self.optimizer.step()
             if joint:
@@ -172,18 +175,22 @@ class Reinforce(Agent):
         return meter.means() | watch.figures()
 
     def _update(
-        self, ids: NDArray[np.int64], generator: torch.Generator, meter: Meter, watch: MaskWatch
+        self, ids: NDArray[np.int64], whole: int, generator: torch.Generator, meter: Meter, watch: MaskWatch
     ) -> tuple[Bits, Bits]:
-        """Adds the policy gradient of a batch of clips to that before; returns the masks (S * B, T), (S * B, K)."""
+        """Adds the policy gradient of clips to that before; returns the masks (S * B, T), (S * B, K).
+
+        Of several processes, each has its own clips of a batch of `whole`; masks are drawn for the whole batch alike.
+        """
         config = self.config
         self.selection.eval()  # batch norm stays as pre-trained; nothing else differs between the modes
         observations = self.bandit.source.observations(ids)
         with torch.autocast(self._on.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             clips = torch.from_numpy(observations).to(self._on)
-            logits: MaskLogits = self.selection(clips)
+            logits: MaskLogits = self._network(clips)
         logits = MaskLogits(*(part.float() for part in logits))
         keep = [self._explore(torch.sigmoid(part)) for part in logits]  # m (B, T) and n (B, K), Eq. 1
-        bits = [_draw(p.detach().expand(config.samples, *p.shape), generator) for p in keep]
+        chance = [torch.rand(config.samples, whole, p.shape[1], generator=generator, device=self._on) for p in keep]
+        bits = [(each[:, parallel.rows(whole)] < p).to(p.dtype) for each, p in zip(chance, keep, strict=True)]
         u, v = (part.flatten(0, 1).bool().cpu().numpy() for part in bits)  # (S * B, …)
         u, v = self._with_other(u, v, observations, config.samples)
         outcome = self.bandit.pull(np.tile(ids, config.samples), u, v)
@@ -195,7 +202,7 @@ class Reinforce(Agent):
                 log_prob = (sample * p.log() + (1 - sample) * (1 - p).log()).sum(2)  # (S, B), Eq. 2 and 3
                 objective = objective + (advantage * log_prob).mean()  # Eq. 7
                 objective = objective + self._entropy_weight * _entropy(p).sum(1).mean()
-        (-objective / config.accumulate).backward()
+        (-objective * parallel.weight(len(ids)) / config.accumulate).backward()
 
         watch.add(ids, *_arrays(greedy(logits)))
         meter.add(
@@ -239,7 +246,7 @@ class Reinforce(Agent):
 
     def _sample(self, logits: MaskLogits) -> tuple[Tensor, Tensor]:
         keep = (self._explore(torch.sigmoid(part)) for part in logits)
-        frames, stages = (_draw(p, self._draws).bool() for p in keep)
+        frames, stages = (torch.rand(p.shape, generator=self._draws, device=self._on) < p for p in keep)
         return frames, stages
 
     def _explore(self, p: Tensor) -> Tensor:
@@ -274,11 +281,6 @@ class Reinforce(Agent):
 def _arrays(masks: tuple[Tensor, Tensor]) -> tuple[Bits, Bits]:
     u, v = (mask.cpu().numpy() for mask in masks)
     return u, v
-
-
-def _draw(p: Tensor, generator: torch.Generator) -> Tensor:
-    """Zeros and ones of probability p."""
-    return (torch.rand(p.shape, generator=generator, device=p.device) < p).to(p.dtype)
 
 
 def _entropy(p: Tensor) -> Tensor:

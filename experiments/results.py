@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
+from ada3d_gym import parallel
 from ada3d_gym.evaluation import Evaluation, Usage
 
 
@@ -113,6 +114,8 @@ class ResultFile:
         self._write()
 
     def _write(self) -> None:
+        if parallel.rank() > 0:
+            return
         part = self.path.with_suffix(".part")
         part.write_text("".join(json.dumps(asdict(result)) + "\n" for result in self.results.values()))
         part.replace(self.path)

@@ -3,6 +3,7 @@
     python -m experiments.train Ada3D-MotionShapes-v0
     python -m experiments.train Ada3D-MotionShapes-v0 --agent ppo --set epochs=4 joint_epochs=2
     python -m experiments.train Ada3D-FCVID-v0 --checkpoint I3D_8x8_R50.pkl
+    torchrun --nproc-per-node 8 -m experiments.train Ada3D-FCVID-v0 --checkpoint I3D_8x8_R50.pkl --device cuda
 
 Options come from `experiments/configs/DATASET.yaml` (the paper's schedules for its data sets), or another --config,
 over those of `agents/presets/AGENT.yaml`; --set replaces single ones. Before the agent, the classifier can be trained
@@ -12,12 +13,14 @@ again, the command goes on after the last finished epoch; finished, it prints it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import tyro
 
+from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import save_weights
@@ -78,11 +81,15 @@ def train(
         classifier_epochs=classifier_epochs,
     )
     folder = output or Path("runs") / f"{env}-{agent.rpartition(':')[2]}-seed{seed}"
-    claim_folder(folder, plain(asdict(run_)))
-    results = ResultFile(folder / "results.jsonl")
-    if run_.agent not in results.results:
-        _run(run_, folder, results, device)
-    print("\n" + table(list(results.results.values())) + f"\n\nresults and logs: {folder}")
+    with parallel.joined(device) as own_device:
+        if parallel.rank() == 0:
+            claim_folder(folder, plain(asdict(run_)))
+        parallel.wait()
+        results = ResultFile(folder / "results.jsonl")
+        if run_.agent not in results.results:
+            _run(run_, folder, results, own_device)
+        if parallel.rank() == 0:
+            print("\n" + table(list(results.results.values())) + f"\n\nresults and logs: {folder}")
 
 
 def _run(run_: Run, folder: Path, results: ResultFile, device: str) -> None:
@@ -109,18 +116,30 @@ def train_classifier(run_: Run, bandit: ClipBandit, folder: Path) -> None:
         train_to(
             folder, "classifier", RandomFineTuning(bandit, everything, trainer, epochs, size, run_.seed, name), epochs
         )
-    save_weights(classifier.network, folder / "pretrained.safetensors")
+    _write(lambda: save_weights(classifier.network, folder / "pretrained.safetensors"))
 
 
 def train_agent(run_: Run, bandit: ClipBandit, folder: Path, device: str) -> None:
     """Trains the agent, from its last epoch in the folder, and writes it and the classifier as it has become."""
     agent = run_.make_agent(bandit, device)
     train_to(folder, "agent", agent, agent.total_epochs)
-    agent.save(folder / "agent.pt")
-    agent.export(folder)
-    assert isinstance(bandit.classifier, NetworkClassifier)
-    save_weights(bandit.classifier.network, folder / "classifier.safetensors")
+    classifier = bandit.classifier
+    assert isinstance(classifier, NetworkClassifier)
+
+    def write() -> None:
+        agent.save(folder / "agent.pt")
+        agent.export(folder)
+        save_weights(classifier.network, folder / "classifier.safetensors")
+
+    _write(write)
     bandit.source.close()
+
+
+def _write(write: Callable[[], object]) -> None:
+    """In the first process; the others read what it wrote."""
+    if parallel.rank() == 0:
+        write()
+    parallel.wait()
 
 
 if __name__ == "__main__":

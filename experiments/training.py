@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from torch.utils.tensorboard import SummaryWriter
 
+from ada3d_gym import parallel
 from agents.agent import OnEpoch
 from agents.states import load_state, save_state
 
@@ -22,10 +23,16 @@ class Learner(Protocol):
 
 
 def train_to(folder: Path, name: str, learner: Learner, until: int) -> None:
-    """Trains up to an epoch, from the last checkpoint, with a checkpoint and TensorBoard figures each epoch."""
+    """Trains up to an epoch, from the last checkpoint, with a checkpoint and TensorBoard figures each epoch.
+
+    Of several processes, the first writes them.
+    """
     path = folder / f"{name}.pt"
     if learner.epoch == 0 and (state := load_state(path)):
         learner.load_state_dict(state)
+    if parallel.rank() > 0:
+        learner.learn(until, lambda epoch, figures: None)
+        return
     with SummaryWriter(str(folder / "tensorboard" / name)) as writer:
 
         def on_epoch(epoch: int, figures: dict[str, float]) -> None:
