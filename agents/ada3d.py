@@ -17,6 +17,7 @@ from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.macs import count_macs
 from ada3d_gym.networks.selection import SelectionNetwork
 from ada3d_gym.seeding import spawn, torch_seed
+from agents.agent import Policy
 from agents.reinforce import Reinforce, ReinforceConfig
 
 
@@ -40,7 +41,15 @@ class Ada3D(Reinforce):
 
     Options = Ada3DOptions
 
-    def __init__(self, bandit: ClipBandit, options: Ada3DOptions, *, seed: int = 0, device: str = "cpu"):
+    def __init__(
+        self,
+        bandit: ClipBandit,
+        options: Ada3DOptions,
+        *,
+        seed: int = 0,
+        device: str = "cpu",
+        other: Policy | None = None,
+    ):
         if options.seed not in (0, seed):
             raise ValueError(f"seed={options.seed} among the options beside seed={seed}: give the run's seed alone")
         options = replace(options, seed=seed)
@@ -53,7 +62,7 @@ class Ada3D(Reinforce):
             trainer = ClassifierTrainer(
                 bandit.classifier, options.classifier_lr, freeze_batch_norm=options.freeze_batch_norm
             )
-        super().__init__(selection, bandit, options, trainer, device)
+        super().__init__(selection, bandit, options, trainer, device, other)
         one = torch.from_numpy(bandit.source.observations(np.array([0]))).to(device)
         self.macs = count_macs(selection, one)
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import tyro
-from scipy import stats
 from tabulate import tabulate
 
 from experiments.cli import run
+from experiments.intervals import interval
 from experiments.results import Result, ResultFile
 from experiments.train import train
 
@@ -77,16 +76,6 @@ def table(found: dict[str, list[Result]]) -> str:
         for method, results in found.items()
     ]
     return str(tabulate(rows, ["", *FIGURES, "runs"], tablefmt="github", disable_numparse=True))
-
-
-def interval(values: list[float]) -> str:
-    """Mean ± half a 95 % interval of the mean, by Student's t; the mean alone of a single value."""
-    mean = float(np.mean(values))
-    digits = 4 if abs(mean) < 1 else 2
-    if len(values) < 2:
-        return f"{mean:.{digits}f}"
-    half = float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
-    return f"{mean:.{digits}f} ± {half:.{digits}f}"
 
 
 if __name__ == "__main__":

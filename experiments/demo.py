@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +31,8 @@ from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.rewards import MaskReward
 from ada3d_gym.seeding import spawn
 from agents.ada3d import Ada3D, Ada3DOptions
-from agents.reference import Fixed, RandomFineTuning, matched_random
+from agents.agent import Policy
+from agents.reference import Fixed, Random, RandomFineTuning, matched_random
 from experiments.cli import run
 from experiments.figures import draw_masks, plot_accuracy
 from experiments.folders import claim_folder
@@ -40,15 +42,21 @@ from experiments.training import train_to
 
 @dataclass(frozen=True)
 class Options:
-    """What shapes a run's numbers; a folder holds one run."""
+    """What shapes a run's numbers; a folder holds one run. See `demo` for what each is."""
 
-    seed: int
-    gamma: float
-    train_videos: int | None
-    test_videos: int | None
-    epochs: int
-    joint_epochs: int
-    classifier_lr: float
+    seed: int = 0
+    gamma: float = 6.0
+    train_videos: int | None = None
+    test_videos: int | None = None
+    epochs: int = 4
+    joint_epochs: int = 3
+    classifier_lr: float = 0.01
+
+    @classmethod
+    def of(cls, seed: int, quick: bool, **options: Any) -> Options:
+        """With few videos and one epoch of each kind, where it is to be quick."""
+        short = {"train_videos": 140, "test_videos": 70, "epochs": 1, "joint_epochs": 1} if quick else {}
+        return cls(seed, **options | short)
 
 
 class Demo:
@@ -85,23 +93,23 @@ class Demo:
         with np.load(self.folder / f"masks-{_slug(method)}.npz", allow_pickle=False) as file:
             return file["u"], file["v"]
 
+    def agent(self, classifier: NetworkClassifier, other: Policy | None = None, **options: Any) -> Ada3D:
+        """Ada3D as the run has it, but for some options; `other` decides over a head that is not learned."""
+        run_ = self.options
+        schedule = {"epochs": run_.epochs, "joint_epochs": run_.joint_epochs, "classifier_lr": run_.classifier_lr}
+        learning = Ada3DOptions(**schedule | options)
+        return Ada3D(self.bandit("train", classifier), learning, seed=run_.seed, device=self.device, other=other)
+
     def ada3d(self) -> None:
         """Stage 1, stage 2 and their evaluations."""
-        options = self.options
         classifier = self.shipped_classifier()
-        bandit = self.bandit("train", classifier)
-        learning = Ada3DOptions(
-            epochs=options.epochs, joint_epochs=options.joint_epochs, classifier_lr=options.classifier_lr
-        )
-        agent = Ada3D(bandit, learning, seed=options.seed, device=self.device)
-        overhead = agent.macs / 1e9
-
-        train_to(self.folder, "ada3d", agent, options.epochs)
-        self.judge("Ada3D, stage 1 only", classifier, agent.act, overhead)
+        agent = self.agent(classifier)
+        train_to(self.folder, "ada3d", agent, self.options.epochs)
+        self.judge("Ada3D, stage 1 only", classifier, agent.act, agent.macs / 1e9)
         train_to(self.folder, "ada3d", agent, agent.total_epochs)
         agent.export(self.folder)
         save_weights(classifier.network, self.folder / "classifier.safetensors")
-        self.judge("Ada3D", classifier, agent.act, overhead)
+        self.judge("Ada3D", classifier, agent.act, agent.macs / 1e9)
 
     def references(self) -> None:
         """Upper, 2D only, and Random, before and after fine-tuning, at the MACs of the learned masks."""
@@ -111,13 +119,17 @@ class Demo:
         frames, stages = bandit.num_frames, bandit.num_stages
         self.judge("Upper", classifier, Fixed.upper(frames, stages).act)
         self.judge("2D only", classifier, Fixed(np.ones(frames, np.bool_), np.zeros(stages, np.bool_)).act)
-        policy = matched_random(*self.masks("Ada3D"), classifier.macs, spawn(options.seed, 1))
+        policy = self.random(classifier)
         self.judge("Random", classifier, policy.act)
         trainer = ClassifierTrainer(classifier, options.classifier_lr)
         tuning = RandomFineTuning(bandit, policy, trainer, options.joint_epochs, Ada3DOptions.batch_size, options.seed)
         train_to(self.folder, "random-ft", tuning, options.joint_epochs)
         policy.reseed(spawn(options.seed, 2))
         self.judge("Random FT", classifier, policy.act)
+
+    def random(self, classifier: NetworkClassifier) -> Random:
+        """Masks that look at nothing, at the MACs of the learned ones."""
+        return matched_random(*self.masks("Ada3D"), classifier.macs, spawn(self.options.seed, 1))
 
     def show(self) -> None:
         """Prints the table and draws the pictures."""
@@ -144,10 +156,10 @@ def demo(
     seed: int = 0,
     quick: bool = False,
     device: str = "cpu",
-    gamma: float = 6.0,
-    epochs: int = 4,
-    joint_epochs: int = 3,
-    classifier_lr: float = 0.01,
+    gamma: float = Options.gamma,
+    epochs: int = Options.epochs,
+    joint_epochs: int = Options.joint_epochs,
+    classifier_lr: float = Options.classifier_lr,
     output: Path | None = None,
 ) -> None:
     """Trains Ada3D on MotionShapes and compares it with the paper's baselines.
@@ -162,12 +174,11 @@ def demo(
         classifier_lr: of the classifier in stage 2.
         output: folder of the run; runs/demo-… by default.
     """
-    if quick:
-        options = Options(seed, gamma, 140, 70, 1, 1, classifier_lr)
-    else:
-        options = Options(seed, gamma, None, None, epochs, joint_epochs, classifier_lr)
+    options = Options.of(
+        seed, quick, gamma=gamma, epochs=epochs, joint_epochs=joint_epochs, classifier_lr=classifier_lr
+    )
     folder = output or Path("runs") / f"demo-{'quick-' if quick else ''}seed{seed}"
-    with _one_thread(device):
+    with one_thread(device):
         run_ = Demo(options, folder, device)
         run_.ada3d()
         run_.references()
@@ -175,7 +186,7 @@ def demo(
 
 
 @contextmanager
-def _one_thread(device: str) -> Iterator[None]:
+def one_thread(device: str) -> Iterator[None]:
     """For networks this small, a second thread on a CPU costs twice the work and saves no time."""
     threads = torch.get_num_threads()
     if device == "cpu":

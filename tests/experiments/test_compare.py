@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.compare import compare, interval
+from experiments.compare import compare
+from experiments.intervals import interval
 
 
 def test_intervals_are_students():
