@@ -11,38 +11,49 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from ada3d_gym import parallel
+from ada3d_gym.bandit import ClipBandit
+from agents.registry import make_agent
+from experiments.train import train
+
 MOTION = "Ada3D-MotionShapes-v0"
-# The last batch, of five clips, is an uneven one for two processes.
-COMMAND = ["-m", "experiments.train", MOTION, "--videos", "21", "--classifier-epochs", "1"]
-SMALL = ["--set", "epochs=1", "joint_epochs=1", "batch_size=8", "samples=2"]
+VIDEOS = 21  # the last batch, of five clips, is an uneven one for two processes
 
 
-def start(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
-    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=900)
-
-
-def two(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return start("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *arguments)
-
-
-@pytest.mark.parametrize("baseline", ["leave_one_out", "value"])
+@pytest.mark.parametrize(
+    "baseline", ["leave_one_out", *(pytest.param(name, marks=pytest.mark.slow) for name in ("value", "batch_mean"))]
+)
 def test_two_processes_end_in_the_weights_of_one(tmp_path: Path, baseline: str):
-    runs = {"one": start, "two": two}
-    for name, launch in runs.items():
-        done = launch(*COMMAND, *SMALL, f"baseline={baseline}", "--output", str(tmp_path / name))
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.count("results and logs") == 1  # of one process
+    options = ("epochs=1", "joint_epochs=1", "batch_size=8", "samples=2", f"baseline={baseline}")
+    one, two = tmp_path / "one", tmp_path / "two"
+    train(MOTION, videos=VIDEOS, classifier_epochs=1, set=options, output=one)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = ["-m", "experiments.train", MOTION, "--videos", str(VIDEOS), "--classifier-epochs", "1"]
+    done = subprocess.run(
+        [*launch, *command, "--set", *options, "--output", str(two)],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("results and logs") == 1  # of one process
     for file in ("pretrained", "selection", "classifier"):
-        one, other = (load_file(tmp_path / name / f"{file}.safetensors") for name in runs)
-        for key, value in one.items():
-            torch.testing.assert_close(other[key], value, rtol=1e-4, atol=1e-5)
-    # what was trained together goes on, and is judged, in one process
-    again = start(*COMMAND, *SMALL, f"baseline={baseline}", "--output", str(tmp_path / "two"))
-    assert again.returncode == 0, again.stderr
+        weights, others = (load_file(folder / f"{file}.safetensors") for folder in (one, two))
+        for key, value in weights.items():
+            torch.testing.assert_close(others[key], value, rtol=1e-4, atol=1e-5)
+    (two / "results.jsonl").unlink()
+    train(MOTION, videos=VIDEOS, classifier_epochs=1, set=options, output=two)  # judged again, in one process
 
 
-def test_what_trains_in_one_process_says_so(tmp_path: Path):
-    done = two(*COMMAND, "--agent", "a2c", "--set", "epochs=1", "joint_epochs=0", "--output", str(tmp_path / "run"))
-    assert done.returncode != 0
-    assert "A2CAgent trains in one process: start it without torchrun" in done.stderr
+def test_what_trains_in_one_process_says_so(bandit: ClipBandit, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(parallel, "world", lambda: 2)
+    with pytest.raises(ValueError, match="BestFixed trains in one process: start it without torchrun"):
+        make_agent("best-fixed", bandit).learn(1, lambda epoch, figures: None)
+
+
+@pytest.mark.parametrize(("count", "mine"), [(5, [1, 3]), (2, [1]), (1, [0]), (0, [])])
+def test_rows_are_dealt_out(monkeypatch: pytest.MonkeyPatch, count: int, mine: list[int]):
+    monkeypatch.setattr(parallel, "world", lambda: 2)
+    monkeypatch.setattr(parallel, "rank", lambda: 1)
+    assert parallel.rows(count).tolist() == mine
