@@ -56,8 +56,10 @@ class ClipCache:
 
     def get(self, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Copies of the items at `ids`; anything where one is missing."""
-        items = np.empty((len(ids), *self._items.shape[1:]), np.uint8)
         kept = ids < self.room
+        if kept.all():
+            return np.asarray(self._items[ids])
+        items = np.empty((len(ids), *self._items.shape[1:]), np.uint8)
         items[kept] = self._items[ids[kept]]
         return items
 
