@@ -86,6 +86,10 @@ CASES = (
     Case("Stable-Baselines3", "SAC", "`Ada3DVecEnv`", "Box", "MLP", _ALL, _GUIDE, _sb3(SAC, "box", **_OFF)),
     Case("Stable-Baselines3", "TD3", "`Ada3DVecEnv`", "Box", "MLP", ("features",), _GUIDE, _sb3(TD3, "box", **_OFF)),
     Case("CleanRL's manner", "PPO", "`make_vec`", "", "MLP", ("features",), "[example](../examples/cleanrl_ppo.py)"),
+    Case("Tianshou 2.0", "PPO", "`gym.Env`", "", "MLP", ("features",), "[example](../examples/tianshou_ppo.py)"),
+    Case(
+        "RLlib 2.60", "PPO", "`gym.Env`", "MultiDiscrete", "MLP", ("features",), "[example](../examples/rllib_ppo.py)"
+    ),
 )
 
 
@@ -105,7 +109,9 @@ writes this table; the tests do the same. The other rows link to code that was r
 {tabulate(rows, headers, tablefmt="github")}
 
 Action spaces are turned by [wrappers](wrappers.md). sb3-contrib's RecurrentPPO does not run: it crashes on MultiBinary
-(2.9.2). RLlib's PPO refuses MultiBinary, but takes the same bits as MultiDiscrete.
+(2.9.2). RLlib's PPO refuses MultiBinary, but takes the same bits as MultiDiscrete. RLlib and Tianshou make vectors of
+single environments, which share one core in their examples (`Ada3DEnv(bandit)`): one network in memory, but a forward
+pass for each environment.
 """
 
 

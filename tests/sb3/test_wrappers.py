@@ -12,10 +12,10 @@ from stable_baselines3 import DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.codings import MaskMenu
+from ada3d_gym.codings import MaskMenu, Thresholded
 from ada3d_gym.env import Ada3DEnv
 from ada3d_gym.masks import ActionError
 from ada3d_gym.sb3.wrappers import VecCodedAction
@@ -95,6 +95,29 @@ def test_the_same_masks_are_paid_the_same(coding: str, bandit: ClipBandit):
         venv.reset()
         played.append([venv.step(actions)[1].tolist() for _ in range(3)])
     assert played[0] == played[1]
+
+
+@pytest.mark.slow
+def test_environments_in_other_processes_are_paid_as_here():
+    """Whose cores decode, classify and pay on their own; only masks and what came of them travel."""
+    masks = np.random.default_rng(0).integers(0, 2, (3, 2, 13), np.int8)
+    played = {}
+    for kind in (DummyVecEnv, SubprocVecEnv):
+        venv = VecCodedAction(kind([made] * 2), Thresholded(8, 5))
+        venv.seed(0)
+        shown = [venv.reset()]
+        paid = []
+        for mask in masks:
+            observations, rewards, dones, infos = venv.step(venv.coding.encode(mask))
+            assert dones.all()
+            shown.append(observations)
+            paid.append(
+                [(float(np.float32(r)), info["clip"], info["macs"]) for r, info in zip(rewards, infos, strict=True)]
+            )
+        venv.close()
+        played[kind] = np.stack(shown), paid
+    np.testing.assert_array_equal(played[DummyVecEnv][0], played[SubprocVecEnv][0])
+    assert played[DummyVecEnv][1] == played[SubprocVecEnv][1]
 
 
 def test_a_ready_coding_is_used_and_a_bad_action_refused(bandit: ClipBandit):
