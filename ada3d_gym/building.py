@@ -12,7 +12,7 @@ from ada3d_gym.networks.checkpoints import load_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.loading import load_checkpoint
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
-from ada3d_gym.networks.selection import ClipTrunk
+from ada3d_gym.networks.selection import ClipTrunk, load_torchvision
 from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.observers import FeatureObserver, IndexObserver, Observation, Observer, PixelObserver
 from ada3d_gym.rewards import Cost, MaskReward, Shaping
@@ -90,7 +90,7 @@ def build_observer(
     if features is None and not _ships_trunk(clips.num_frames, clips.observation_size):
         raise ValueError(
             "no weights ship for features of these videos: give features=, the weights of a selection trunk, as "
-            "'python -m experiments.pretrain' writes them"
+            "'python -m experiments.train ID' writes them to trunk.safetensors of its folder"
         )
     return FeatureObserver(clips, build_trunk(clips.num_frames, clips.observation_size, features), device)
 
@@ -101,11 +101,14 @@ def build_trunk(num_frames: int, side: int, weights: str | Path | None = None) -
     Args:
         num_frames: T.
         side: of the frames that it will see, in pixels.
-        weights: a safetensors file; the shipped ones where they fit, else random.
+        weights: a safetensors file, or a checkpoint of torchvision's MobileNetV2 (for its backbone); the shipped ones
+            where they fit, else random.
     """
     trunk = ClipTrunk(num_frames, "mobilenet_v2_tiny" if side <= SMALL else "mobilenet_v2")
-    if weights is not None:
-        load_weights(trunk, Path(weights))
+    if weights is not None and Path(weights).suffix == ".safetensors":
+        load_weights(trunk, weights)
+    elif weights is not None:
+        load_torchvision(trunk, weights)
     elif _ships_trunk(num_frames, side):
         shorter = ClipTrunk(SHIPPED_FRAMES, "mobilenet_v2_tiny")
         load_weights(shorter, SELECTION)

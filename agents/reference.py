@@ -125,7 +125,7 @@ class RandomFineTuning:
                 self.trainer.set_progress((self.epoch + done) / self.epochs)
                 losses.append(self.trainer.step(source.clips(batch), u, v, source.targets(batch)))
             self.epoch += 1
-            on_epoch(self.epoch, {"classifier_loss": float(np.mean(parallel.gather(losses)))})
+            on_epoch(self.epoch, {"classifier_loss": float(np.mean(np.concatenate(parallel.gather(losses))))})
 
     def state_dict(self) -> dict[str, Any]:
         return {"epoch": self.epoch, "trainer": self.trainer.state_dict()}

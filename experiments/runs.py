@@ -6,7 +6,7 @@ import json
 import platform
 import time
 import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from agents.agent import Agent
 from agents.registry import agent_class, agent_options, make_agent, parse, read_yaml
 from experiments.results import Result, summarise
 
+TRUNK = "trunk.safetensors"  # in a run's folder
 CONFIGS = Path(__file__).parent / "configs"
 PACKAGES = ("gymnasium", "numpy", "stable-baselines3", "torch", "torchvision")
 
@@ -32,8 +33,10 @@ class Config:
     Attributes:
         gamma: penalty of a wrong answer (Eq. 4); larger spends more.
         classifier_epochs: of the classifier on whole clips, before anything else.
-        classifier_lr: of its SGD at the start; a cosine takes it to zero.
-        classifier_batch: clips in one of its updates.
+        classifier_lr: of its SGD at the start; a cosine takes it to zero. The trunk's likewise.
+        classifier_batch: clips in one of its updates. The trunk's likewise.
+        trunk: weights that the selection network's trunk starts from, see `ada3d_gym.building.build_trunk`.
+        trunk_epochs: of the trunk as a classifier of whole clips, for agents that see through one.
         environment: further arguments of `ada3d_gym.building.build_bandit`.
         agents: options of each agent by its name; they replace those of its preset.
     """
@@ -42,6 +45,8 @@ class Config:
     classifier_epochs: int = 0
     classifier_lr: float = 0.01
     classifier_batch: int = 32
+    trunk: str | None = None
+    trunk_epochs: int = 0
     environment: dict[str, Any] = field(default_factory=dict)
     agents: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -57,16 +62,33 @@ class Run:
     classifier_epochs: int
     classifier_lr: float
     classifier_batch: int
+    trunk: str | None
+    trunk_epochs: int
     environment: dict[str, Any]
     options: dict[str, Any]
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Arguments of `build_bandit`."""
+        return {"observation": agent_class(self.agent).observation, **ENVIRONMENTS[self.env], **self.environment}
+
+    @property
+    def sees_through_trunk(self) -> bool:
+        """Whether the agent has a trunk, or is shown features, without saying which weights."""
+        shown = self.settings["observation"] == "features" and "features" not in self.environment
+        return shown or ("weights" in self.options and self.options["weights"] is None)
+
+    def with_trunk(self, path: Path | str) -> Run:
+        """The run with these weights of the trunk, in features and in the agent."""
+        options = self.options | ({"weights": str(path)} if "weights" in self.options else {})
+        return replace(self, environment=self.environment | {"features": str(path)}, options=options)
+
     def bandit(self, split: str, device: str, **replaced: Any) -> ClipBandit:
         """The environment's core, of a split."""
-        settings = {"observation": agent_class(self.agent).observation, **ENVIRONMENTS[self.env], **self.environment}
         with warnings.catch_warnings():
             if self.classifier_epochs:
                 warnings.filterwarnings("ignore", message=".*must be trained")
-            return build_bandit(**{**settings, **replaced}, split=split, gamma=self.gamma, device=device)
+            return build_bandit(**{**self.settings, **replaced}, split=split, gamma=self.gamma, device=device)
 
     def make_agent(self, bandit: ClipBandit, device: str) -> Agent:
         return make_agent(self.agent, bandit, self.options, seed=self.seed, device=device)
@@ -142,4 +164,4 @@ def read_run(folder: Path) -> Run:
         run: Run = parse(Run, json.loads(path.read_text()), f"setting in {path}")
     except (OSError, json.JSONDecodeError) as error:
         raise ValueError(f"{folder} holds no run of experiments.train ({error})") from error
-    return run
+    return run.with_trunk(folder / TRUNK) if (folder / TRUNK).exists() else run

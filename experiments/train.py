@@ -7,8 +7,9 @@
 
 Options come from `experiments/configs/DATASET.yaml` (the paper's schedules for its data sets), or another --config,
 over those of `agents/presets/AGENT.yaml`; --set replaces single ones. Before the agent, the classifier can be trained
-on whole clips: a checkpoint of other classes has a fresh head. Everything lands in one folder; interrupted and started
-again, the command goes on after the last finished epoch; finished, it prints its results again.
+on whole clips (a checkpoint of other classes has a fresh head), and so can the trunk of the selection network.
+Everything lands in one folder; interrupted and started again, the command goes on after the last finished epoch;
+finished, it prints its results again.
 """
 
 from __future__ import annotations
@@ -22,16 +23,19 @@ import tyro
 
 from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.building import build_trunk
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.seeding import spawn, torch_seed
 from agents.agent import NoOptions
 from agents.fixed import Upper
 from agents.reference import Random, RandomFineTuning
+from agents.trunk import TrunkTraining
 from experiments.cli import run
 from experiments.folders import claim_folder
 from experiments.results import ResultFile, table
-from experiments.runs import Run, compose, plain
+from experiments.runs import TRUNK, Run, compose, plain
 from experiments.training import train_to
 
 
@@ -47,6 +51,8 @@ def train(
     videos: int | None = None,
     gamma: float | None = None,
     classifier_epochs: int | None = None,
+    trunk: str | None = None,
+    trunk_epochs: int | None = None,
     seed: int = 0,
     device: str = "cpu",
     output: Path | None = None,
@@ -65,6 +71,8 @@ def train(
         videos: use the first so many of each split only.
         gamma: penalty of a wrong answer (Eq. 4); larger spends more.
         classifier_epochs: of the classifier on whole clips, before anything else.
+        trunk: weights that the selection network's trunk starts from: a trunk.safetensors or torchvision's MobileNetV2.
+        trunk_epochs: of the trunk as a classifier, for agents that see through one.
         seed: of everything random.
         device: where networks run.
         output: folder of the run; runs/ENV-AGENT-seedN by default.
@@ -79,6 +87,8 @@ def train(
         environment=given,
         gamma=gamma,
         classifier_epochs=classifier_epochs,
+        trunk=trunk,
+        trunk_epochs=trunk_epochs,
     )
     folder = output or Path("runs") / f"{env}-{agent.rpartition(':')[2]}-seed{seed}"
     with parallel.joined(device) as own_device:
@@ -93,6 +103,7 @@ def train(
 
 
 def _run(run_: Run, folder: Path, results: ResultFile, device: str) -> None:
+    run_ = train_trunk(run_, folder, device)
     bandit = run_.bandit("train", device)
     train_classifier(run_, bandit, folder)
     if "Upper" not in results.results:  # the paper's: the classifier before the agent
@@ -103,6 +114,21 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str) -> None:
     trained = run_.make_agent(test, device)
     trained.load(folder / "agent.pt")
     results.add(run_.judge(run_.agent, test, trained))
+
+
+def train_trunk(run_: Run, folder: Path, device: str) -> Run:
+    """The run with a trunk that is trained, where that is asked for, and written as `trunk.safetensors`."""
+    if not run_.sees_through_trunk or not (run_.trunk or run_.trunk_epochs):
+        return run_
+    bandit = run_.bandit("train", device, observation="pixels")
+    with torch_seed(spawn(run_.seed, 0)):
+        trunk = build_trunk(bandit.num_frames, bandit.source.observation_size, run_.trunk)
+    if epochs := run_.trunk_epochs:
+        size, lr = run_.classifier_batch, run_.classifier_lr
+        train_to(folder, "trunk", TrunkTraining(trunk, bandit, epochs, size, lr, run_.seed, device), epochs)
+    _write(lambda: save_weights(trunk, folder / TRUNK))
+    bandit.source.close()
+    return run_.with_trunk(folder / TRUNK)
 
 
 def train_classifier(run_: Run, bandit: ClipBandit, folder: Path) -> None:

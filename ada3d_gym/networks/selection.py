@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import MobileNetV2
 
+from ada3d_gym.networks.checkpoint_files import read_state
+from ada3d_gym.networks.checkpoints import CheckpointError
 from ada3d_gym.networks.pixels import Pixels
 
 Aggregation = Literal["concat", "mean"]
@@ -104,6 +107,19 @@ class ClipTrunk(nn.Module):
                 frames = theirs.weight.unflatten(1, (shorter.num_frames, -1))
                 own.weight.copy_(frames.repeat_interleave(times, 1).flatten(1) / times)
                 own.bias.copy_(theirs.bias)
+
+
+def load_torchvision(trunk: ClipTrunk, path: Path | str) -> None:
+    """Fills a trunk's backbone from a checkpoint of torchvision's MobileNetV2.
+
+    Raises:
+        CheckpointError: for what is none.
+    """
+    state = {key.removeprefix("features."): value for key, value in read_state(path).items() if "features." in key}
+    try:
+        trunk.backbone.load_state_dict(state)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path}: expected a checkpoint of torchvision's mobilenet_v2 ({error})") from error
 
 
 class FrameScore(nn.Module):

@@ -7,8 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from ada3d_gym.registration import ENVIRONMENTS
+from ada3d_gym.shipped import SELECTION
 from agents.registry import AGENTS, agent_options
 from experiments.evaluate import evaluate
 from experiments.runs import compose, read_run
@@ -88,19 +91,24 @@ def test_an_agent_of_ones_own_is_trained_and_judged_by_the_same_commands(
     assert len(lines["mine:First"]["by_class"]) == 14
 
 
-def test_a_trained_run_is_judged_again_alike(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("agent", "own"), [("reinforce", ("samples=2",)), ("a2c", ("num_envs=4", "n_steps=2", "classifier_batch=4"))]
+)
+def test_a_trained_run_is_judged_again_alike(tmp_path: Path, agent: str, own: tuple[str, ...]):
     folder = tmp_path / "run"
-    options = ("epochs=1", "joint_epochs=1", "samples=2")
-    train(MOTION, videos=14, set=options, output=folder)
+    options = ("epochs=1", "joint_epochs=1", *own)
+    train(MOTION, agent, videos=14, trunk_epochs=1, set=options, output=folder)
     (first,) = (json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()[1:])
     evaluate(str(folder), output=tmp_path / "again.jsonl")
     (again,) = (json.loads(line) for line in (tmp_path / "again.jsonl").read_text().splitlines())
     assert {**first, "seconds": 0} == {**again, "seconds": 0}
-    assert read_run(folder).options["samples"] == 2
-    assert (folder / "selection.safetensors").exists()
-    train(MOTION, videos=14, set=options, output=folder)  # all done: judges once more
+    trunk, shipped = (load_file(path) for path in (folder / "trunk.safetensors", SELECTION))
+    assert any(not torch.equal(value, shipped[key]) for key, value in trunk.items())
+    assert read_run(folder).environment["features"] == str(folder / "trunk.safetensors")
+    assert (folder / {"reinforce": "selection.safetensors", "a2c": "agent.zip"}[agent]).exists()
+    train(MOTION, agent, videos=14, trunk_epochs=1, set=options, output=folder)  # all done: shown once more
     with pytest.raises(ValueError, match="holds a run with another options"):
-        train(MOTION, videos=14, set=("epochs=2", "joint_epochs=1", "samples=2"), output=folder)
+        train(MOTION, agent, videos=14, trunk_epochs=1, set=("epochs=2", "joint_epochs=1", *own), output=folder)
     with pytest.raises(ValueError, match="its agent, options and configuration are fixed"):
         evaluate(str(folder), agent="upper")
 

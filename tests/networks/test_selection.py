@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from torchvision.models import mobilenet_v2
 
 from ada3d_gym.building import build_trunk
 from ada3d_gym.datasets import motionshapes_clips
-from ada3d_gym.networks.checkpoints import load_weights
+from ada3d_gym.networks.checkpoints import CheckpointError, load_weights
 from ada3d_gym.networks.selection import ClipTrunk, SelectionNetwork
 from ada3d_gym.shipped import SELECTION
 
@@ -78,3 +81,14 @@ def test_a_trunk_for_longer_clips_sees_the_same_in_frames_that_come_twice():
     clips = torch.randint(0, 256, (3, 8, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert torch.allclose(long(clips.repeat_interleave(2, 1)), short(clips), atol=1e-5)
+
+
+def test_a_backbone_starts_from_torchvisions_checkpoint(tmp_path: Path):
+    theirs = mobilenet_v2()
+    torch.save(theirs.state_dict(), tmp_path / "mobilenet_v2.pth")
+    trunk = build_trunk(4, 112, tmp_path / "mobilenet_v2.pth")
+    for key, value in theirs.features.state_dict().items():
+        assert torch.equal(trunk.backbone.state_dict()[key], value)
+    torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "other.pth")
+    with pytest.raises(CheckpointError, match=r"other\.pth: expected a checkpoint of torchvision's mobilenet_v2"):
+        build_trunk(4, 112, tmp_path / "other.pth")

@@ -1,0 +1,71 @@
+"""Pre-training the selection network's trunk as a classifier, as the paper does with its MobileNetV2 (section 4.1)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ada3d_gym import parallel
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.networks.selection import ClipTrunk
+from ada3d_gym.seeding import spawn, torch_seed
+from agents.agent import OnEpoch
+from agents.progress import epoch_batches
+
+
+class TrunkTraining:
+    """SGD on the cross entropy of whole clips, as the policy sees them; several labels share the target evenly.
+
+    Args:
+        trunk: is trained in place, below a linear layer that is left behind.
+        bandit: whose clips it learns.
+        epochs, batch_size, seed: of the training.
+        lr: of SGD with momentum 0.9 at the start; a cosine takes it to zero.
+        device: where it is trained.
+    """
+
+    def __init__(
+        self, trunk: ClipTrunk, bandit: ClipBandit, epochs: int, batch_size: int, lr: float, seed: int, device: str
+    ):
+        self.bandit, self.epochs, self.batch_size, self.lr, self.seed = bandit, epochs, batch_size, lr, seed
+        with torch_seed(spawn(seed, 2)):
+            self.network = nn.Sequential(trunk, nn.Linear(trunk.features, len(bandit.source.class_names))).to(device)
+        self._wrapped, self._device = parallel.wrap(self.network), device
+        self.optimizer = torch.optim.SGD(self.network.parameters(), lr, momentum=0.9, weight_decay=1e-4, nesterov=True)
+        self.epoch = 0
+
+    def learn(self, until: int, on_epoch: OnEpoch) -> None:
+        """Trains up to epoch `until`; `on_epoch` gets the number of epochs done and the last one's figures."""
+        source = self.bandit.source
+        while self.epoch < until:
+            ids = self.bandit.epoch(np.random.default_rng(spawn(self.seed, 1, self.epoch)))
+            losses = []
+            batches = epoch_batches(source, ids, self.batch_size, "selection trunk", self.epoch, self.epochs)
+            self.network.train()
+            for done, _, batch in batches:
+                progress = (self.epoch + done) / self.epochs
+                for group in self.optimizer.param_groups:
+                    group["lr"] = self.lr * 0.5 * (1 + math.cos(math.pi * progress))
+                clips = torch.from_numpy(source.observations(batch)).to(self._device)
+                targets = torch.from_numpy(source.targets(batch)).to(self._device).float()
+                loss = F.cross_entropy(self._wrapped(clips), targets / targets.sum(1, keepdim=True))
+                self.optimizer.zero_grad(set_to_none=True)
+                (loss * parallel.weight(len(batch))).backward()
+                self.optimizer.step()
+                losses.append(loss.item())
+            self.epoch += 1
+            on_epoch(self.epoch, {"loss": float(np.mean(np.concatenate(parallel.gather(losses))))})
+
+    def state_dict(self) -> dict[str, Any]:
+        state = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+        return {"epoch": self.epoch, **state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.epoch = state["epoch"]
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
