@@ -1,6 +1,6 @@
 """The paper's Tables 1, 5 and 6 on MotionShapes, over several seeds:
 
-    python -m experiments.paper --seeds 5
+    python -m experiments.ablations --seeds 5
 
 A seed is a run of `experiments.demo`, in its folder, and three trainings more: without the first stage (Table 5), and
 with one head learned and random masks for the other (Table 6). Figures are means with 95 % intervals, Student's t over
@@ -58,7 +58,7 @@ class Ablations(Demo):
         self.judge(method, classifier, agent.act, agent.macs / 1e9)
 
 
-def paper(seeds: int = 5, quick: bool = False, device: str = "cpu", output: Path = Path("runs")) -> None:
+def ablations(seeds: int = 5, quick: bool = False, device: str = "cpu", output: Path = Path("runs")) -> None:
     """Trains what is missing and prints the tables.
 
     Args:
@@ -125,4 +125,4 @@ def _families(results: list[Result]) -> str:
 
 
 if __name__ == "__main__":
-    run(paper)
+    run(ablations)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.paper import TABLES, paper, report
+from experiments.ablations import TABLES, ablations, report
 from experiments.results import Result
 
 METHODS = {method for rows in TABLES.values() for method in rows.values()}
@@ -26,7 +26,7 @@ def result(method: str, seed: int) -> Result:
         distinct_masks=5,
         seconds=1.0,
         seed=seed,
-        by_family={family: usage for family in ("scene", "object", "motion")},
+        by_family=dict.fromkeys(("scene", "object", "motion"), usage),
         visible_kept=80.0,
         visible_chance=30.0,
     )
@@ -45,7 +45,7 @@ def test_tables_have_every_row_with_its_interval():
 
 @pytest.mark.slow
 def test_every_part_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    paper(seeds=1, quick=True, output=tmp_path)
+    ablations(seeds=1, quick=True, output=tmp_path)
     lines = (tmp_path / "demo-quick-seed0" / "results.jsonl").read_text().splitlines()
     found = {line["method"]: line for line in map(json.loads, lines)}
     assert found.keys() == METHODS
