@@ -9,6 +9,7 @@ the seeds. Interrupted and started again, the command goes on where it was.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -99,13 +100,13 @@ def report(runs: list[dict[str, Result]]) -> str:
 def _table(rows: dict[str, list[Result]]) -> str:
     headers = ["", "top-1", "mAP", "MMACs", "# 3D", "# frames", "masks"]
     cells = [
-        [name, *(interval([float(value(each)) for each in results], 1) for value in _FIGURES)]
+        [name, *(interval([value(each) for each in results], 1) for value in _FIGURES)]
         for name, results in rows.items()
     ]
     return str(tabulate(cells, headers, tablefmt="github", disable_numparse=True))
 
 
-_FIGURES = (
+_FIGURES: tuple[Callable[[Result], float], ...] = (
     lambda result: result.top1,
     lambda result: result.map,
     lambda result: 1e3 * result.gmacs,

@@ -1,19 +1,24 @@
 """Trains several agents with several seeds and prints each one's mean with its 95 % interval:
 
     python -m experiments.compare Ada3D-MotionShapes-v0 --agents reinforce ppo a2c trpo dqn --seeds 5
+    python -m experiments.compare Ada3D-MotionShapes-v0 --agents reinforce ppo --gammas 1.5 3 6 12 --seeds 3
 
-Every run is one of `experiments.train`, in a folder of its own; interrupted and started again, the command goes on
-where it was, and asked for more agents or seeds it trains only those. The interval is Student's t over the seeds.
+Several gammas give each agent's front of accuracy against operations, `front.png` in the output's folder. Every run is
+one of `experiments.train`, in a folder of its own; interrupted and started again, the command goes on where it was, and
+asked for more agents or seeds it trains only those. The interval is Student's t over the seeds.
 """
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import tyro
 from tabulate import tabulate
 
 from experiments.cli import run
+from experiments.figures import plot_fronts
 from experiments.intervals import interval
 from experiments.results import Result, ResultFile
 from experiments.train import train
@@ -25,10 +30,12 @@ def compare(
     env: tyro.conf.Positional[str],
     agents: tuple[str, ...] = ("reinforce", "ppo", "a2c", "trpo", "dqn"),
     seeds: int = 5,
+    gammas: tuple[float, ...] = (),
     config: Path | None = None,
     videos: int | None = None,
     data_root: Path | None = None,
     checkpoint: Path | None = None,
+    trunk: str | None = None,
     device: str = "cpu",
     output: Path = Path("runs/compare"),
 ) -> None:
@@ -38,35 +45,37 @@ def compare(
         env: a registered id.
         agents: names or module:Class.
         seeds: runs of each agent, with seeds 0, 1, …
+        gammas: penalties of a wrong answer (Eq. 4), each tried with every agent and seed; the config's by default.
         config: YAML file of settings for all; experiments/configs/DATASET.yaml by default.
         videos: use the first so many of each split only.
         data_root: folder of the videos.
         checkpoint: weights of the 3D network.
+        trunk: weights that the selection network's trunk starts from.
         device: where networks run.
         output: folder of the runs' folders.
     """
     if seeds < 1:
         raise ValueError(f"seeds={seeds}: expected at least 1")
     found: dict[str, list[Result]] = {}
-    for seed in range(seeds):  # all agents have a first seed before any has a second
-        for agent in agents:
-            folder = output / f"{env}-{agent.rpartition(':')[2]}-seed{seed}"
-            train(
-                env,
-                agent,
-                config,
-                videos=videos,
-                data_root=data_root,
-                checkpoint=checkpoint,
-                seed=seed,
-                device=device,
-                output=folder,
-            )
-            results = ResultFile(folder / "results.jsonl").results
-            if agent == agents[0]:
-                found.setdefault("Upper", []).append(results["Upper"])
-            found.setdefault(agent, []).append(results[agent])
+    options: dict[str, Any] = {
+        "config": config,
+        "videos": videos,
+        "data_root": data_root,
+        "checkpoint": checkpoint,
+        "trunk": trunk,
+    }
+    # all agents have a first seed before any has a second
+    for seed, gamma, agent in product(range(seeds), gammas or (None,), agents):
+        mark, note = ("", "") if gamma is None else (f"-gamma{gamma:g}", f", gamma {gamma:g}")
+        folder = output / f"{env}-{agent.rpartition(':')[2]}{mark}-seed{seed}"
+        train(env, agent, gamma=gamma, seed=seed, device=device, output=folder, **options)
+        results = ResultFile(folder / "results.jsonl").results
+        if agent == agents[0] and gamma == (gammas or (None,))[0]:
+            found.setdefault("Upper", []).append(results["Upper"])
+        found.setdefault(agent + note, []).append(results[agent])
     print("\n" + table(found))
+    if len(gammas) > 1:
+        plot_fronts({agent: [found[f"{agent}, gamma {gamma:g}"] for gamma in gammas] for agent in agents}, output)
 
 
 def table(found: dict[str, list[Result]]) -> str:

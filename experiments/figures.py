@@ -32,6 +32,23 @@ def plot_accuracy(results: list[Result], path: Path) -> None:
     plt.close(figure)
 
 
+def plot_fronts(fronts: dict[str, list[list[Result]]], folder: Path) -> None:
+    """`front.png`: a line an agent, a point for each gamma: means over seeds, bars of one standard deviation."""
+    figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+    for agent, points in fronts.items():
+        macs, top1 = (
+            np.array([[getattr(r, name) for r in results] for results in points]) for name in ("gmacs", "top1")
+        )
+        axes.errorbar(
+            1e3 * macs.mean(1), top1.mean(1), top1.std(1), 1e3 * macs.std(1), marker="o", capsize=3, label=agent
+        )
+    axes.set(xlabel="10$^6$ multiply-accumulates per clip", ylabel="top-1 of the test videos (%)")
+    axes.legend()
+    axes.grid(alpha=0.3)
+    figure.savefig(folder / "front.png", dpi=110)
+    plt.close(figure)
+
+
 def draw_masks(
     bandit: ClipBandit, u: NDArray[np.bool_], v: NDArray[np.bool_], folder: Path, per_family: int = 4
 ) -> None:
