@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import numpy as np
@@ -32,11 +33,10 @@ def joined(device: str) -> Iterator[str]:
     if on_gpu:
         device = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if on_gpu else "gloo")
-    try:
-        yield device
-    finally:
-        dist.destroy_process_group()
+    # Between batches of training processes meet at once, but a part of a test split takes as long as it takes.
+    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(days=1))
+    yield device
+    dist.destroy_process_group()  # after an error it would wait for the others; torchrun ends them
 
 
 def world() -> int:

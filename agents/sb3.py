@@ -82,11 +82,12 @@ class SB3Agent(Agent):
 
     def _make(self) -> BaseAlgorithm:
         options = self.options
+        trunk = {} if options.weights is None else {"weights": options.weights}
         if isinstance(options, OnPolicyOptions):
             policy: Any = SelectionPolicy
-            networks = selection_kwargs(self.bandit) | {"exploration": options.exploration}
+            networks = selection_kwargs(self.bandit, **trunk) | {"exploration": options.exploration}
         else:
-            policy, networks = "MlpPolicy", policy_kwargs(self.bandit) | {"net_arch": list(options.net_arch)}
+            policy, networks = "MlpPolicy", policy_kwargs(self.bandit, **trunk) | {"net_arch": list(options.net_arch)}
         model: Any = self.algorithm(
             policy,
             self.env,

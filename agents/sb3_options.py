@@ -18,6 +18,7 @@ class SB3Options:
         classifier_lr: of the classifier's SGD in the joint epochs.
         classifier_batch: clips in a gradient step of the classifier.
         classifier_steps: gradient steps after each rollout; by default as many as take each of its clips once.
+        weights: of the selection network's trunk, as REINFORCE has it; the shipped ones where they fit, else random.
     """
 
     epochs: int = 12
@@ -27,6 +28,7 @@ class SB3Options:
     classifier_lr: float = 0.01
     classifier_batch: int = 32
     classifier_steps: int | None = None
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("num_envs", "classifier_batch"):

@@ -57,6 +57,7 @@ def evaluate(
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
     folder = Path(what) if Path(what).is_dir() else None
     replaced = {key: value for key, value in {**given, "views": views}.items() if value is not None}
+    note = "".join(f", {key} {value}" for key, value in replaced.items() if key != "data_root")
     if folder is None:
         run_ = compose(what, agent or "upper", seed, config=config, assignments=set, environment=given)
     elif agent or set or config:
@@ -71,6 +72,7 @@ def evaluate(
     elif made.total_epochs:
         raise ValueError(f"{run_.agent} has to be trained: give the folder of a run of experiments.train")
     method = run_.agent if folder else f"{run_.agent} {' '.join(set)}".strip()
+    method += note if folder else ""  # beside the run's own result, not in its place
     result = run_.judge(f"{method}, {split}" if split != "test" else method, bandit, made)
     path = output or (folder / "results.jsonl" if folder else Path("runs") / "evaluations.jsonl")
     path.parent.mkdir(parents=True, exist_ok=True)

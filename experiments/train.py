@@ -28,9 +28,10 @@ from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.seeding import spawn, torch_seed
-from agents.agent import NoOptions
+from agents.agent import Agent, NoOptions
 from agents.fixed import Upper
 from agents.reference import Random, RandomFineTuning
+from agents.registry import agent_class
 from agents.trunk import TrunkTraining
 from experiments.cli import run
 from experiments.folders import claim_folder
@@ -96,13 +97,16 @@ def train(
             claim_folder(folder, plain(asdict(run_)))
         parallel.wait()
         results = ResultFile(folder / "results.jsonl")
-        if run_.agent not in results.results:
+        if run_.agent not in results.results or not (folder / "classifier.safetensors").exists():
             _run(run_, folder, results, own_device)
         if parallel.rank() == 0:
             print("\n" + table(list(results.results.values())) + f"\n\nresults and logs: {folder}")
 
 
 def _run(run_: Run, folder: Path, results: ResultFile, device: str) -> None:
+    kind = agent_class(run_.agent)
+    if parallel.world() > 1 and kind.train_epoch is not Agent.train_epoch and not kind.data_parallel:
+        raise ValueError(f"{run_.agent} trains in one process: start it without torchrun")
     run_ = train_trunk(run_, folder, device)
     bandit = run_.bandit("train", device)
     train_classifier(run_, bandit, folder)
