@@ -23,6 +23,7 @@ from agents.baselines import Batch, make_baseline
 from agents.baselines import Name as Baseline
 from agents.figures import MaskWatch, Meter
 from agents.progress import epoch_batches
+from agents.reference import Random
 
 Bits = NDArray[np.bool_]
 Credit = Literal["paper", "joint"]
@@ -148,7 +149,9 @@ class Reinforce(Agent):
         config = self.config
         joint = self.epoch >= config.epochs
         phase, length = (config.epochs, config.joint_epochs) if joint else (0, config.epochs)
-        stream, masks = spawn(config.seed, self.epoch).spawn(2)  # an epoch is repeated alike after a resume
+        stream, masks, others = spawn(config.seed, self.epoch).spawn(3)  # an epoch is repeated alike after a resume
+        if isinstance(self.other, Random):
+            self.other.reseed(others)
         ids = self.bandit.epoch(np.random.default_rng(stream))
         generator = torch_generator(masks, self._on)
         name = "joint fine-tuning" if joint else "REINFORCE"

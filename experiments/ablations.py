@@ -15,7 +15,8 @@ from typing import Any
 
 from tabulate import tabulate
 
-from agents.agent import Policy
+from ada3d_gym.seeding import spawn
+from agents.reference import Random
 from experiments.cli import run
 from experiments.demo import Demo, Options, one_thread
 from experiments.intervals import interval
@@ -50,12 +51,14 @@ class Ablations(Demo):
     def one_head(self, head: str) -> None:
         self._train(f"{head} learned", head, self.random(self.shipped_classifier()), heads=head)
 
-    def _train(self, method: str, name: str, other: Policy | None = None, **options: Any) -> None:
+    def _train(self, method: str, name: str, other: Random | None = None, **options: Any) -> None:
         if method in self.results.results:
             return
         classifier = self.shipped_classifier()
         agent = self.agent(classifier, other, **options)
         train_to(self.folder, name, agent, agent.total_epochs)
+        if other is not None:
+            other.reseed(spawn(self.options.seed, 2))
         self.judge(method, classifier, agent.act, agent.macs / 1e9)
 
 
