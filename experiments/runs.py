@@ -80,7 +80,8 @@ class Run:
 
     def with_trunk(self, path: Path | str) -> Run:
         """The run with these weights of the trunk, in features and in the agent."""
-        options = self.options | ({"weights": str(path)} if "weights" in self.options else {})
+        open_ = "weights" in self.options and self.options["weights"] is None
+        options = self.options | ({"weights": str(path)} if open_ else {})
         return replace(self, environment=self.environment | {"features": str(path)}, options=options)
 
     def bandit(self, split: str, device: str, **replaced: Any) -> ClipBandit:

@@ -45,11 +45,11 @@ def test_ten_kills_change_no_weight(tmp_path: Path, agent: str):
     kills = 0
     for _ in range(10):
         process = start(killed)
-        process.join(rng.uniform(0, seconds / 5))
+        process.join(rng.uniform(0, seconds / 8))
         process.kill()
         process.join()
         kills += process.exitcode == -signal.SIGKILL
-    assert kills >= 5  # what has finished cannot be killed
+    assert kills == 10  # what has finished cannot be killed
     finish(killed)
     names = sorted(path.name for path in unbroken.glob("*.safetensors"))
     assert "classifier.safetensors" in names
