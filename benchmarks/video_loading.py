@@ -1,18 +1,17 @@
 """Does loading clips cost what decoding them costs, and does the network wait for it?
 
     python -m benchmarks.video_loading            # 320 x 240 and 640 x 480, 10 s each
-    python -m benchmarks.video_loading --quick    # 320 x 240 alone, fewer rounds
+    python -m benchmarks.video_loading --quick    # 320 x 240 alone, fewer clips
 
-Everything is measured on the same H.264 videos, round by round in turn, one clip of 8 frames (stride 8) of each video.
-In a round all ways take turns several times and the fastest turn of each counts, the one that other work on the machine
-disturbed least; every figure is the median over rounds of a ratio within a round. Files are in the page cache; torch
-computes on one thread.
+Everything is measured on the same H.264 videos, clip by clip (8 frames, stride 8). For each clip all ways take turns
+until the two fastest of each agree, and the fastest counts, the one that other work on the machine disturbed least; a
+figure is a ratio of the sums over clips. Files are in the page cache; torch computes on one thread.
 
 - over_decord: time(bare decord) / time(`VideoClips`), each on one thread. Bare decord is what one would write for these
   clips alone: `VideoReader(path, width, height, num_threads=1)`, `get_batch`, then the same resize, crop and flip in
   torch. It checks nothing, and both give the same pixels.
 - cache_over_decode: time to decode the clips, on one thread / time to read them from the memory-mapped cache.
-- overlap_hidden: of the time to decode a batch on one thread, the share that vanishes when the batch was announced
+- overlap_hidden: of the time to decode a clip on one thread, the share that vanishes when the clip was announced
   (`expect`) before a step of equal length: (decode + step - both) / decode. The step is forward passes of a classifier
   on one thread, so that two cores do: one for the network, one for the decoder. overlap_hidden_waiting has a step that
   only waits, as for a GPU.
@@ -26,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import Any
@@ -48,11 +48,10 @@ from ada3d_gym.video.probe import probe
 from ada3d_gym.video.records import VideoRecord
 from ada3d_gym.video.sampling import ClipSampler
 from benchmarks.memory import peak_megabytes
-from benchmarks.timing import alternate
+from benchmarks.timing import alternate, fastest
 from experiments.cli import run
 
 FRAMES, STRIDE, RATE, SECONDS = 8, 8, 25, 10
-TURNS = 7
 SIZES = ((320, 240), (640, 480))
 SAMPLERS = {
     "training": ClipSampler(FRAMES, STRIDE, 1000, 224, (256, 320), random=True, flip=True),
@@ -91,111 +90,105 @@ class Case:
     records: list[VideoRecord]
     sampler: ClipSampler
 
-    def ids(self, round_: int) -> NDArray[np.int64]:
-        """One clip of each video, others in each round."""
-        return np.arange(len(self.records)) * self.sampler.views + round_ % self.sampler.views
+    def ids(self, count: int) -> list[NDArray[np.int64]]:
+        """So many clips, each alone, of one video after the other."""
+        videos, views = len(self.records), self.sampler.views
+        return [np.array([number % videos * views + number // videos % views]) for number in range(count)]
 
     def clips(self, cache: Path | None = None) -> VideoClips:
-        return VideoClips(self.records, ("a",), self.sampler, observation_size=112, cache=cache, workers=1)
+        """They keep the last clip alone, so that another one asked for makes them decode it anew."""
+        return VideoClips(
+            self.records, ("a",), self.sampler, observation_size=112, cache=cache, workers=1, ahead_bytes=1
+        )
 
-    def bare(self, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The same clips with decord alone."""
-        clips = []
-        for video, view in (divmod(clip, self.sampler.views) for clip in ids.tolist()):
-            record = self.records[video]
-            width, height = scaled_size(record, self.sampler.scale(video, view)) or (-1, -1)
-            reader = decord.VideoReader(str(record.path), width=width, height=height, num_threads=1)
-            numbers = self.sampler.frame_numbers(video, view, len(reader))
-            frames = torch.from_numpy(reader.get_batch(numbers).asnumpy()).permute(0, 3, 1, 2)
-            clips.append(self.sampler.square(frames, video, view).numpy())
-        return np.stack(clips)
+    def bare(self, clip: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The same clip with decord alone."""
+        video, view = divmod(int(clip[0]), self.sampler.views)
+        record = self.records[video]
+        width, height = scaled_size(record, self.sampler.scale(video, view)) or (-1, -1)
+        reader = decord.VideoReader(str(record.path), width=width, height=height, num_threads=1)
+        numbers = self.sampler.frame_numbers(video, view, len(reader))
+        frames = torch.from_numpy(reader.get_batch(numbers).asnumpy()).permute(0, 3, 1, 2)
+        return self.sampler.square(frames, video, view)[None].contiguous().numpy()
 
 
-def loading(case: Case, rounds: int, cache: Path) -> dict[str, float]:
+def loading(case: Case, count: int, cache: Path) -> dict[str, float]:
     """Clips a second of each way, and ratios."""
     ours, cached = case.clips(), case.clips(cache)
-    seconds: dict[str, list[float]] = {}
-    for round_ in range(rounds):
-        ids = case.ids(round_)
-        if not np.array_equal(case.bare(ids), ours.clips(ids)) or not np.array_equal(
-            cached.clips(ids), ours.clips(ids)
-        ):
+    ways = {"bare decord": case.bare, "ours": ours.clips, "cache": cached.clips}
+    taken = dict.fromkeys(ways, 0.0)
+    *ids, other = case.ids(count + 1)
+    for clip in ids:
+        expected, *found = (way(clip) for way in ways.values())
+        if not all(np.array_equal(expected, each) for each in found):
             raise RuntimeError("the ways give different clips")
-        ways: dict[str, Callable[[], object]] = {
-            "bare decord": lambda ids=ids: case.bare(ids),  # type: ignore[misc]
-            "ours": lambda ids=ids: decode(ours, ids),  # type: ignore[misc]
-            "cache": lambda ids=ids: cached.clips(ids),  # type: ignore[misc]
-        }
-        for name, times in alternate(ways, TURNS, warm_up=0).items():
-            seconds.setdefault(name, []).append(float(times.min()))
+        turns = {name: partial(way, clip) for name, way in ways.items()}
+        for name, seconds in fastest(turns, before=partial(ours.clips, other)).items():
+            taken[name] += seconds
     ours.close()
     cached.close()
-    taken = {name: np.array(times) for name, times in seconds.items()}
-    figures = {f"{name}, clips/s": len(case.records) / float(np.median(times)) for name, times in taken.items()}
-    figures["over decord"] = float(np.median(taken["bare decord"] / taken["ours"]))
-    figures["cache / decode"] = float(np.median(taken["ours"] / taken["cache"]))
+    figures = {f"{name}, clips/s": count / seconds for name, seconds in taken.items()}
+    figures["over decord"] = taken["bare decord"] / taken["ours"]
+    figures["cache / decode"] = taken["ours"] / taken["cache"]
     return figures
 
 
-def decode(clips: VideoClips, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Decodes clips anew, whatever has been decoded before."""
-    clips.close()
-    return clips.clips(ids)
-
-
-def overlap(case: Case, rounds: int, waiting: bool) -> float:
+def overlap(case: Case, count: int, step_of: Callable[[float], Callable[[], object]]) -> float:
     """Share of the decoding that a step of equal length hides."""
     clips = case.clips()
-    shares = []
-    for round_ in range(rounds):
-        ids = case.ids(round_)
+    *ids, other = case.ids(count + 1)
+    decoding = hidden = 0.0
 
-        def alone(ids: NDArray[np.int64] = ids) -> None:
-            decode(clips, ids)
+    def announced(clip: NDArray[np.int64], step: Callable[[], object]) -> None:
+        clips.expect(clip)
+        step()
+        clips.clips(clip)
 
-        step = step_of(float(alternate({"alone": alone}, TURNS)["alone"].min()), waiting)
-
-        def both(ids: NDArray[np.int64] = ids, step: Callable[[], object] = step) -> None:
-            clips.close()
-            clips.expect(ids)
-            step()
-            clips.clips(ids)
-
-        times = alternate({"decode": alone, "step": step, "both": both}, TURNS, warm_up=0)
-        taken = {name: float(each.min()) for name, each in times.items()}
-        shares.append((taken["decode"] + taken["step"] - taken["both"]) / taken["decode"])
+    for clip in ids:
+        decode, before = partial(clips.clips, clip), partial(clips.clips, other)
+        step = step_of(fastest({"decode": decode}, before)["decode"])
+        taken = fastest({"decode": decode, "step": step, "both": partial(announced, clip, step)}, before)
+        decoding += taken["decode"]
+        hidden += taken["decode"] + taken["step"] - taken["both"]
     clips.close()
-    return float(np.median(shares))
+    return hidden / decoding
 
 
-def step_of(seconds: float, waiting: bool) -> Callable[[], object]:
-    """A step that takes so long: waiting, or passes of the classifier's network, as many as fit."""
-    if waiting:
-        return lambda: time.sleep(seconds)
-    network = inference_form(MaskedResNet3d(I3D_TINY, 14).eval(), torch.float32)
-    clips = torch.randn(2, FRAMES, 3, 32, 32)
-    u, v = torch.ones(2, FRAMES, dtype=torch.bool), torch.ones(2, I3D_TINY.num_stages, dtype=torch.bool)
+def waiting(seconds: float) -> Callable[[], object]:
+    """A step that waits so long, as for a GPU."""
+    return lambda: time.sleep(seconds)
 
-    def passes(count: int) -> None:
+
+class Passes:
+    """A step of as many passes of a classifier's network as fit into so many seconds."""
+
+    def __init__(self) -> None:
+        self.network = inference_form(MaskedResNet3d(I3D_TINY, 14).eval(), torch.float32)
+        self.inputs = (
+            torch.randn(2, FRAMES, 3, 32, 32, generator=torch.Generator().manual_seed(0)),
+            torch.ones(2, FRAMES, dtype=torch.bool),
+            torch.ones(2, I3D_TINY.num_stages, dtype=torch.bool),
+        )
+        self.each = fastest({"pass": lambda: self.run(1)})["pass"]
+
+    def run(self, count: int) -> None:
         with torch.inference_mode():
             for _ in range(count):
-                network(clips, u, v)
+                self.network(*self.inputs)
 
-    each = float(alternate({"pass": lambda: passes(10)}, 5)["pass"].min()) / 10
-    return lambda: passes(max(1, round(seconds / each)))
+    def __call__(self, seconds: float) -> Callable[[], object]:
+        count = max(1, round(seconds / self.each))
+        return lambda: self.run(count)
 
 
 def opening(case: Case) -> float:
     """Share of the time to decode a clip that goes into opening its file."""
-    clips, ids = case.clips(), case.ids(0)
-
-    def open_all() -> None:
-        for record in case.records:
-            Video(record.path, None, record.seekable)
-
-    taken = alternate({"open": open_all, "decode": lambda: decode(clips, ids)}, TURNS)
+    clips, record = case.clips(), case.records[0]
+    clip, other = case.ids(2)
+    ways = {"open": lambda: Video(record.path, None, record.seekable), "decode": lambda: clips.clips(clip)}
+    taken = fastest(ways, before=partial(clips.clips, other))
     clips.close()
-    return float(taken["open"].min() / taken["decode"].min())
+    return taken["open"] / taken["decode"]
 
 
 def load_index(folder: Path, count: int = 100_000) -> dict[str, float]:
@@ -213,30 +206,33 @@ def load_index(folder: Path, count: int = 100_000) -> dict[str, float]:
 
 
 def video_loading(
-    quick: bool = False, json: Path | None = None, videos: int = 4, rounds: int = 5, seed: int = 0
+    quick: bool = False, json: Path | None = None, videos: int = 4, clips: int = 8, seed: int = 0
 ) -> None:
     """Measures loading against bare decord, the cache against decoding, and how much decoding a step hides.
 
     Args:
-        quick: one size of videos, fewer rounds.
+        quick: one size of videos, three clips at most.
         json: where to write the figures, beside the table.
-        videos: of each size; as many clips in a batch.
-        rounds: of measurement, each with other clips.
+        videos: of each size.
+        clips: to measure with, of each size and kind.
         seed: of the videos.
     """
-    sizes, rounds = (SIZES[:1], min(rounds, 3)) if quick else (SIZES, rounds)
+    sizes, clips = (SIZES[:1], min(clips, 3)) if quick else (SIZES, clips)
     torch.set_num_threads(1)
+    step = Passes()
     rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        for width, height in tqdm(sizes, desc="sizes of videos", disable=None):
+    with tempfile.TemporaryDirectory() as folder, tqdm(total=len(sizes) * len(SAMPLERS), disable=None) as bar:
+        for width, height in sizes:
             records = write_videos(Path(folder), videos, width, height, seed)
             for name, sampler in SAMPLERS.items():
+                bar.set_description(f"{name} clips of {width} x {height}")
                 case = Case(records, sampler)
-                figures = loading(case, rounds, Path(folder) / "cache")
+                figures = loading(case, clips, Path(folder) / "cache")
                 figures["opening"] = opening(case)
-                figures["hidden"] = overlap(case, rounds, waiting=False)
-                figures["hidden, waiting"] = overlap(case, rounds, waiting=True)
+                figures["hidden"] = overlap(case, clips, step)
+                figures["hidden, waiting"] = overlap(case, clips, waiting)
                 rows.append({"videos": f"{width} x {height}", "clips": name, **figures})
+                bar.update()
         large = load_index(Path(folder))
     summary = {
         "over_decord": min(row["over decord"] for row in rows),
