@@ -4,12 +4,14 @@
 
 A seed is a run of `experiments.demo`, in its folder, and three trainings more: without the first stage (Table 5), and
 with one head learned and random masks for the other (Table 6). Figures are means with 95 % intervals, Student's t over
-the seeds. Interrupted and started again, the command goes on where it was.
+the seeds. Interrupted and started again, the command goes on where it was; started several times at once, each process
+takes seeds that no other has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from ada3d_gym.seeding import spawn
 from agents.reference import Random
 from experiments.cli import run
 from experiments.demo import Demo, Options, one_thread
+from experiments.folders import claimed, shared
 from experiments.intervals import interval
 from experiments.results import METHODS, Result
 from experiments.training import train_to
@@ -77,14 +80,17 @@ def ablations(seeds: int = 5, quick: bool = False, device: str = "cpu", output: 
     with one_thread(device):
         for seed in range(seeds):
             options = Options.of(seed, quick)
-            run_ = Ablations(options, output / f"demo-{'quick-' if quick else ''}seed{seed}", device)
-            run_.ada3d()
-            run_.references()
-            run_.second_stage_only()
-            for head in ("stages", "frames"):
-                run_.one_head(head)
-            found.append(run_.results.results)
-    print(report(found))
+            folder = output / f"demo-{'quick-' if quick else ''}seed{seed}"
+            with shared(folder), claimed(folder, asdict(options)):
+                run_ = Ablations(options, folder, device)
+                run_.ada3d()
+                run_.references()
+                run_.second_stage_only()
+                for head in ("stages", "frames"):
+                    run_.one_head(head)
+                found.append(run_.results.results)
+    if found:
+        print(report(found))
 
 
 def report(runs: list[dict[str, Result]]) -> str:

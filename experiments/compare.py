@@ -5,7 +5,8 @@
 
 Several gammas give each agent's front of accuracy against operations, `front.png` in the output's folder. Every run is
 one of `experiments.train`, in a folder of its own; interrupted and started again, the command goes on where it was, and
-asked for more agents or seeds it trains only those. The interval is Student's t over the seeds.
+asked for more agents or seeds it trains only those; started several times at once, each process takes runs that no
+other has. The interval is Student's t over the seeds.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tabulate import tabulate
 
 from experiments.cli import run
 from experiments.figures import plot_fronts
+from experiments.folders import shared
 from experiments.intervals import interval
 from experiments.results import Result, ResultFile
 from experiments.train import train
@@ -68,14 +70,16 @@ def compare(
     for seed, gamma, agent in product(range(seeds), gammas or (None,), agents):
         mark, note = ("", "") if gamma is None else (f"-gamma{gamma:g}", f", gamma {gamma:g}")
         folder = output / f"{env}-{agent.rpartition(':')[2]}{mark}-seed{seed}"
-        train(env, agent, gamma=gamma, seed=seed, device=device, output=folder, **options)
-        results = ResultFile(folder / "results.jsonl").results
-        if agent == agents[0] and gamma == (gammas or (None,))[0]:
-            found.setdefault("Upper", []).append(results["Upper"])
-        found.setdefault(agent + note, []).append(results[agent])
+        with shared(folder):
+            train(env, agent, gamma=gamma, seed=seed, device=device, output=folder, **options)
+            results = ResultFile(folder / "results.jsonl").results
+            if agent == agents[0] and gamma == (gammas or (None,))[0]:
+                found.setdefault("Upper", []).append(results["Upper"])
+            found.setdefault(agent + note, []).append(results[agent])
     print("\n" + table(found))
-    if len(gammas) > 1:
-        plot_fronts({agent: [found[f"{agent}, gamma {gamma:g}"] for gamma in gammas] for agent in agents}, output)
+    fronts = {agent: [found.get(f"{agent}, gamma {gamma:g}", []) for gamma in gammas] for agent in agents}
+    if len(gammas) > 1 and all(map(all, fronts.values())):
+        plot_fronts(fronts, output)
 
 
 def table(found: dict[str, list[Result]]) -> str:

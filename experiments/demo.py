@@ -35,7 +35,7 @@ from agents.agent import Policy
 from agents.reference import Fixed, Random, RandomFineTuning, matched_random
 from experiments.cli import run
 from experiments.figures import draw_masks, plot_accuracy
-from experiments.folders import claim_folder
+from experiments.folders import claimed
 from experiments.results import METHODS, ResultFile, summarise, table
 from experiments.training import train_to
 
@@ -60,11 +60,10 @@ class Options:
 
 
 class Demo:
-    """One run in one folder."""
+    """One run in one folder, which must be `claimed`."""
 
     def __init__(self, options: Options, folder: Path, device: str):
         self.options, self.folder, self.device = options, folder, device
-        claim_folder(folder, asdict(options))
         self.results = ResultFile(folder / "results.jsonl")
         videos = {"train": options.train_videos, "test": options.test_videos}
         self.clips = {split: motionshapes_clips(split, videos=count) for split, count in videos.items()}
@@ -178,7 +177,7 @@ def demo(
         seed, quick, gamma=gamma, epochs=epochs, joint_epochs=joint_epochs, classifier_lr=classifier_lr
     )
     folder = output or Path("runs") / f"demo-{'quick-' if quick else ''}seed{seed}"
-    with one_thread(device):
+    with one_thread(device), claimed(folder, asdict(options)):
         run_ = Demo(options, folder, device)
         run_.ada3d()
         run_.references()

@@ -1,19 +1,51 @@
-"""Folders of runs: one run each."""
+"""Folders of runs: one run each, one process at a time."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 
-def claim_folder(folder: Path, options: dict[str, Any]) -> None:
-    """Notes in a folder what shapes the run in it.
+
+class BusyFolder(ValueError):
+    """Another process works in the folder."""
+
+
+@contextmanager
+def claimed(folder: Path, options: dict[str, Any]) -> Iterator[None]:
+    """The folder is this process's alone, and what shapes the run in it is noted there.
 
     Raises:
+        BusyFolder: while another process has it; a process that was killed has nothing.
         ValueError: where it holds a run with other options.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "run.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise BusyFolder(f"another process works in {folder}: wait for it, or choose another --output") from None
+    try:
+        _note(folder, options)
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def shared(folder: Path) -> Iterator[None]:
+    """Leaves a folder to the process that works in it: says so, and goes on."""
+    try:
+        yield
+    except BusyFolder:
+        print(f"{folder}: left to the process that works in it", flush=True)
+
+
+def _note(folder: Path, options: dict[str, Any]) -> None:
     path = folder / "options.json"
     try:
         theirs = json.loads(path.read_text()) if path.exists() else options

@@ -41,7 +41,7 @@ from ada3d_gym.video.transforms import jitter_colours
 from agents.reference import Fixed, Random
 from agents.states import load_state, save_state
 from experiments.cli import run
-from experiments.folders import claim_folder
+from experiments.folders import claimed
 
 Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
 """Mean loss of a module on clips (B, T, 3, H, W) uint8 and labels (B,)."""
@@ -173,38 +173,38 @@ def pretrain(
     """
     on = torch.device(device)
     counts = {"epochs_2d": epochs_2d, "epochs_3d": epochs_3d, "epochs_selection": epochs_selection}
-    claim_folder(output, {"seed": seed, "videos": videos, **counts})
-    clips = motionshapes_clips("train", videos=videos)
-    clips.fill_cache("decoding train")
-    test_clips = motionshapes_clips("test", videos=videos and min(videos, 700))
-    test_clips.fill_cache("decoding test")
-    weights = weights or output
-    classes = len(clips.class_names)
+    with claimed(output, {"seed": seed, "videos": videos, **counts}):
+        clips = motionshapes_clips("train", videos=videos)
+        clips.fill_cache("decoding train")
+        test_clips = motionshapes_clips("test", videos=videos and min(videos, 700))
+        test_clips.fill_cache("decoding test")
+        weights = weights or output
+        classes = len(clips.class_names)
 
-    with torch_seed(spawn(seed, 0)):
-        network = MaskedResNet3d(I3D_TINY, classes, dropout=0.0)
-        trunk = ClipTrunk(clips.num_frames, "mobilenet_v2_tiny")
-        probe = nn.Sequential(trunk, nn.Linear(trunk.features, classes))
-    zero_side_taps(network)
-    classifier = NetworkClassifier(network, clips.size, device=on)
-    bandit = ClipBandit(clips, classifier, MaskReward())
-    test = ClipBandit(test_clips, classifier, MaskReward())
+        with torch_seed(spawn(seed, 0)):
+            network = MaskedResNet3d(I3D_TINY, classes, dropout=0.0)
+            trunk = ClipTrunk(clips.num_frames, "mobilenet_v2_tiny")
+            probe = nn.Sequential(trunk, nn.Linear(trunk.features, classes))
+        zero_side_taps(network)
+        classifier = NetworkClassifier(network, clips.size, device=on)
+        bandit = ClipBandit(clips, classifier, MaskReward())
+        test = ClipBandit(test_clips, classifier, MaskReward())
 
-    flat = Phase("classifier in 2D", epochs_2d, 8e-3, masked_loss(1, 0.0))
-    train(network, flat, bandit, (seed, 3), on, output / "classifier-2d.pt")
-    show("2D network on the test videos (chance on motion clips is 16.7 %):", report(test, seed))
+        flat = Phase("classifier in 2D", epochs_2d, 8e-3, masked_loss(1, 0.0))
+        train(network, flat, bandit, (seed, 3), on, output / "classifier-2d.pt")
+        show("2D network on the test videos (chance on motion clips is 16.7 %):", report(test, seed))
 
-    deep = Phase("classifier in 3D", epochs_3d, 4e-3, masked_loss(1, 0.9))
-    train(network, deep, bandit, (seed, 4), on, output / "classifier-3d.pt")
-    reports = report(test, seed)
-    show("3D network on the test videos:", reports)
-    summary = {name: round(result.top1, 4) for name, result in reports.items()}
-    metadata = {"command": f"python -m experiments.pretrain --seed {seed}", "test_top1": json.dumps(summary)}
-    save_weights(network, weights / CLASSIFIER.name, metadata)
+        deep = Phase("classifier in 3D", epochs_3d, 4e-3, masked_loss(1, 0.9))
+        train(network, deep, bandit, (seed, 4), on, output / "classifier-3d.pt")
+        reports = report(test, seed)
+        show("3D network on the test videos:", reports)
+        summary = {name: round(result.top1, 4) for name, result in reports.items()}
+        metadata = {"command": f"python -m experiments.pretrain --seed {seed}", "test_top1": json.dumps(summary)}
+        save_weights(network, weights / CLASSIFIER.name, metadata)
 
-    selection = Phase("selection trunk", epochs_selection, 4e-3, plain_loss)
-    train(probe.to(on), selection, bandit, (seed, 5), on, output / "selection.pt")
-    save_weights(trunk, weights / SELECTION.name, {"command": metadata["command"]})
+        selection = Phase("selection trunk", epochs_selection, 4e-3, plain_loss)
+        train(probe.to(on), selection, bandit, (seed, 5), on, output / "selection.pt")
+        save_weights(trunk, weights / SELECTION.name, {"command": metadata["command"]})
 
 
 if __name__ == "__main__":

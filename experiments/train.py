@@ -15,6 +15,7 @@ finished, it prints its results again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
@@ -34,7 +35,7 @@ from agents.reference import Random, RandomFineTuning
 from agents.registry import agent_class
 from agents.trunk import TrunkTraining
 from experiments.cli import run
-from experiments.folders import claim_folder
+from experiments.folders import claimed
 from experiments.results import ResultFile, table
 from experiments.runs import TRUNK, Run, compose, plain
 from experiments.training import train_to
@@ -92,9 +93,9 @@ def train(
         trunk_epochs=trunk_epochs,
     )
     folder = output or Path("runs") / f"{env}-{agent.rpartition(':')[2]}-seed{seed}"
-    with parallel.joined(device) as own_device:
+    with parallel.joined(device) as own_device, ExitStack() as stack:
         if parallel.rank() == 0:
-            claim_folder(folder, plain(asdict(run_)))
+            stack.enter_context(claimed(folder, plain(asdict(run_))))
         parallel.wait()
         results = ResultFile(folder / "results.jsonl")
         if run_.agent not in results.results or not (folder / "classifier.safetensors").exists():

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from experiments.compare import compare
 from experiments.intervals import interval
+from experiments.train import train
 
 
 def test_intervals_are_students():
@@ -33,3 +35,18 @@ def test_only_what_is_missing_is_trained(tmp_path: Path, capsys: pytest.CaptureF
     assert all(path.stat().st_mtime_ns == when for path, when in first.items())
     last = capsys.readouterr().out.splitlines()[-2:]
     assert any(row.startswith("| uniform") and row.rstrip(" |").endswith("2") for row in last)
+
+
+def test_a_run_of_another_process_is_left_to_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    env = "Ada3D-MotionShapes-v0"
+    busy = tmp_path / f"{env}-upper-seed1"
+    busy.mkdir()
+    with FileLock(busy / "run.lock"):
+        compare(env, agents=("upper",), seeds=2, videos=14, output=tmp_path)
+        printed = capsys.readouterr().out
+        assert f"{busy}: left to the process that works in it" in printed
+        assert printed.splitlines()[-1].rstrip(" |").endswith(" 1")
+        with pytest.raises(ValueError, match=f"another process works in {busy}.*--output"):
+            train(env, "upper", seed=1, videos=14, output=busy)
+    compare(env, agents=("upper",), seeds=2, videos=14, output=tmp_path)
+    assert capsys.readouterr().out.splitlines()[-1].rstrip(" |").endswith(" 2")
