@@ -21,9 +21,9 @@ def torch_generator(sequence: np.random.SeedSequence, device: torch.device | str
 
 @contextmanager
 def torch_seed(sequence: np.random.SeedSequence) -> Iterator[None]:
-    """Runs code that draws from torch's global generator (weight initialisation, dropout), then restores its state."""
-    with torch.random.fork_rng():
-        torch.manual_seed(_integer(sequence))
+    """Runs code that draws from torch's global CPU generator (weight initialisation), then restores its state."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(_integer(sequence))
         yield
 
 

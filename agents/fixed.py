@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.codings import MaskMenu
 from ada3d_gym.masks import split_mask
@@ -82,7 +83,8 @@ class RandomMasks(Agent):
         if chances.shape not in ((), (stages,)) or (chances < 0).any() or (chances > 1).any():
             raise ValueError(f"stages={options.stages}: expected a probability, or {stages} of them")
         self._stages = np.broadcast_to(chances, (stages,))
-        self._rng = np.random.default_rng(spawn(seed, 1))
+        draws = spawn(seed, 1 + parallel.rank())  # processes that share the clips of a split draw their own masks
+        self._rng = np.random.default_rng(draws)
         self._policy: Random | None = None
         if isinstance(options.frames, tuple):
             bits = np.asarray(options.frames, np.float64)
@@ -90,7 +92,7 @@ class RandomMasks(Agent):
                 raise ValueError(f"frames={options.frames}: expected a mean, or {frames} probabilities")
             self._frames = bits
         else:
-            self._policy = Random(options.frames, self._stages, frames, spawn(seed, 1))
+            self._policy = Random(options.frames, self._stages, frames, draws)
 
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
         if self._policy is not None:
