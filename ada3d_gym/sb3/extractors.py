@@ -36,12 +36,14 @@ class PixelExtractor(BaseFeaturesExtractor):
         num_frames, _, side, _ = observation_space.shape
         trunk = build_trunk(num_frames, side, weights)
         super().__init__(observation_space, num_frames * trunk.channels)
-        self.pixels, self.backbone = trunk.pixels, trunk.backbone.requires_grad_(train_backbone)
+        self.pixels, self.backbone, self.train_backbone = trunk.pixels, trunk.backbone, train_backbone
         self.train()
 
     def forward(self, observations: Tensor) -> Tensor:
         """(B, T, 3, H, W), bytes in any dtype, to (B, T * C) float32."""
-        return ClipTrunk.frames(self, observations.to(torch.uint8)).flatten(1)  # type: ignore[arg-type]
+        # Without gradients rather than frozen: TRPO asks every parameter of a policy for one, if only to get none.
+        with torch.set_grad_enabled(self.train_backbone and torch.is_grad_enabled()):
+            return ClipTrunk.frames(self, observations.to(torch.uint8)).flatten(1)  # type: ignore[arg-type]
 
     def apply(self, fn: Callable[[nn.Module], object]) -> PixelExtractor:
         """Nothing: SB3 applies orthogonal weights to what it is given, over the pre-trained ones."""

@@ -60,8 +60,7 @@ class SelectionPolicy(ActorCriticPolicy):
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)
         self.action_net = nn.Identity()  # the heads' logits are the distribution's
-        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        self.optimizer = self.optimizer_class(parameters, lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
+        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
         distribution = self.get_distribution(observation)
