@@ -19,7 +19,7 @@ from ada3d_gym.building import build_bandit
 from ada3d_gym.evaluation import evaluate
 from ada3d_gym.masks import ActionError
 from ada3d_gym.observers import Observation
-from ada3d_gym.sb3 import Ada3DVecEnv, SelectionPolicy, make_vec, policy_kwargs, selection_kwargs
+from ada3d_gym.sb3 import Ada3DVecEnv, PixelExtractor, SelectionPolicy, make_vec, policy_kwargs, selection_kwargs
 
 ALGORITHMS = {
     "PPO": (PPO, {"n_steps": 4, "batch_size": 16, "n_epochs": 2}),
@@ -142,3 +142,14 @@ def test_misuse_is_named(bandit: ClipBandit):
     env.close()
     with pytest.raises(gym.error.ClosedEnvironmentError):
         env.reset()
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_the_backbone_learns_where_that_is_asked_for(trained: bool):
+    env = small("pixels")
+    extractor = PixelExtractor(env.observation_space, train_backbone=trained)
+    features = extractor(torch.from_numpy(env.reset()))
+    assert features.requires_grad == trained
+    if trained:
+        features.sum().backward()
+        assert all(parameter.grad is not None for parameter in extractor.backbone.parameters())
