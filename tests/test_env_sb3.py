@@ -39,6 +39,14 @@ def test_its_checker_says_nothing_but_that_clips_need_a_policy_of_their_own(name
         check_env(env)
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_its_checker_says_nothing_of_numbers(name: str, make: Callable[..., Any]):
+    env = make(name, observation="index").unwrapped
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(env)
+
+
 @pytest.mark.parametrize("name", SOME)
 def test_ppo_trains_and_acts(name: str, make: Callable[..., Any]):
     env = make(name)
