@@ -150,6 +150,7 @@ def test_the_backbone_learns_where_that_is_asked_for(trained: bool):
     extractor = PixelExtractor(env.observation_space, train_backbone=trained)
     features = extractor(torch.from_numpy(env.reset()))
     assert features.requires_grad == trained
+    assert all(parameter.requires_grad for parameter in extractor.parameters())  # TRPO refuses others
     if trained:
         features.sum().backward()
         assert all(parameter.grad is not None for parameter in extractor.backbone.parameters())
