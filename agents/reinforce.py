@@ -51,7 +51,9 @@ class ReinforceConfig:
         accumulate: batches in one step of the optimizer, their gradients averaged.
         precision: of the selection network's forward pass; "bfloat16" is mixed precision.
         heads: which heads are learned; the other's masks come from the `other` policy (the paper's Table 6).
-        exploration: a probability p becomes a p + (1 - a)(1 - p), so that no bit is ever certain; 1 switches this off.
+        exploration, final_exploration: a probability p becomes a p + (1 - a)(1 - p), so that no bit is ever certain; a
+            at the start and at the end of both stages; 1 switches this off. Held down to the end, it would make masks
+            keep a frame more than they need, lest chance drops the only one.
         entropy, final_entropy: weight of the Bernoulli entropy of both heads, at the start and from the end of stage 1
             on. While it holds masks open, frames are judged by what they show; closed early, they freeze into one mask
             for each class.
@@ -72,6 +74,7 @@ class ReinforceConfig:
     precision: Precision = "float32"
     heads: Heads = "both"
     exploration: float = 0.95
+    final_exploration: float = 0.95
     entropy: float = 0.15
     final_entropy: float = 0.02
     seed: int = 0
@@ -81,8 +84,9 @@ class ReinforceConfig:
             if getattr(self, name) not in get_args(kind):
                 expected = ", ".join(get_args(kind))
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}: expected one of {expected}")
-        if not 0.5 < self.exploration <= 1:
-            raise ValueError(f"exploration={self.exploration}: expected more than 0.5, at most 1")
+        for name in ("exploration", "final_exploration"):
+            if not 0.5 < getattr(self, name) <= 1:
+                raise ValueError(f"{name}={getattr(self, name)}: expected more than 0.5, at most 1")
         for name in ("batch_size", "joint_batch_size", "samples", "accumulate"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: expected at least 1")
@@ -132,7 +136,7 @@ class Reinforce(Agent):
         self.other = other
         self._draws = torch_generator(spawn(config.seed, 2**20), self._on)  # of masks that are not learned from
         self.total_epochs = config.epochs + config.joint_epochs
-        self._entropy_weight = config.entropy
+        self._anneal(0.0)
 
     @torch.inference_mode()
     def act(self, observations: NDArray[np.uint8], deterministic: bool = True) -> NDArray[np.int8]:
@@ -162,8 +166,7 @@ class Reinforce(Agent):
         for number, (done, whole, batch) in enumerate(batches, start=1):
             progress = (self.epoch - phase + done) / length
             self._set_lr(progress)
-            held = 0.0 if joint else 1 - progress
-            self._entropy_weight = config.final_entropy + held * (config.entropy - config.final_entropy)
+            self._anneal(self.epoch + done)
             if number % config.accumulate == 1 or config.accumulate == 1:
                 self.optimizer.zero_grad()
             u, v = self._update(batch, whole, generator, meter, watch)
@@ -175,6 +178,7 @@ class Reinforce(Agent):
                 # The last sample of each clip stands for the policy's masks.
                 loss = self.trainer.step(source.clips(batch), u[-len(batch) :], v[-len(batch) :], source.targets(batch))
                 meter.add(classifier_loss=loss)
+        self._anneal(self.epoch + 1)
         return meter.means() | watch.figures()
 
     def _update(
@@ -253,8 +257,16 @@ class Reinforce(Agent):
         return frames, stages
 
     def _explore(self, p: Tensor) -> Tensor:
-        a = self.config.exploration
+        a = self._exploration
         return (a * p + (1 - a) * (1 - p)).clamp(1e-6, 1 - 1e-6)
+
+    def _anneal(self, epochs: float) -> None:
+        """Sets the entropy's weight and the exploration for after so many epochs."""
+        config = self.config
+        held = 1 - min(1.0, epochs / config.epochs) if config.epochs else 0.0
+        left = 1 - epochs / self.total_epochs if self.total_epochs else 0.0
+        self._entropy_weight = config.final_entropy + held * (config.entropy - config.final_entropy)
+        self._exploration = config.final_exploration + left * (config.exploration - config.final_exploration)
 
     def _set_lr(self, progress: float) -> None:
         for group in self.optimizer.param_groups:
@@ -274,6 +286,7 @@ class Reinforce(Agent):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.epoch = state["epoch"]
+        self._anneal(self.epoch)
         self.selection.load_state_dict(state["selection"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.baseline.load_state_dict(state["baseline"])

@@ -101,17 +101,21 @@ def test_an_entropy_bonus_keeps_bits_open():
     assert entropy(1.0) > entropy(0.0) + 0.1
 
 
-def test_exploration_bounds_every_probability():
+def test_exploration_bounds_every_probability_less_and_less():
     bandit = known_bandit(copies=20)
     policy = LogitTable(bandit)
     with torch.no_grad():
         policy.frames.fill_(100)
         policy.stages.fill_(-100)
-    config = ReinforceConfig(epochs=4, joint_epochs=0, lr=0.0, samples=16, exploration=0.9)
+    settings = {"lr": 0.0, "samples": 64, "exploration": 0.9, "final_exploration": 1.0}
     figures: list[dict[str, float]] = []
-    Reinforce(policy, bandit, config).learn(4, lambda epoch, last: figures.append(last))
-    assert np.mean([last["frames"] for last in figures]) == pytest.approx(0.9 * 4, abs=0.05)
-    assert np.mean([last["stages"] for last in figures]) == pytest.approx(0.1 * 2, abs=0.05)
+    agent = Reinforce(policy, bandit, ReinforceConfig(epochs=4, joint_epochs=0, **settings))
+    agent.learn(4, lambda epoch, last: figures.append(last))
+    for last, bound in zip(figures, (0.9125, 0.9375, 0.9625, 0.9875), strict=True):  # of the middle of each epoch
+        assert last["frames"] == pytest.approx(bound * 4, abs=0.07)
+        assert last["stages"] == pytest.approx((1 - bound) * 2, abs=0.07)
+    drawn = agent.act(bandit.source.observations(np.arange(60)), deterministic=False)
+    assert np.array_equal(drawn, greedy_masks(agent))  # nothing is left to chance at the end
 
 
 def test_the_seed_decides_the_training():
@@ -134,6 +138,7 @@ def test_the_seed_decides_the_training():
         {"baseline": "critic"},
         {"exploration": 1.5},
         {"exploration": 0.3},
+        {"final_exploration": 1.5},
         {"batch_size": 0},
     ],
     ids=str,

@@ -71,6 +71,7 @@ def test_the_mean_gradient_is_exact(credit: Any, baseline: Any, samples: int):
         credit=credit,
         baseline=baseline,
         exploration=EXPLORATION,
+        final_exploration=EXPLORATION,
         entropy=0.0,
         final_entropy=0.0,
     )
