@@ -38,6 +38,7 @@ class Evaluation:
         usage: means over all clips.
         by_family: the same for each family of classes, where the data set knows families.
         by_class: the same for the clips of each class that occurs, by first label.
+        reward: mean over clips, as the bandit pays.
         distinct_masks: how many different masks the policy chose.
         visible_kept, visible_chance: share of the kept frames that show the clip's class, and what share of all frames
             does, over the clips in which some frames do not.
@@ -50,6 +51,7 @@ class Evaluation:
     usage: Usage
     by_family: dict[str, Usage]
     by_class: dict[str, Usage]
+    reward: float
     distinct_masks: int
     visible_kept: float
     visible_chance: float
@@ -103,6 +105,7 @@ def evaluate(bandit: ClipBandit, act: Act, *, batch_size: int = 128, description
         usage=usage(np.ones(len(ids), np.bool_)),
         by_family={str(name): usage(families == name) for name in np.unique(families) if name},
         by_class={source.class_names[label]: usage(labels == label) for label in np.unique(labels).tolist()},
+        reward=float(np.concatenate([o.reward for o in outcomes]).mean()),
         distinct_masks=len(np.unique(np.concatenate([u, v], 1), axis=0)),
         visible_kept=_share(visible[partly & u.any(1)][u[partly & u.any(1)]]),
         visible_chance=_share(visible[partly]),

@@ -52,8 +52,8 @@ class ReinforceConfig:
         precision: of the selection network's forward pass; "bfloat16" is mixed precision.
         heads: which heads are learned; the other's masks come from the `other` policy (the paper's Table 6).
         exploration, final_exploration: a probability p becomes a p + (1 - a)(1 - p), so that no bit is ever certain; a
-            at the start and at the end of both stages; 1 switches this off. Held down to the end, it would make masks
-            keep a frame more than they need, lest chance drops the only one.
+            at the start and at the end of both stages; 1 switches this off. Towards 1, single frames become safe to
+            keep: chance no longer drops the only one.
         entropy, final_entropy: weight of the Bernoulli entropy of both heads, at the start and from the end of stage 1
             on. While it holds masks open, frames are judged by what they show; closed early, they freeze into one mask
             for each class.

@@ -11,6 +11,7 @@ other has. The interval is Student's t over the seeds.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,8 @@ from experiments.cli import run
 from experiments.figures import plot_fronts
 from experiments.folders import shared
 from experiments.intervals import interval
-from experiments.results import Result, ResultFile
+from experiments.results import Result, ResultFile, macs_unit
 from experiments.train import train
-
-FIGURES = {"top-1": "top1", "mAP": "map", "GMACs": "gmacs", "# 3D": "stages", "# frames": "frames"}
 
 
 def compare(
@@ -84,11 +83,26 @@ def compare(
 
 def table(found: dict[str, list[Result]]) -> str:
     """A row a method; figures of its runs as mean ± half a 95 % interval."""
+    unit, name = macs_unit([result for results in found.values() for result in results])
+    figures: dict[str, Callable[[Result], float | None]] = {
+        "reward": lambda result: result.reward,
+        "top-1": lambda result: result.top1,
+        "mAP": lambda result: result.map,
+        name: lambda result: unit * result.gmacs,
+        "# 3D": lambda result: result.stages,
+        "# frames": lambda result: result.frames,
+        "masks": lambda result: result.distinct_masks,
+    }
     rows = [
-        [method, *(interval([getattr(each, name) for each in results]) for name in FIGURES.values()), len(results)]
+        [method, *(_mean([figure(result) for result in results]) for figure in figures.values()), len(results)]
         for method, results in found.items()
     ]
-    return str(tabulate(rows, ["", *FIGURES, "runs"], tablefmt="github", disable_numparse=True))
+    return str(tabulate(rows, ["", *figures, "runs"], tablefmt="github", disable_numparse=True))
+
+
+def _mean(values: list[float | None]) -> str:
+    known = [value for value in values if value is not None]  # lines of before rewards were noted have none
+    return interval(known) if known else ""
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ class Result:
         by_family, by_class: clip top-1 (percent), frames and stages of each.
         visible_kept, visible_chance: percent of kept frames that show the class, and of all frames that do,
             over clips in which some frames do not; None where there are none.
+        reward: mean of the clips' rewards, under the run's own penalty.
         run: all that makes the run again, where the command notes it, with the versions of what it ran on.
     """
 
@@ -46,6 +47,7 @@ class Result:
     by_family: dict[str, dict[str, float]] = field(default_factory=dict)
     visible_kept: float | None = None
     visible_chance: float | None = None
+    reward: float | None = None
     by_class: dict[str, dict[str, float]] = field(default_factory=dict)
     run: dict[str, Any] = field(default_factory=dict)
 
@@ -76,6 +78,7 @@ def summarise(
         run=run or {},
         visible_kept=_percent(evaluation.visible_kept),
         visible_chance=_percent(evaluation.visible_chance),
+        reward=round(evaluation.reward, 4),
     )
 
 
@@ -127,9 +130,14 @@ def _percent(share: float) -> float | None:
 
 def table(results: list[Result], style: str = "simple") -> str:
     """The paper's columns (Table 1), with MACs in millions where networks are small."""
-    unit, name = (1e3, "MMACs") if max(result.gmacs for result in results) < 1 else (1.0, "GMACs")
+    unit, name = macs_unit(results)
     rows: list[list[Any]] = [
         [r.method, r.top1, r.map, r.gmacs * unit, r.stages, r.frames, r.distinct_masks, r.seconds] for r in results
     ]
     headers = ["", "top-1", "mAP", name, "# 3D", "# frames", "masks", "s"]
     return tabulate(rows, headers, tablefmt=style, floatfmt=("", ".1f", ".1f", ".2f", ".1f", ".1f", "", ".1f"))
+
+
+def macs_unit(results: list[Result]) -> tuple[float, str]:
+    """What to multiply `gmacs` with for a table, and what that is called: millions where networks are small."""
+    return (1e3, "MMACs") if max(result.gmacs for result in results) < 1 else (1.0, "GMACs")

@@ -59,6 +59,11 @@ def test_usage_is_averaged_over_all_clips_and_over_those_of_each_family(known: C
     assert (scenes.clip_top1, scenes.frames, scenes.stages, scenes.macs) == (0.5, 2.5, 2, 4.5)
 
 
+def test_the_reward_is_what_the_bandit_pays_on_average(known: ClipBandit):
+    result = evaluate(known, policy_of(known, POLICY), batch_size=4)
+    assert result.reward == pytest.approx(known.pull(np.arange(6), result.u, result.v).reward.mean())
+
+
 def test_masks_are_counted_and_returned_in_clip_order(known: ClipBandit):
     result = evaluate(known, policy_of(known, POLICY), batch_size=4)
     assert result.distinct_masks == 4

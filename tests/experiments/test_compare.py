@@ -33,7 +33,9 @@ def test_only_what_is_missing_is_trained(tmp_path: Path, capsys: pytest.CaptureF
     compare(env, agents=("upper", "uniform"), seeds=2, videos=14, output=tmp_path)
     assert len(list(tmp_path.rglob("agent.pt"))) == 4
     assert all(path.stat().st_mtime_ns == when for path, when in first.items())
-    last = capsys.readouterr().out.splitlines()[-2:]
+    last = capsys.readouterr().out.splitlines()[-5:]
+    assert "| reward" in last[0]
+    assert "| 8.00 ± 0.00" in last[2]  # Upper's frames
     assert any(row.startswith("| uniform") and row.rstrip(" |").endswith("2") for row in last)
 
 

@@ -45,7 +45,7 @@ def test_every_line_has_the_promised_keys(tmp_path: Path):
 def test_every_line_is_strict_json_though_a_data_set_may_not_know_windows(tmp_path: Path):
     nowhere = float("nan")
     none = np.ones((1, 1), np.bool_)
-    evaluation = Evaluation(0.5, 0.5, Usage(0.5, 1e6, 1, 1), {}, {}, 1, nowhere, nowhere, none, none, none[0])
+    evaluation = Evaluation(0.5, 0.5, Usage(0.5, 1e6, 1, 1), {}, {}, 1.0, 1, nowhere, nowhere, none, none, none[0])
     line = summarise("Upper", evaluation, gmacs_selection=0.0, seconds=1.0, seed=0)
     ResultFile(tmp_path / "results.jsonl").add(line)
 
