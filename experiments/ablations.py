@@ -95,7 +95,7 @@ def ablations(seeds: int = 5, quick: bool = False, device: str = "cpu", output: 
 
 def report(runs: list[dict[str, Result]]) -> str:
     """All tables, and what Ada3D keeps, for the results by method of each run."""
-    lines = []
+    lines = ["", f"seeds: {len(runs)}"]
     for title, rows in TABLES.items():
         lines += ["", title, "", _table({name: [results[method] for results in runs] for name, method in rows.items()})]
     lines += ["", "What Ada3D keeps", "", _families([results["Ada3D"] for results in runs])]
