@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any, get_args
 
@@ -68,11 +70,15 @@ def build_bandit(
 
 def build_clips(dataset: str, **options: Any) -> VideoClips:
     """Clips of a data set by its name; options of `motionshapes_clips` or `video_clips`."""
-    if dataset in VIDEO_SETS:
-        return video_clips(dataset, **options)
-    if dataset != EMBEDDED:
+    if dataset != EMBEDDED and dataset not in VIDEO_SETS:
         raise ValueError(f"unknown data set {dataset!r}: expected {EMBEDDED}, {', '.join(VIDEO_SETS)}")
-    return motionshapes_clips(**options)
+    make = motionshapes_clips if dataset == EMBEDDED else partial(video_clips, dataset)
+    known = [*signature(make).parameters]
+    if unknown := [name for name in options if name not in known]:
+        own = [*signature(build_bandit).parameters][:-1]
+        expected = ", ".join(dict.fromkeys(own + known))
+        raise ValueError(f"unknown argument for {dataset}: {', '.join(unknown)}; expected some of {expected}")
+    return make(**options)
 
 
 def build_observer(

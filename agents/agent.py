@@ -73,6 +73,9 @@ class Agent(ABC):
             raise ValueError(f"until={until} is beyond the last of {self.total_epochs} epochs")
         if parallel.world() > 1 and until and not self.data_parallel:
             raise ValueError(f"{type(self).__name__} trains in one process: start it without torchrun")
+        kind = type(self)
+        if kind.train_epoch is not Agent.train_epoch and kind.state_dict is Agent.state_dict:  # nothing would be saved
+            raise ValueError(f"{type(self).__name__} learns, and has no state_dict() to say what is to be saved")
         while self.epoch < until:
             figures = self.train_epoch()
             self.epoch += 1

@@ -61,6 +61,8 @@ def agent_class(name: str) -> type[Agent]:
         raise ValueError(f"agent {name!r} cannot be imported: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Agent)):
         raise ValueError(f"agent {name!r} is {found!r}: expected a subclass of agents.agent.Agent")
+    if missing := ", ".join(sorted(found.__abstractmethods__)):
+        raise ValueError(f"agent {name!r} does not define {missing}")
     return found
 
 
@@ -76,7 +78,11 @@ def agent_options(name: str, given: Mapping[str, Any]) -> Any:
     Raises:
         ValueError: for an option that it does not have, and for a value of another type or out of range.
     """
-    return parse(agent_class(name).Options, preset(name) | dict(given), f"option of {name}")
+    options = parse(agent_class(name).Options, preset(name) | dict(given), f"option of {name}")
+    for field in ("epochs", "joint_epochs"):
+        if getattr(options, field, 0) < 0:
+            raise ValueError(f"option of {name}: {field}={getattr(options, field)}: expected 0 or more")
+    return options
 
 
 def make_agent(

@@ -33,7 +33,7 @@ class BudgetByMotion(Agent):
     def __init__(self, bandit: Any, options: MotionOptions, *, seed: int = 0, device: str = "cpu"):
         super().__init__(bandit, options, seed=seed, device=device)
         self.total_epochs = options.epochs
-        self.cut = 1.0
+        self.cut = 6.0
 
     def act(self, observations: NDArray[Any], deterministic: bool = True, cut: float | None = None) -> NDArray[np.int8]:
         change = np.abs(np.diff(observations.astype(np.float32), axis=1)).mean((1, 2, 3, 4))

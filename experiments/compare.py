@@ -72,13 +72,13 @@ def compare(
         with shared(folder):
             train(env, agent, gamma=gamma, seed=seed, device=device, output=folder, **options)
             results = ResultFile(folder / "results.jsonl").results
-            if agent == agents[0] and gamma == (gammas or (None,))[0]:
-                found.setdefault("Upper", []).append(results["Upper"])
+            if agent == agents[0]:
+                found.setdefault("Upper" + note, []).append(results["Upper"])
             found.setdefault(agent + note, []).append(results[agent])
     print("\n" + table(found))
     fronts = {agent: [found.get(f"{agent}, gamma {gamma:g}", []) for gamma in gammas] for agent in agents}
     if len(gammas) > 1 and all(map(all, fronts.values())):
-        plot_fronts(fronts, output)
+        print(f"\npicture: {plot_fronts(fronts, output)}")
 
 
 def table(found: dict[str, list[Result]]) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import tyro
 
+from ada3d_gym.registration import ENVIRONMENTS
 from experiments.cli import run
 from experiments.results import ResultFile, table
 from experiments.runs import compose, read_run
@@ -56,6 +57,8 @@ def evaluate(
     """
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
     folder = Path(what) if Path(what).is_dir() else None
+    if folder is None and what not in ENVIRONMENTS:
+        raise ValueError(f"{what!r} is neither the folder of a run nor a registered id ({', '.join(ENVIRONMENTS)})")
     replaced = {key: value for key, value in {**given, "views": views}.items() if value is not None}
     note = "".join(f", {key} {value}" for key, value in replaced.items() if key != "data_root")
     if folder is None:
@@ -77,7 +80,7 @@ def evaluate(
     path = output or (folder / "results.jsonl" if folder else Path("runs") / "evaluations.jsonl")
     path.parent.mkdir(parents=True, exist_ok=True)
     ResultFile(path).add(result)
-    print("\n" + table([result]) + f"\n\nadded to {path}")
+    print("\n" + table([result]) + f"\n\nwritten to {path}")
 
 
 if __name__ == "__main__":

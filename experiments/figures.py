@@ -32,21 +32,28 @@ def plot_accuracy(results: list[Result], path: Path) -> None:
     plt.close(figure)
 
 
-def plot_fronts(fronts: dict[str, list[list[Result]]], folder: Path) -> None:
+def plot_fronts(fronts: dict[str, list[list[Result]]], folder: Path) -> Path:
     """`front.png`: a line an agent, a point for each gamma: means over seeds, bars of one standard deviation."""
     figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
     for agent, points in fronts.items():
-        macs, top1 = (
-            np.array([[getattr(r, name) for r in results] for results in points]) for name in ("gmacs", "top1")
-        )
+        macs = [np.array([result.gmacs for result in results]) for results in points]
+        top1 = [np.array([result.top1 for result in results]) for results in points]
         axes.errorbar(
-            1e3 * macs.mean(1), top1.mean(1), top1.std(1), 1e3 * macs.std(1), marker="o", capsize=3, label=agent
+            [1e3 * each.mean() for each in macs],
+            [each.mean() for each in top1],
+            [each.std() for each in top1],
+            [1e3 * each.std() for each in macs],
+            marker="o",
+            capsize=3,
+            label=agent,
         )
     axes.set(xlabel="10$^6$ multiply-accumulates per clip", ylabel="top-1 of the test videos (%)")
     axes.legend()
     axes.grid(alpha=0.3)
-    figure.savefig(folder / "front.png", dpi=110)
+    path = folder / "front.png"
+    figure.savefig(path, dpi=110)
     plt.close(figure)
+    return path
 
 
 def draw_masks(

@@ -45,15 +45,29 @@ def shared(folder: Path) -> Iterator[None]:
         print(f"{folder}: left to the process that works in it", flush=True)
 
 
+def _begun(folder: Path) -> bool:
+    """Whether anything was computed; a run that failed before that is in nobody's way."""
+    return (folder / "results.jsonl").exists() or any(folder.glob("*.pt"))
+
+
+def _differences(theirs: dict[str, Any], ours: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key in {**theirs, **ours}:
+        there, here = theirs.get(key), ours.get(key)
+        if isinstance(there, dict) and isinstance(here, dict):
+            yield from _differences(there, here, f"{key}.")
+        elif there != here:
+            yield f"{prefix}{key}: {there!r} there, {here!r} now"
+
+
 def _note(folder: Path, options: dict[str, Any]) -> None:
     path = folder / "options.json"
     try:
         theirs = json.loads(path.read_text()) if path.exists() else options
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: not readable ({error}); choose another --output or delete the folder") from error
-    if theirs != options:
-        changed = ", ".join(key for key in options if options[key] != theirs.get(key))
-        raise ValueError(f"{folder} holds a run with another {changed}: choose another --output")
+    if theirs != options and _begun(folder):
+        changed = "; ".join(_differences(theirs, options))
+        raise ValueError(f"{folder} holds another run ({changed}): choose another --output")
     part = path.with_suffix(".part")
     part.write_text(json.dumps(options))
     part.replace(path)

@@ -150,7 +150,10 @@ def _assignment(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
         raise ValueError(f"{text!r}: expected an option of the agent as name=value")
-    return name, yaml.safe_load(value)
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ValueError(f"{text!r}: not a value; one with spaces needs quotes, as 'stages=[0, 1]'") from None
 
 
 def plain(values: Any) -> Any:

@@ -16,6 +16,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.env import ready_bandit
 from ada3d_gym.infos import clip_infos, each, outcome_infos
 from ada3d_gym.masks import split_mask
+from ada3d_gym.registration import ENVIRONMENTS
 from ada3d_gym.rendering import contact_sheet
 
 
@@ -128,5 +129,10 @@ def make_vec(env_id: str, num_envs: int, **options: Any) -> Ada3DVecEnv:
         env_id: as "Ada3D-MotionShapes-v0".
         num_envs: N.
         options: as for `Ada3DEnv`; they replace those of the id.
+
+    Raises:
+        ValueError: for an id that is not one of this package's.
     """
+    if env_id not in ENVIRONMENTS:
+        raise ValueError(f"unknown environment {env_id!r}: expected one of {', '.join(ENVIRONMENTS)}")
     return Ada3DVecEnv(num_envs, **{**gym.spec(env_id).kwargs, **options})

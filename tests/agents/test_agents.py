@@ -126,6 +126,8 @@ def test_random_masks_have_the_usage_asked_for(bandit: ClipBandit, frames: Any, 
         ("reinforce", {"credit": "card"}, "option of reinforce: credit: .*'paper' or 'joint'"),
         ("ppo", {"num_envs": 0}, "num_envs=0: expected at least 1"),
         ("ppo", {"n_steps": 2.5}, "option of ppo: n_steps"),
+        ("ppo", {"epochs": -1}, "option of ppo: epochs=-1: expected 0 or more"),
+        ("agents.agent:Agent", {}, "agent 'agents.agent:Agent' does not define act"),
         ("nobody", {}, "unknown agent 'nobody': expected one of reinforce, ppo"),
         ("agents.reference:Missing", {}, "cannot be imported"),
         ("agents.reference:Fixed", {}, "expected a subclass of agents.agent.Agent"),
@@ -161,6 +163,17 @@ def test_a_learner_without_train_epoch_is_named(bandit: ClipBandit):
 
     with pytest.raises(NotImplementedError, match=r"Lazy has 1 epochs and no train_epoch\(\)"):
         Lazy(bandit, NoOptions()).learn(1, lambda epoch, figures: None)
+
+
+def test_a_learner_that_would_not_be_saved_is_named(bandit: ClipBandit):
+    class Forgetful(Upper):
+        total_epochs = 1
+
+        def train_epoch(self) -> dict[str, float]:
+            return {}
+
+    with pytest.raises(ValueError, match=r"Forgetful learns, and has no state_dict\(\)"):
+        Forgetful(bandit, NoOptions()).learn(1, lambda epoch, figures: None)
 
 
 def test_a_seed_among_the_options_is_refused(bandit: ClipBandit):

@@ -22,7 +22,12 @@ def test_gammas_give_each_agent_a_front(tmp_path: Path, capsys: pytest.CaptureFi
     compare("Ada3D-MotionShapes-v0", agents=("uniform",), seeds=1, gammas=(1.0, 6.0), videos=14, output=tmp_path)
     assert (tmp_path / "front.png").stat().st_size > 0
     rows = [row for row in capsys.readouterr().out.splitlines() if row.startswith("| ")]
-    assert [row.split("|")[1].strip() for row in rows[-3:]] == ["Upper", "uniform, gamma 1", "uniform, gamma 6"]
+    assert [row.split("|")[1].strip() for row in rows[-4:]] == [
+        "Upper, gamma 1",
+        "uniform, gamma 1",
+        "Upper, gamma 6",
+        "uniform, gamma 6",
+    ]
 
 
 def test_only_what_is_missing_is_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -88,7 +88,7 @@ def test_a_finished_run_started_again_changes_nothing(unbroken: tuple[Path, str]
     ("options", "told"), [({"seed": 1}, "seed"), ({"gamma": 2.0}, "gamma"), ({"quick": False}, "epochs")]
 )
 def test_a_folder_holds_one_run(unbroken: tuple[Path, str], options: dict[str, Any], told: str):
-    with pytest.raises(ValueError, match=f"{unbroken[0]} holds a run with another .*{told}.*--output"):
+    with pytest.raises(ValueError, match=f"{unbroken[0]} holds another run .*{told}: .* there, .* now.*--output"):
         demo(**{"quick": True, "output": unbroken[0], **options})
 
 

@@ -63,6 +63,19 @@ def test_wrong_arguments_are_named():
         compose("Ada3D-Moon-v0", "ppo", 0)
     with pytest.raises(ValueError, match="'epochs': expected an option of the agent as name=value"):
         compose(MOTION, "ppo", 0, assignments=("epochs",))
+    with pytest.raises(ValueError, match=r"'stages=\[0,': not a value; one with spaces needs quotes"):
+        compose(MOTION, "uniform", 0, assignments=("stages=[0,", "1]"))
+    with pytest.raises(ValueError, match=r"unknown argument for motionshapes: cots; expected some of .*views.*cost"):
+        compose(MOTION, "uniform", 0, environment={"cots": "macs"}).bandit("test", "cpu")
+    with pytest.raises(ValueError, match="'runs/nothere' is neither the folder of a run nor a registered id"):
+        evaluate("runs/nothere")
+
+
+def test_an_attempt_that_failed_at_once_is_in_nobodys_way(tmp_path: Path):
+    with pytest.raises(ValueError, match="limit=-5"):
+        train(MOTION, "uniform", videos=-5, output=tmp_path / "run")
+    train(MOTION, "uniform", videos=14, output=tmp_path / "run")
+    assert read_run(tmp_path / "run").environment["videos"] == 14
 
 
 def test_an_agent_of_ones_own_is_trained_and_judged_by_the_same_commands(
@@ -78,7 +91,9 @@ def test_an_agent_of_ones_own_is_trained_and_judged_by_the_same_commands(
         "        masks[:, 0] = 1\n"
         "        return masks\n\n"
         "    def train_epoch(self):\n"
-        "        return {'seen': 1.0}\n"
+        "        return {'seen': 1.0}\n\n"
+        "    def state_dict(self):\n"
+        "        return {'epoch': self.epoch}\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     folder = tmp_path / "run"
@@ -107,7 +122,7 @@ def test_a_trained_run_is_judged_again_alike(tmp_path: Path, agent: str, own: tu
     assert read_run(folder).environment["features"] == str(folder / "trunk.safetensors")
     assert (folder / {"reinforce": "selection.safetensors", "a2c": "agent.zip"}[agent]).exists()
     train(MOTION, agent, videos=14, trunk_epochs=1, set=options, output=folder)  # all done: shown once more
-    with pytest.raises(ValueError, match="holds a run with another options"):
+    with pytest.raises(ValueError, match=r"holds another run \(options\.epochs: 1 there, 2 now\)"):
         train(MOTION, agent, videos=14, trunk_epochs=1, set=("epochs=2", "joint_epochs=1", *own), output=folder)
     with pytest.raises(ValueError, match="its agent, options and configuration are fixed"):
         evaluate(str(folder), agent="upper")

@@ -131,6 +131,8 @@ def test_it_renders(bandit: ClipBandit):
 
 
 def test_misuse_is_named(bandit: ClipBandit):
+    with pytest.raises(ValueError, match="unknown environment 'CartPole-v1': expected one of Ada3D-"):
+        make_vec("CartPole-v1", 2)
     with pytest.raises(ValueError, match="num_envs=0"):
         Ada3DVecEnv(0, bandit)
     env = Ada3DVecEnv(2, bandit)
