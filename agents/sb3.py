@@ -69,7 +69,7 @@ class SB3Agent(Agent):
             coded = VecCodedAction(env, self.coding, **menu)
             self.mask_coding, self.env = coded.coding, VecMonitor(coded)
         self.total_epochs = options.epochs + options.joint_epochs
-        rollout = options.num_envs * getattr(options, "n_steps", 1)
+        self._rollout = rollout = options.num_envs * getattr(options, "n_steps", 1)
         videos = len(bandit.source) // bandit.source.views
         self.steps_per_epoch = -(-videos // rollout) * rollout
         self._lr = Cosine(options.lr)
@@ -140,7 +140,7 @@ class SB3Agent(Agent):
             batch_size=options.classifier_batch,
             steps_per_rollout=options.classifier_steps,
             trainer=self.trainer,
-            schedule=lambda steps: (steps - start) / length,
+            schedule=lambda steps: (steps - self._rollout - start) / length,  # as it was when the rollout began
             seed=spawn(self.seed, 2, self.epoch),
         )
 
@@ -214,6 +214,10 @@ class _Watch(BaseCallback):
         self._agent, self._total, self._advance = agent, total, advance
         self._meter, self._watch = Meter(), MaskWatch(agent.bandit.source)
 
+    def _on_rollout_start(self) -> None:
+        # an update comes after its rollout: counted to the end of it, the last one's learning rate would be zero
+        self._agent._lr.done = min(1.0, self.model.num_timesteps / self._total)
+
     def _on_step(self) -> bool:
         infos = self.locals["infos"]
         rewards = np.asarray(self.locals["rewards"])
@@ -221,7 +225,6 @@ class _Watch(BaseCallback):
         for name in ("correct", "frames", "stages", "macs"):
             value = np.mean([info[name] for info in infos])
             self._meter.add(**({"gmacs": value / 1e9} if name == "macs" else {name: value}))
-        self._agent._lr.done = min(1.0, self.num_timesteps / self._total)
         self._advance(len(infos))
         return True
 

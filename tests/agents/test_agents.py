@@ -82,6 +82,15 @@ def test_an_agent_trains_acts_and_goes_on_after_an_interruption(name: str, tmp_p
         assert path.stat().st_size > 0
 
 
+def test_one_rollout_is_learned_from_where_it_is_a_whole_epoch():
+    agent = make_agent(
+        "ppo", build_bandit(split="val", videos=14, observation="features"), {"epochs": 0, "joint_epochs": 1}
+    )
+    figures = learn(agent, 1)[1]
+    assert figures["train/learning_rate"] == pytest.approx(agent.options.lr)
+    assert figures["classifier/learning_rate"] == pytest.approx(agent.options.classifier_lr)
+
+
 def assert_same(one: Any, other: Any) -> None:
     """Equal to the bit, all the way down."""
     if isinstance(one, torch.Tensor):
