@@ -59,7 +59,8 @@ class DecodeAhead:
 
     def close(self) -> None:
         """Drops what is not begun and stops the threads; the next call starts afresh."""
-        self._finalizer()
+        self._finalizer.detach()
+        self._pool.shutdown(wait=True, cancel_futures=True)
         self._process = -1
 
     def __getstate__(self) -> dict[str, Any]:
@@ -98,4 +99,6 @@ class DecodeAhead:
         self._process = os.getpid()
         self._futures = OrderedDict()
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="decode")
-        self._finalizer = weakref.finalize(self, self._pool.shutdown, wait=True, cancel_futures=True)
+        # Without waiting: garbage is collected at any moment in any thread, one that is just starting under
+        # `threading`'s lock among them, and joining a thread there would wait for that lock for ever.
+        self._finalizer = weakref.finalize(self, self._pool.shutdown, wait=False, cancel_futures=True)

@@ -135,14 +135,34 @@ def test_closing_waits_for_what_runs_drops_the_rest_and_can_be_followed_by_more(
     assert len(decoding_threads() - before) == 1
 
 
+def test_an_owner_is_collected_without_waiting_for_its_threads():
+    """Whatever thread happens to collect it may hold a lock that those threads need."""
+    before, decoder = decoding_threads(), Decoder()
+    decoder.gate.clear()
+    ahead = ahead_of(decoder)
+    ahead.expect([0])
+    assert decoder.begun.wait(60)
+    del ahead
+    gc.collect()
+    at_work = decoding_threads() - before
+    decoder.gate.set()
+    assert len(at_work) == 1
+    for thread in at_work:
+        thread.join(60)
+        assert not thread.is_alive()
+
+
 def test_threads_end_with_their_owner():
     before = decoding_threads()
     ahead = ahead_of(Decoder())
     got(ahead, [0, 3, 6])
-    assert decoding_threads() - before
+    threads = decoding_threads() - before
+    assert threads
     del ahead
     gc.collect()
-    assert decoding_threads() <= before
+    for thread in threads:
+        thread.join(60)
+    assert not threads & decoding_threads()
 
 
 @pytest.fixture
