@@ -30,6 +30,12 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
 }
 
 
+def check_id(env_id: str) -> None:
+    """Raises ValueError for an id that is not one of this package's."""
+    if env_id not in ENVIRONMENTS:
+        raise ValueError(f"unknown environment {env_id!r}: expected one of {', '.join(ENVIRONMENTS)}")
+
+
 def register() -> None:
     """Adds the ids to Gymnasium's registry; loads nothing."""
     for name, options in ENVIRONMENTS.items():

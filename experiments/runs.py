@@ -16,7 +16,7 @@ import yaml
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
 from ada3d_gym.evaluation import evaluate
-from ada3d_gym.registration import ENVIRONMENTS
+from ada3d_gym.registration import ENVIRONMENTS, check_id
 from agents.agent import Agent
 from agents.registry import agent_class, agent_options, make_agent, parse, read_yaml
 from experiments.results import Result, summarise
@@ -134,8 +134,7 @@ def compose(
     Raises:
         ValueError: for an unknown environment, agent, field or option, or a wrong value, by name.
     """
-    if env not in ENVIRONMENTS:
-        raise ValueError(f"unknown environment {env!r}: expected one of {', '.join(ENVIRONMENTS)}")
+    check_id(env)
     path = config or CONFIGS / f"{ENVIRONMENTS[env]['dataset']}.yaml"
     read: Config = parse(Config, read_yaml(path), f"setting in {path.name}")
     own = read.agents.get(agent, {}) | dict(map(_assignment, assignments))

@@ -16,7 +16,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.env import ready_bandit
 from ada3d_gym.infos import clip_infos, each, outcome_infos
 from ada3d_gym.masks import split_mask
-from ada3d_gym.registration import ENVIRONMENTS
+from ada3d_gym.registration import check_id
 from ada3d_gym.rendering import contact_sheet
 
 
@@ -133,6 +133,5 @@ def make_vec(env_id: str, num_envs: int, **options: Any) -> Ada3DVecEnv:
     Raises:
         ValueError: for an id that is not one of this package's.
     """
-    if env_id not in ENVIRONMENTS:
-        raise ValueError(f"unknown environment {env_id!r}: expected one of {', '.join(ENVIRONMENTS)}")
+    check_id(env_id)
     return Ada3DVecEnv(num_envs, **{**gym.spec(env_id).kwargs, **options})

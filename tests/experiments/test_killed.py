@@ -45,7 +45,7 @@ def test_ten_kills_change_no_weight(tmp_path: Path, agent: str):
     kills = 0
     for _ in range(10):
         process = start(killed)
-        process.join(rng.uniform(0, seconds / 16))  # the first run, on cold caches, took longer than its own work
+        process.join(rng.uniform(0, seconds / 16))  # the first run, on cold caches, took longer
         process.kill()
         process.join()
         kills += process.exitcode == -signal.SIGKILL
