@@ -9,6 +9,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ada3d_gym.errors import InputError
 from ada3d_gym.observers import Observer, PixelObserver
 from ada3d_gym.rewards import Answers, Reward
 from ada3d_gym.video.records import VideoRecord
@@ -115,7 +116,7 @@ class ClipBandit:
         order: Order = "epochs",
     ):
         if order not in get_args(Order):
-            raise ValueError(f"unknown order {order!r}: expected one of {', '.join(get_args(Order))}")
+            raise InputError(f"unknown order {order!r}: expected one of {', '.join(get_args(Order))}")
         self.source, self.classifier, self.reward = source, classifier, reward
         self.observer = observer or PixelObserver(source)
         self.order = order
@@ -171,7 +172,7 @@ class ClipBandit:
         """
         for name, mask, length in (("frame mask u", u, self.num_frames), ("stage mask v", v, self.num_stages)):
             if mask.shape != (len(ids), length) or mask.dtype != np.bool_:
-                raise ValueError(
+                raise InputError(
                     f"{name}: got {mask.dtype} of shape {mask.shape}, expected bool of shape {(len(ids), length)}"
                 )
         if self.on_pull is not None:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from ada3d_gym.bandit import ClipBandit, Order
 from ada3d_gym.datasets import EMBEDDED, VIDEO_SETS, motionshapes_clips, video_clips
+from ada3d_gym.errors import InputError
 from ada3d_gym.networks.checkpoints import load_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.loading import load_checkpoint
@@ -71,13 +72,13 @@ def build_bandit(
 def build_clips(dataset: str, **options: Any) -> VideoClips:
     """Clips of a data set by its name; options of `motionshapes_clips` or `video_clips`."""
     if dataset != EMBEDDED and dataset not in VIDEO_SETS:
-        raise ValueError(f"unknown data set {dataset!r}: expected {EMBEDDED}, {', '.join(VIDEO_SETS)}")
+        raise InputError(f"unknown data set {dataset!r}: expected {EMBEDDED}, {', '.join(VIDEO_SETS)}")
     make = motionshapes_clips if dataset == EMBEDDED else partial(video_clips, dataset)
     known = [*signature(make).parameters]
     if unknown := [name for name in options if name not in known]:
         own = [*signature(build_bandit).parameters][:-1]
         expected = ", ".join(dict.fromkeys(own + known))
-        raise ValueError(f"unknown argument for {dataset}: {', '.join(unknown)}; expected some of {expected}")
+        raise InputError(f"unknown argument for {dataset}: {', '.join(unknown)}; expected some of {expected}")
     return make(**options)
 
 
@@ -92,9 +93,9 @@ def build_observer(
         return PixelObserver(clips)
     if observation != "features":
         expected = ", ".join(get_args(Observation))
-        raise ValueError(f"unknown observation {observation!r}: expected one of {expected}")
+        raise InputError(f"unknown observation {observation!r}: expected one of {expected}")
     if features is None and not _ships_trunk(clips.num_frames, clips.observation_size):
-        raise ValueError(
+        raise InputError(
             "no weights ship for features of these videos: give features=, the weights of a selection trunk, as "
             "'python -m experiments.train ID' writes them to trunk.safetensors of its folder"
         )
@@ -131,9 +132,9 @@ def build_classifier(
 ) -> NetworkClassifier:
     """The masked 3D network for clips; arguments as in `build_bandit`."""
     if backbone not in SPECS:
-        raise ValueError(f"unknown backbone {backbone!r}: expected one of {', '.join(SPECS)}")
+        raise InputError(f"unknown backbone {backbone!r}: expected one of {', '.join(SPECS)}")
     if checkpoint is None and (backbone not in CLASSIFIER_BACKBONES or clips.class_names != CLASSES):
-        raise ValueError(
+        raise InputError(
             f"no weights ship for {backbone} and these videos: give checkpoint=, a file that docs/checkpoints.md lists"
         )
     network = MaskedResNet3d(SPECS[backbone], len(clips.class_names))

@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
+from ada3d_gym.errors import InputError
 from ada3d_gym.masks import ActionError, join_mask, split_mask
 
 Masks = NDArray[np.int8]
@@ -34,7 +35,7 @@ class MaskCoding(ABC):
 
     def __init__(self, num_frames: int, num_stages: int):
         if num_frames < 1 or num_stages < 0:
-            raise ValueError(f"no masks have num_frames={num_frames} and num_stages={num_stages}")
+            raise InputError(f"no masks have num_frames={num_frames} and num_stages={num_stages}")
         self.num_frames, self.num_stages = num_frames, num_stages
 
     @property
@@ -117,7 +118,7 @@ class MaskMenu(MaskCoding):
         else:
             self.masks = join_mask(*split_mask(masks, num_frames, num_stages))
         if self.masks.ndim != 2 or not len(self.masks):
-            raise ValueError(
+            raise InputError(
                 f"masks of shape {self.masks.shape} are no menu: expected at least one row of {self.length}"
             )
         self.masks.setflags(write=False)
@@ -126,17 +127,17 @@ class MaskMenu(MaskCoding):
         self._sorted = keys[self._order]
         repeated = self._order[1:][self._sorted[1:] == self._sorted[:-1]]
         if len(repeated):
-            raise ValueError(f"{self._named(self.masks[repeated[0]])} is in the menu more than once")
+            raise InputError(f"{self._named(self.masks[repeated[0]])} is in the menu more than once")
         self.space = spaces.Discrete(len(self.masks))
         self.expected = f"an integer from 0 to {len(self.masks) - 1}"
 
     def _made(self, kind: str) -> Masks:
         if kind not in ("all", "spread"):
-            raise ValueError(f"unknown menu {kind!r}: expected 'all', 'spread' or an array of masks")
+            raise InputError(f"unknown menu {kind!r}: expected 'all', 'spread' or an array of masks")
         frame_masks = 2**self.num_frames - 1 if kind == "all" else self.num_frames
         if (count := frame_masks * 2**self.num_stages) > MENU_LIMIT:
             smaller = "masks='spread', masks of your own, " if kind == "all" else "masks of your own, "
-            raise ValueError(
+            raise InputError(
                 f"{kind!r} of {self.num_frames} frames and {self.num_stages} stages is {count:,} masks, more than the "
                 f"{MENU_LIMIT:,} of a menu: use {smaller}or another coding (multi_discrete, box)"
             )
@@ -233,7 +234,7 @@ class FrameBudget(MaskCoding):
         super().__init__(num_frames, num_stages)
         self.at_least, self.at_most = at_least, num_frames if at_most is None else at_most
         if not 0 <= self.at_least <= self.at_most <= num_frames or self.at_most == 0:
-            raise ValueError(
+            raise InputError(
                 f"at_least={at_least}, at_most={at_most} is no budget of {num_frames} frames: "
                 f"expected 0 <= at_least <= at_most <= {num_frames} and 1 <= at_most"
             )

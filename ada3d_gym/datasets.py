@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ada3d_gym.errors import InputError
 from ada3d_gym.video.clips import AHEAD_BYTES, VideoClips
 from ada3d_gym.video.index import IndexFileError, VideoIndex
 from ada3d_gym.video.listing import Reader
@@ -21,7 +22,7 @@ RANDOM_VIEWS = 1000  # of a training video
 TEST_VIEWS = 10  # the paper's
 
 
-class DataError(ValueError):
+class DataError(InputError):
     """A data set that is not there, or has not been indexed; the message says what to do."""
 
 
@@ -189,7 +190,7 @@ def video_clips(
         ValueError: for a split, number or size that makes no sense.
     """
     if split not in ("train", "val", "test"):
-        raise ValueError(f"unknown split {split!r}: expected one of train, val, test")
+        raise InputError(f"unknown split {split!r}: expected one of train, val, test")
     for key, value in (
         ("num_frames", num_frames),
         ("stride", stride),
@@ -198,14 +199,14 @@ def video_clips(
         ("workers", workers),
     ):
         if value is not None and value < 1:
-            raise ValueError(f"{key}={value}: expected at least 1")
+            raise InputError(f"{key}={value}: expected at least 1")
     root = find_root(name, data_root)
     index = load_index(name, root, split)
     if strict and index.problems:
         first = index.problems[0]
         raise DataError(f"{first.path}: {first.cause}, {first.detail} ({index.report}); strict=False goes without")
     if videos is not None and not 0 < videos <= len(index):
-        raise ValueError(f"videos={videos} is outside 1 to {len(index)}, the videos of {name} {split}")
+        raise InputError(f"videos={videos} is outside 1 to {len(index)}, the videos of {name} {split}")
     train = split == "train"
     size = size or (224 if train else 256)
     scale = size / (224 if train else 256)
@@ -240,11 +241,11 @@ def motionshapes_clips(
         ValueError: for a split, number of frames or number of videos that the set does not have.
     """
     if num_frames not in _STRIDES:
-        raise ValueError(f"num_frames={num_frames}: MotionShapes has clips of {' or '.join(map(str, _STRIDES))} frames")
+        raise InputError(f"num_frames={num_frames}: MotionShapes has clips of {' or '.join(map(str, _STRIDES))} frames")
     if split not in SPLITS:
-        raise ValueError(f"unknown MotionShapes split {split!r}: expected one of {', '.join(SPLITS)}")
+        raise InputError(f"unknown MotionShapes split {split!r}: expected one of {', '.join(SPLITS)}")
     if views is not None and views < 1:
-        raise ValueError(f"views={views}: expected at least 1")
+        raise InputError(f"views={views}: expected at least 1")
     return VideoClips(
         motionshapes(split, videos),
         CLASSES,

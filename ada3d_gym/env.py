@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ada3d_gym.bandit import ClipBandit, Outcome
 from ada3d_gym.building import build_bandit
+from ada3d_gym.errors import InputError
 from ada3d_gym.infos import clip_infos, each, outcome_infos
 from ada3d_gym.masks import split_mask
 from ada3d_gym.rendering import Window, contact_sheet
@@ -133,7 +134,7 @@ def ready_bandit(
     """
     if render_mode is not None and render_mode not in render_modes:
         modes = ", ".join(map(repr, render_modes))
-        raise ValueError(f"unknown render_mode {render_mode!r}: expected None or one of {modes}")
+        raise InputError(f"unknown render_mode {render_mode!r}: expected None or one of {modes}")
     if bandit is not None and options:
         raise TypeError(f"{', '.join(options)} would be ignored beside a ready bandit: give one or the other")
     return bandit or build_bandit(**options)

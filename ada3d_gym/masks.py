@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ada3d_gym.errors import InputError
 
-class ActionError(ValueError):
+
+class ActionError(InputError):
     """An action that is not a mask of zeros and ones of the right length."""
 
 

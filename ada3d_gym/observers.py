@@ -9,6 +9,8 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from ada3d_gym.errors import InputError
+
 if TYPE_CHECKING:
     from ada3d_gym.bandit import ClipSource
     from ada3d_gym.networks.selection import ClipTrunk
@@ -115,7 +117,7 @@ class IndexObserver:
         self.naming = naming
         self._views, self._split = source.views, SPLITS.index(split)
         if max(source.views, len(source) // source.views) > MOST:
-            raise ValueError(f"observation='index' numbers at most {MOST} videos and views: choose fewer views")
+            raise InputError(f"observation='index' numbers at most {MOST} videos and views: choose fewer views")
         high = np.array([len(SPLITS) - 1, MOST, MOST, MOST], np.int32)
         self.space = spaces.Box(np.zeros(4, np.int32), high, (4,), np.int32)  # the same for all splits
 

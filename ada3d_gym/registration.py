@@ -6,6 +6,8 @@ from typing import Any
 
 import gymnasium as gym
 
+from ada3d_gym.errors import InputError
+
 SETS = {
     "MotionShapes": "motionshapes",
     "FCVID": "fcvid",
@@ -33,7 +35,7 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
 def check_id(env_id: str) -> None:
     """Raises ValueError for an id that is not one of this package's."""
     if env_id not in ENVIRONMENTS:
-        raise ValueError(f"unknown environment {env_id!r}: expected one of {', '.join(ENVIRONMENTS)}")
+        raise InputError(f"unknown environment {env_id!r}: expected one of {', '.join(ENVIRONMENTS)}")
 
 
 def register() -> None:

@@ -9,6 +9,8 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ada3d_gym.errors import InputError
+
 Bits = NDArray[np.bool_]
 Values = NDArray[np.float64]
 Shaping = Literal["accuracy", "confidence", "margin"]
@@ -66,10 +68,10 @@ class MaskReward:
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.gamma) and self.gamma >= 0):
-            raise ValueError(f"gamma={self.gamma} is not a penalty: expected a finite number of at least 0")
+            raise InputError(f"gamma={self.gamma} is not a penalty: expected a finite number of at least 0")
         for name, choices in (("cost", get_args(Cost)), ("reward", get_args(Shaping))):
             if getattr(self, name) not in choices:
-                raise ValueError(f"unknown {name} {getattr(self, name)!r}: expected one of {', '.join(choices)}")
+                raise InputError(f"unknown {name} {getattr(self, name)!r}: expected one of {', '.join(choices)}")
 
     def __call__(self, answers: Answers) -> tuple[Values, Values]:
         right, wrong = _SHAPINGS[self.reward](answers)

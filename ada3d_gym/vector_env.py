@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.env import ready_bandit
+from ada3d_gym.errors import InputError
 from ada3d_gym.infos import Infos, clip_infos, outcome_infos
 from ada3d_gym.masks import split_mask
 from ada3d_gym.rendering import contact_sheet
@@ -50,7 +51,7 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
         **options: Any,
     ):
         if num_envs < 1:
-            raise ValueError(f"num_envs={num_envs}: expected at least 1")
+            raise InputError(f"num_envs={num_envs}: expected at least 1")
         self.bandit = ready_bandit(bandit, options, render_mode, self.metadata["render_modes"])
         self.num_envs, self.render_mode = num_envs, render_mode
         self.single_observation_space = self.bandit.observer.space
@@ -125,9 +126,9 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
     def _reset_mask(self, mask: Any) -> Flags:
         if not isinstance(mask, np.ndarray) or mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
             got = f"{mask.dtype} of shape {mask.shape}" if isinstance(mask, np.ndarray) else type(mask).__name__
-            raise ValueError(f"options['reset_mask'] is {got}: expected a bool array of shape ({self.num_envs},)")
+            raise InputError(f"options['reset_mask'] is {got}: expected a bool array of shape ({self.num_envs},)")
         if not mask.any():
-            raise ValueError("options['reset_mask'] names no environment: expected at least one True")
+            raise InputError("options['reset_mask'] names no environment: expected at least one True")
         return mask.copy()
 
 

@@ -13,6 +13,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from ada3d_gym.codings import CODINGS, MaskCoding
+from ada3d_gym.errors import InputError
 
 Rewards = NDArray[np.float64]
 
@@ -141,15 +142,15 @@ def fitting_coding(
     """
     if isinstance(coding, str):
         if coding not in CODINGS:
-            raise ValueError(f"unknown coding {coding!r}: expected one of {', '.join(CODINGS)}")
+            raise InputError(f"unknown coding {coding!r}: expected one of {', '.join(CODINGS)}")
         if not isinstance(space, spaces.MultiBinary):
-            raise ValueError(f"actions of {space} are no masks to code: expected MultiBinary(T + K)")
+            raise InputError(f"actions of {space} are no masks to code: expected MultiBinary(T + K)")
         core = bandit()
         coding = CODINGS[coding](core.num_frames, core.num_stages, **options)
     elif options:
         raise TypeError(f"{', '.join(options)} would be ignored beside a ready coding: give one or the other")
     if space != spaces.MultiBinary(coding.length):
-        raise ValueError(
+        raise InputError(
             f"{type(coding).__name__} of {coding.num_frames} frames and {coding.num_stages} stages does not fit "
             f"actions of {space}: expected MultiBinary({coding.length})"
         )

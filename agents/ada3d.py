@@ -11,6 +11,7 @@ import torch
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
+from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
@@ -51,7 +52,7 @@ class Ada3D(Reinforce):
         other: Policy | None = None,
     ):
         if options.seed not in (0, seed):
-            raise ValueError(f"seed={options.seed} among the options beside seed={seed}: give the run's seed alone")
+            raise InputError(f"seed={options.seed} among the options beside seed={seed}: give the run's seed alone")
         options = replace(options, seed=seed)
         with torch_seed(spawn(seed, 0)):
             trunk = build_trunk(bandit.num_frames, bandit.source.observation_size, options.weights)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.errors import InputError
 from ada3d_gym.observers import Observation
 from agents.states import load_state, save_state
 
@@ -70,12 +71,12 @@ class Agent(ABC):
     def learn(self, until: int, on_epoch: OnEpoch) -> None:
         """Trains up to epoch `until`; `on_epoch` gets the number of epochs done and the last one's figures."""
         if until > self.total_epochs:
-            raise ValueError(f"until={until} is beyond the last of {self.total_epochs} epochs")
+            raise InputError(f"until={until} is beyond the last of {self.total_epochs} epochs")
         if parallel.world() > 1 and until and not self.data_parallel:
-            raise ValueError(f"{type(self).__name__} trains in one process: start it without torchrun")
+            raise InputError(f"{type(self).__name__} trains in one process: start it without torchrun")
         kind = type(self)
         if kind.train_epoch is not Agent.train_epoch and kind.state_dict is Agent.state_dict:  # nothing would be saved
-            raise ValueError(f"{type(self).__name__} learns, and has no state_dict() to say what is to be saved")
+            raise InputError(f"{type(self).__name__} learns, and has no state_dict() to say what is to be saved")
         while self.epoch < until:
             figures = self.train_epoch()
             self.epoch += 1

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.codings import MaskMenu
+from ada3d_gym.errors import InputError
 from ada3d_gym.masks import split_mask
 from ada3d_gym.seeding import spawn
 from agents.agent import Agent
@@ -48,7 +49,7 @@ class Uniform(Agent):
         super().__init__(bandit, options, seed=seed, device=device)
         beyond = [stage for stage in options.stages if not 0 <= stage < bandit.num_stages]
         if beyond:
-            raise ValueError(f"stages={list(options.stages)}: expected numbers from 0 to {bandit.num_stages - 1}")
+            raise InputError(f"stages={list(options.stages)}: expected numbers from 0 to {bandit.num_stages - 1}")
         v = np.isin(np.arange(bandit.num_stages), options.stages)
         frames = bandit.num_frames if options.frames is None else options.frames
         self._policy = Fixed.spread(frames, bandit.num_frames, v)
@@ -81,7 +82,7 @@ class RandomMasks(Agent):
         frames, stages = bandit.num_frames, bandit.num_stages
         chances = np.asarray(options.stages, np.float64)
         if chances.shape not in ((), (stages,)) or (chances < 0).any() or (chances > 1).any():
-            raise ValueError(f"stages={options.stages}: expected a probability, or {stages} of them")
+            raise InputError(f"stages={options.stages}: expected a probability, or {stages} of them")
         self._stages = np.broadcast_to(chances, (stages,))
         draws = spawn(seed, 1 + parallel.rank())  # processes that share the clips of a split draw their own masks
         self._rng = np.random.default_rng(draws)
@@ -89,7 +90,7 @@ class RandomMasks(Agent):
         if isinstance(options.frames, tuple):
             bits = np.asarray(options.frames, np.float64)
             if bits.shape != (frames,) or (bits < 0).any() or (bits > 1).any():
-                raise ValueError(f"frames={options.frames}: expected a mean, or {frames} probabilities")
+                raise InputError(f"frames={options.frames}: expected a mean, or {frames} probabilities")
             self._frames = bits
         else:
             self._policy = Random(options.frames, self._stages, frames, draws)
@@ -116,7 +117,7 @@ class BestFixedOptions:
     def __post_init__(self) -> None:
         for name in ("clips", "batch_size"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: expected at least 1")
+                raise InputError(f"{name}={getattr(self, name)}: expected at least 1")
 
 
 class BestFixed(Agent):

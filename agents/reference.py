@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.networks.macs import MacCounter
@@ -33,7 +34,7 @@ class Fixed:
     def spread(cls, frames: int, num_frames: int, v: Bits) -> Fixed:
         """`frames` evenly spread frames out of `num_frames`, and stage mask v."""
         if not 1 <= frames <= num_frames:
-            raise ValueError(f"frames={frames}: expected 1 to {num_frames}")
+            raise InputError(f"frames={frames}: expected 1 to {num_frames}")
         u = np.zeros(num_frames, np.bool_)
         u[np.round((np.arange(frames) + 0.5) * num_frames / frames - 0.5).astype(int)] = True
         return cls(u, v)
@@ -57,7 +58,7 @@ class Random:
 
     def __init__(self, frames: float, stages: NDArray[np.float64], num_frames: int, seed: int | np.random.SeedSequence):
         if not 1 <= frames <= num_frames:
-            raise ValueError(f"frames={frames}: expected a mean of 1 to {num_frames} kept frames")
+            raise InputError(f"frames={frames}: expected a mean of 1 to {num_frames} kept frames")
         self.frames, self.stages, self.num_frames = frames, stages, num_frames
         self.reseed(seed)
 

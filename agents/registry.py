@@ -12,6 +12,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.errors import InputError
 from agents.agent import Agent
 
 GROUP = "ada3d_gym.agents"  # of entry points
@@ -52,17 +53,17 @@ def agent_class(name: str) -> type[Agent]:
         entries = importlib.metadata.entry_points(group=GROUP, name=name)
         if not entries:
             expected = ", ".join(agent_names())
-            raise ValueError(f"unknown agent {name!r}: expected one of {expected}, or module:Class")
+            raise InputError(f"unknown agent {name!r}: expected one of {expected}, or module:Class")
         where = next(iter(entries)).value
     module, _, attribute = where.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"agent {name!r} cannot be imported: {error}") from error
+        raise InputError(f"agent {name!r} cannot be imported: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Agent)):
-        raise ValueError(f"agent {name!r} is {found!r}: expected a subclass of agents.agent.Agent")
+        raise InputError(f"agent {name!r} is {found!r}: expected a subclass of agents.agent.Agent")
     if missing := ", ".join(sorted(found.__abstractmethods__)):
-        raise ValueError(f"agent {name!r} does not define {missing}")
+        raise InputError(f"agent {name!r} does not define {missing}")
     return found
 
 
@@ -81,7 +82,7 @@ def agent_options(name: str, given: Mapping[str, Any]) -> Any:
     options = parse(agent_class(name).Options, preset(name) | dict(given), f"option of {name}")
     for field in ("epochs", "joint_epochs"):
         if getattr(options, field, 0) < 0:
-            raise ValueError(f"option of {name}: {field}={getattr(options, field)}: expected 0 or more")
+            raise InputError(f"option of {name}: {field}={getattr(options, field)}: expected 0 or more")
     return options
 
 
@@ -101,11 +102,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"{path}: not a readable YAML file ({error})") from error
+        raise InputError(f"{path}: not a readable YAML file ({error})") from error
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected names and values, got {type(content).__name__}")
+        raise InputError(f"{path}: expected names and values, got {type(content).__name__}")
     return content
 
 
@@ -119,7 +120,7 @@ def parse(kind: type, values: Mapping[str, Any], what: str) -> Any:
     fields = kind.__dataclass_fields__  # type: ignore[attr-defined]
     unknown = [name for name in values if name not in fields]
     if unknown:
-        raise ValueError(f"unknown {what}: {', '.join(unknown)}; expected some of {', '.join(fields)}")
+        raise InputError(f"unknown {what}: {', '.join(unknown)}; expected some of {', '.join(fields)}")
     try:
         return known.validate_python(dict(values))
     except ValidationError as error:
@@ -127,4 +128,4 @@ def parse(kind: type, values: Mapping[str, Any], what: str) -> Any:
             f"{'.'.join(map(str, each['loc'])) or 'value'}: {each['msg']}, got {each['input']!r}"
             for each in error.errors()
         )
-        raise ValueError(f"{what}: {wrong}") from None
+        raise InputError(f"{what}: {wrong}") from None

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit, Outcome
+from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.networks.selection import MaskLogits, SelectionNetwork, greedy
@@ -83,15 +84,15 @@ class ReinforceConfig:
         for name, kind in _CHOICES.items():
             if getattr(self, name) not in get_args(kind):
                 expected = ", ".join(get_args(kind))
-                raise ValueError(f"unknown {name} {getattr(self, name)!r}: expected one of {expected}")
+                raise InputError(f"unknown {name} {getattr(self, name)!r}: expected one of {expected}")
         for name in ("exploration", "final_exploration"):
             if not 0.5 < getattr(self, name) <= 1:
-                raise ValueError(f"{name}={getattr(self, name)}: expected more than 0.5, at most 1")
+                raise InputError(f"{name}={getattr(self, name)}: expected more than 0.5, at most 1")
         for name in ("batch_size", "joint_batch_size", "samples", "accumulate"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: expected at least 1")
+                raise InputError(f"{name}={getattr(self, name)}: expected at least 1")
         if self.baseline == "leave_one_out" and self.samples < 2:
-            raise ValueError("baseline='leave_one_out' needs samples of at least 2")
+            raise InputError("baseline='leave_one_out' needs samples of at least 2")
 
 
 class Reinforce(Agent):
@@ -118,9 +119,9 @@ class Reinforce(Agent):
         other: Policy | None = None,
     ):
         if config.heads != "both" and other is None:
-            raise ValueError(f"heads={config.heads!r} leaves a head unlearned: give Reinforce the other policy")
+            raise InputError(f"heads={config.heads!r} leaves a head unlearned: give Reinforce the other policy")
         if config.joint_epochs and trainer is None:
-            raise ValueError("joint epochs train the classifier: give Reinforce a ClassifierTrainer")
+            raise InputError("joint epochs train the classifier: give Reinforce a ClassifierTrainer")
         super().__init__(bandit, config, seed=config.seed, device=str(device))
         self.selection, self.config, self.trainer = selection.to(device), config, trainer
         self._on, self._network = torch.device(device), parallel.wrap(self.selection)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from ada3d_gym.errors import InputError
+
 
 @dataclass(frozen=True)
 class SB3Options:
@@ -33,7 +35,7 @@ class SB3Options:
     def __post_init__(self) -> None:
         for name in ("num_envs", "classifier_batch"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: expected at least 1")
+                raise InputError(f"{name}={getattr(self, name)}: expected at least 1")
 
     def of_algorithm(self) -> dict[str, Any]:
         """Those that are arguments of the algorithm's class."""

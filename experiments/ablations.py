@@ -17,6 +17,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from ada3d_gym.errors import InputError
 from ada3d_gym.seeding import spawn
 from agents.reference import Random
 from experiments.cli import run
@@ -75,7 +76,7 @@ def ablations(seeds: int = 5, quick: bool = False, device: str = "cpu", output: 
         output: folder of the runs' folders.
     """
     if seeds < 1:
-        raise ValueError(f"seeds={seeds}: expected at least 1")
+        raise InputError(f"seeds={seeds}: expected at least 1")
     found = []
     with one_thread(device):
         for seed in range(seeds):

@@ -19,6 +19,7 @@ from typing import Any
 import tyro
 from tabulate import tabulate
 
+from ada3d_gym.errors import InputError
 from experiments.cli import run
 from experiments.figures import plot_fronts
 from experiments.folders import shared
@@ -56,7 +57,7 @@ def compare(
         output: folder of the runs' folders.
     """
     if seeds < 1:
-        raise ValueError(f"seeds={seeds}: expected at least 1")
+        raise InputError(f"seeds={seeds}: expected at least 1")
     found: dict[str, list[Result]] = {}
     options: dict[str, Any] = {
         "config": config,

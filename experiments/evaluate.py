@@ -15,6 +15,7 @@ from pathlib import Path
 
 import tyro
 
+from ada3d_gym.errors import InputError
 from ada3d_gym.registration import ENVIRONMENTS
 from experiments.cli import run
 from experiments.results import ResultFile, table
@@ -58,13 +59,13 @@ def evaluate(
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
     folder = Path(what) if Path(what).is_dir() else None
     if folder is None and what not in ENVIRONMENTS:
-        raise ValueError(f"{what!r} is neither the folder of a run nor a registered id ({', '.join(ENVIRONMENTS)})")
+        raise InputError(f"{what!r} is neither the folder of a run nor a registered id ({', '.join(ENVIRONMENTS)})")
     replaced = {key: value for key, value in {**given, "views": views}.items() if value is not None}
     note = "".join(f", {key} {value}" for key, value in replaced.items() if key != "data_root")
     if folder is None:
         run_ = compose(what, agent or "upper", seed, config=config, assignments=set, environment=given)
     elif agent or set or config:
-        raise ValueError(f"{folder} is a trained run: its agent, options and configuration are fixed")
+        raise InputError(f"{folder} is a trained run: its agent, options and configuration are fixed")
     else:
         run_ = read_run(folder)
         replaced.setdefault("checkpoint", folder / "classifier.safetensors")
@@ -73,7 +74,7 @@ def evaluate(
     if folder is not None:
         made.load(folder / "agent.pt")
     elif made.total_epochs:
-        raise ValueError(f"{run_.agent} has to be trained: give the folder of a run of experiments.train")
+        raise InputError(f"{run_.agent} has to be trained: give the folder of a run of experiments.train")
     method = run_.agent if folder else f"{run_.agent} {' '.join(set)}".strip()
     method += note if folder else ""  # beside the run's own result, not in its place
     result = run_.judge(f"{method}, {split}" if split != "test" else method, bandit, made)

@@ -10,8 +10,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from ada3d_gym.errors import InputError
 
-class BusyFolder(ValueError):
+
+class BusyFolder(InputError):
     """Another process works in the folder."""
 
 
@@ -64,10 +66,10 @@ def _note(folder: Path, options: dict[str, Any]) -> None:
     try:
         theirs = json.loads(path.read_text()) if path.exists() else options
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: not readable ({error}); choose another --output or delete the folder") from error
+        raise InputError(f"{path}: not readable ({error}); choose another --output or delete the folder") from error
     if theirs != options and _begun(folder):
         changed = "; ".join(_differences(theirs, options))
-        raise ValueError(f"{folder} holds another run ({changed}): choose another --output")
+        raise InputError(f"{folder} holds another run ({changed}): choose another --output")
     part = path.with_suffix(".part")
     part.write_text(json.dumps(options))
     part.replace(path)

@@ -15,6 +15,7 @@ import yaml
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
+from ada3d_gym.errors import InputError
 from ada3d_gym.evaluation import evaluate
 from ada3d_gym.registration import ENVIRONMENTS, check_id
 from agents.agent import Agent
@@ -148,11 +149,11 @@ def compose(
 def _assignment(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise ValueError(f"{text!r}: expected an option of the agent as name=value")
+        raise InputError(f"{text!r}: expected an option of the agent as name=value")
     try:
         return name, yaml.safe_load(value)
     except yaml.YAMLError:
-        raise ValueError(f"{text!r}: not a value; one with spaces needs quotes, as 'stages=[0, 1]'") from None
+        raise InputError(f"{text!r}: not a value; one with spaces needs quotes, as 'stages=[0, 1]'") from None
 
 
 def plain(values: Any) -> Any:
@@ -166,5 +167,5 @@ def read_run(folder: Path) -> Run:
     try:
         run: Run = parse(Run, json.loads(path.read_text()), f"setting in {path}")
     except (OSError, json.JSONDecodeError) as error:
-        raise ValueError(f"{folder} holds no run of experiments.train ({error})") from error
+        raise InputError(f"{folder} holds no run of experiments.train ({error})") from error
     return run.with_trunk(folder / TRUNK) if (folder / TRUNK).exists() else run

@@ -25,6 +25,7 @@ import tyro
 from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
+from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
@@ -107,7 +108,7 @@ def train(
 def _run(run_: Run, folder: Path, results: ResultFile, device: str) -> None:
     kind = agent_class(run_.agent)
     if parallel.world() > 1 and kind.train_epoch is not Agent.train_epoch and not kind.data_parallel:
-        raise ValueError(f"{run_.agent} trains in one process: start it without torchrun")
+        raise InputError(f"{run_.agent} trains in one process: start it without torchrun")
     run_ = train_trunk(run_, folder, device)
     bandit = run_.bandit("train", device)
     train_classifier(run_, bandit, folder)

@@ -8,10 +8,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from ada3d_gym.errors import Ada3DError
+
 SHIPPED = Path(__file__).parents[1] / "weights"
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(Ada3DError, RuntimeError):
     """Weights that cannot be read or do not fit; the message names the file and the first key that is wrong."""
 
 

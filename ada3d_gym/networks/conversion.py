@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from ada3d_gym.errors import InputError
 from ada3d_gym.networks.masked import MaskedNetwork
 
 TIMES = 5  # frames of the clips that a conversion is tried out on: more than the side taps of a kernel of 5
@@ -16,7 +17,7 @@ TOLERANCE = 1e-3  # of the largest value; float32 differs by some 1e-6
 POOLS = (nn.MaxPool3d, nn.AvgPool3d)
 
 
-class ConversionError(ValueError):
+class ConversionError(InputError):
     """A network that cannot follow masks; the message names the modules and says why."""
 
 

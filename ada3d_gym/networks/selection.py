@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import MobileNetV2
 
+from ada3d_gym.errors import InputError
 from ada3d_gym.networks.checkpoint_files import read_state
 from ada3d_gym.networks.checkpoints import CheckpointError
 from ada3d_gym.networks.pixels import Pixels
@@ -63,9 +64,9 @@ class ClipTrunk(nn.Module):
     ):
         super().__init__()
         if backbone not in _BACKBONES:
-            raise ValueError(f"unknown selection backbone {backbone!r}: expected one of {', '.join(_BACKBONES)}")
+            raise InputError(f"unknown selection backbone {backbone!r}: expected one of {', '.join(_BACKBONES)}")
         if aggregation not in ("concat", "mean"):
-            raise ValueError(f"unknown aggregation {aggregation!r}: expected 'concat' or 'mean'")
+            raise InputError(f"unknown aggregation {aggregation!r}: expected 'concat' or 'mean'")
         self.pixels = Pixels(persistent=False)
         settings, width = _BACKBONES[backbone]
         network = MobileNetV2(inverted_residual_setting=settings, width_mult=width)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ada3d_gym.errors import InputError
+
 STAGE_NAMES = ("conv1", "res2", "res3", "res4", "res5")
 
 
@@ -49,7 +51,7 @@ class ResNet3dSpec:
 
     def __post_init__(self) -> None:
         if tuple(len(kernels) for kernels in self.temporal) != self.depths:
-            raise ValueError(f"{self.name}: temporal kernels {self.temporal} do not fit depths {self.depths}")
+            raise InputError(f"{self.name}: temporal kernels {self.temporal} do not fit depths {self.depths}")
 
     @property
     def stages(self) -> tuple[int, ...]:

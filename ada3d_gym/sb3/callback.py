@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 
 from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
@@ -47,9 +48,9 @@ class JointFineTuneCallback(BaseCallback):
     ):
         super().__init__(verbose)
         if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size}: expected at least 1")
+            raise InputError(f"batch_size={batch_size}: expected at least 1")
         if steps_per_rollout is not None and steps_per_rollout < 1:
-            raise ValueError(f"steps_per_rollout={steps_per_rollout}: expected at least 1, or None")
+            raise InputError(f"steps_per_rollout={steps_per_rollout}: expected at least 1, or None")
         self.lr, self.freeze_batch_norm, self.trainer = lr, freeze_batch_norm, trainer
         self.batch_size, self.steps_per_rollout = batch_size, steps_per_rollout
         self._schedule = schedule or self._share_of_this_training
@@ -65,7 +66,7 @@ class JointFineTuneCallback(BaseCallback):
     def _on_training_start(self) -> None:
         bandits = self.training_env.get_attr("bandit")
         if any(each is not bandits[0] for each in bandits):
-            raise ValueError(
+            raise InputError(
                 "the environments have a classifier each: train on ada3d_gym.sb3.Ada3DVecEnv, or give all one bandit"
             )
         if self.trainer is None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_clips, build_observer, build_trunk
+from ada3d_gym.errors import InputError
 from ada3d_gym.networks.selection import ClipTrunk
 from ada3d_gym.observers import SPLITS, FeatureObserver, IndexObserver, PixelObserver
 
@@ -78,7 +79,7 @@ class IndexExtractor(BaseFeaturesExtractor):
         train_backbone: bool = False,
     ):
         if of not in ("features", "pixels"):
-            raise ValueError(f"unknown of={of!r}: expected 'features' or 'pixels'")
+            raise InputError(f"unknown of={of!r}: expected 'features' or 'pixels'")
         self._look_up = json.dumps([clips, of, weights])
         space = _observer(self._look_up, SPLITS[0], None, "cpu").space
         inner = PixelExtractor(space, weights, train_backbone) if of == "pixels" else FlattenExtractor(space)

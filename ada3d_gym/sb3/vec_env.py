@@ -14,6 +14,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.env import ready_bandit
+from ada3d_gym.errors import InputError
 from ada3d_gym.infos import clip_infos, each, outcome_infos
 from ada3d_gym.masks import split_mask
 from ada3d_gym.registration import check_id
@@ -43,7 +44,7 @@ class Ada3DVecEnv(VecEnv):
         **options: Any,
     ):
         if num_envs < 1:
-            raise ValueError(f"num_envs={num_envs}: expected at least 1")
+            raise InputError(f"num_envs={num_envs}: expected at least 1")
         self.bandit = ready_bandit(bandit, options, render_mode, ["rgb_array"])
         self.render_mode = render_mode  # the base class asks for it
         self.num_envs = num_envs

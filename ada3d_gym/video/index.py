@@ -13,6 +13,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from ada3d_gym.errors import InputError
 from ada3d_gym.video.listing import Listing
 from ada3d_gym.video.probe import Probe
 from ada3d_gym.video.records import VideoRecord
@@ -20,7 +21,7 @@ from ada3d_gym.video.records import VideoRecord
 FORMAT = 2
 
 
-class IndexFileError(ValueError):
+class IndexFileError(InputError):
     """An index that is missing, damaged or of another kind; the message says what to do."""
 
 

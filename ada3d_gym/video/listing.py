@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ada3d_gym.errors import InputError
 
-class ListError(ValueError):
+
+class ListError(InputError):
     """A list that is missing or not in its format; the message names the file, the line and what was expected."""
 
     def __init__(self, path: Path, expected: str, line: int | None = None, got: str = ""):

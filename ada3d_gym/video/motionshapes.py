@@ -22,6 +22,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ada3d_gym.errors import InputError
 from ada3d_gym.video.motionshapes_drawing import CLASSES, FAMILIES, FRAMES, SIZE, draw
 from ada3d_gym.video.records import VideoRecord
 
@@ -49,10 +50,10 @@ def motionshapes(split: str, limit: int | None = None, folder: Path | None = Non
         ValueError: for an unknown split or a limit out of range.
     """
     if split not in SPLITS:
-        raise ValueError(f"unknown MotionShapes split {split!r}: expected one of {', '.join(SPLITS)}")
+        raise InputError(f"unknown MotionShapes split {split!r}: expected one of {', '.join(SPLITS)}")
     count = SPLITS[split] if limit is None else limit
     if not 0 < count <= SPLITS[split]:
-        raise ValueError(f"limit={limit} is outside 1 to {SPLITS[split]}, the videos of MotionShapes {split!r}")
+        raise InputError(f"limit={limit} is outside 1 to {SPLITS[split]}, the videos of MotionShapes {split!r}")
     root = (folder or cache_folder()) / VERSION / split
     entries = _rendered(root)
     if _absent(root, entries, count):

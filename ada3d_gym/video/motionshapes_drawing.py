@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ada3d_gym.errors import InputError
+
 Array = NDArray[np.float32]
 
 SCENES = ("stripes", "checkerboard", "dots", "rings")
@@ -150,7 +152,7 @@ def _texture(name: str, rng: np.random.Generator) -> Array:
         elif name == "dots":
             wave = np.sin(k * x + px) + np.sin(k * y + py) - 0.9
         else:
-            raise ValueError(f"unknown texture {name!r}")
+            raise InputError(f"unknown texture {name!r}")
     return np.asarray(np.clip(0.5 + 1.5 * wave, 0, 1), np.float32)
 
 

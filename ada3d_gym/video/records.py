@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ada3d_gym.errors import Ada3DError
+
 REMEDY = "replace the file or drop it from the list"
 
 
-class VideoError(RuntimeError):
+class VideoError(Ada3DError, RuntimeError):
     """A video file that is missing, damaged, or not what its index says.
 
     The message names the file, what was expected and what to do. Never raised for a caller's mistake.
