@@ -8,15 +8,18 @@ from typing import Any
 
 import torch
 
+from ada3d_gym.files import replacing
 from ada3d_gym.networks.checkpoints import CheckpointError
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Writes a state of tensors and plain values, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(path.suffix + ".part")
-    torch.save(state, part)
-    part.replace(path)
+    """Writes a state of tensors and plain values, whole or not at all.
+
+    Raises:
+        OutputError: where it cannot be written, as on a full disk.
+    """
+    with replacing(path) as part, part.open("wb") as file:  # PyTorch hides why, where it opens the file itself
+        torch.save(state, file)
 
 
 def load_state(path: Path) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from torchvision.models import MobileNetV2
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.checkpoint_files import read_state
-from ada3d_gym.networks.checkpoints import CheckpointError
+from ada3d_gym.networks.checkpoints import CheckpointError, fill
 from ada3d_gym.networks.pixels import Pixels
 
 Aggregation = Literal["concat", "mean"]
@@ -116,11 +116,18 @@ def load_torchvision(trunk: ClipTrunk, path: Path | str) -> None:
     Raises:
         CheckpointError: for what is none.
     """
-    state = {key.removeprefix("features."): value for key, value in read_state(path).items() if "features." in key}
-    try:
-        trunk.backbone.load_state_dict(state)
-    except RuntimeError as error:
-        raise CheckpointError(f"{path}: expected a checkpoint of torchvision's mobilenet_v2 ({error})") from error
+    path = Path(path)
+    source = read_state(path)
+    prefixes = [key.removesuffix("features.0.0.weight") for key in source if key.endswith("features.0.0.weight")]
+    if len(prefixes) != 1:
+        raise CheckpointError(f"{path}: expected a checkpoint of torchvision's mobilenet_v2, got {min(source)}, …")
+    own = {key.removeprefix(prefixes[0]): value for key, value in source.items()}
+    classes = ("classifier.1.weight", "classifier.1.bias")  # the last layer names ImageNet's classes
+    fill(
+        trunk.backbone,
+        {key.removeprefix("features."): value for key, value in own.items() if key not in classes},
+        path,
+    )
 
 
 class FrameScore(nn.Module):
