@@ -15,7 +15,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.checkpoints import CheckpointError
 from ada3d_gym.observers import Observation
-from agents.states import load_state, save_state
+from agents.states import MissingState, load_state, save_state
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 """Gets the number of epochs done and the last one's figures by name."""
@@ -127,7 +127,7 @@ class Agent(ABC):
 
 def _read(path: Path, into: Callable[[dict[str, Any]], None]) -> None:
     if (state := load_state(path)) is None:
-        raise FileNotFoundError(f"{path}: no such file; expected what save() wrote")
+        raise MissingState(f"{path}: no such file; expected what save() wrote")
     try:
         into(state)
     except (KeyError, RuntimeError, ValueError) as error:  # what modules and optimizers raise for others' states

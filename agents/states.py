@@ -11,6 +11,10 @@ import torch
 from ada3d_gym.networks.checkpoints import CheckpointError
 
 
+class MissingState(CheckpointError, FileNotFoundError):
+    """A state that is not there."""
+
+
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Writes a state of tensors and plain values, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ import tyro
 from ada3d_gym.errors import InputError
 from ada3d_gym.registration import ENVIRONMENTS
 from experiments.cli import run
+from experiments.judging import trained_agent
 from experiments.results import ResultFile, table
 from experiments.runs import compose, read_run
 
@@ -70,10 +71,8 @@ def evaluate(
         run_ = read_run(folder)
         replaced.setdefault("checkpoint", folder / "classifier.safetensors")
     bandit = run_.bandit(split, device, **replaced)
-    made = run_.make_agent(bandit, device)
-    if folder is not None:
-        made.load(folder / "agent.pt")
-    elif made.total_epochs:
+    made = trained_agent(run_, bandit, folder, device) if folder else run_.make_agent(bandit, device)
+    if folder is None and made.total_epochs:
         raise InputError(f"{run_.agent} has to be trained: give the folder of a run of experiments.train")
     method = run_.agent if folder else f"{run_.agent} {' '.join(set)}".strip()
     method += note if folder else ""  # beside the run's own result, not in its place

@@ -37,6 +37,7 @@ from agents.registry import agent_class
 from agents.trunk import TrunkTraining
 from experiments.cli import run
 from experiments.folders import claimed
+from experiments.judging import trained_agent
 from experiments.results import ResultFile, table
 from experiments.runs import TRUNK, Run, compose, plain
 from experiments.training import train_to
@@ -117,9 +118,7 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str) -> None:
         results.add(run_.judge("Upper", test, Upper(test, NoOptions())))
     train_agent(run_, bandit, folder, device)
     test = run_.bandit("test", device, checkpoint=folder / "classifier.safetensors")
-    trained = run_.make_agent(test, device)
-    trained.load(folder / "agent.pt")
-    results.add(run_.judge(run_.agent, test, trained))
+    results.add(run_.judge(run_.agent, test, trained_agent(run_, test, folder, device)))
 
 
 def train_trunk(run_: Run, folder: Path, device: str) -> Run:
