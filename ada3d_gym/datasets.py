@@ -6,6 +6,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.video.clips import AHEAD_BYTES, VideoClips
@@ -18,6 +19,7 @@ from ada3d_gym.video.sampling import ClipSampler, Sampling
 
 MOTIONSHAPES_SIZE = 32  # pixels; the videos have twice as many
 _STRIDES = {8: 4, 16: 2}  # clips of 29 and 31 of the 32 frames
+Protocol = Literal["train", "test"]
 RANDOM_VIEWS = 1000  # of a training video
 TEST_VIEWS = 10  # the paper's
 
@@ -161,6 +163,7 @@ def video_clips(
     sampling: Sampling = "strided",
     flip: bool = True,
     strict: bool = False,
+    protocol: Protocol | None = None,
     cache_bytes: int = 0,
     workers: int = 2,
     ahead_bytes: int = AHEAD_BYTES,
@@ -180,6 +183,7 @@ def video_clips(
         sampling: see `ClipSampler`.
         flip: mirror half of the training clips. Switch it off where direction is what classes differ by.
         strict: raise for the first video that the index had to leave out, instead of going without.
+        protocol: "train" for random clips or "test" for evenly spread ones; by default, that of the split.
         cache_bytes: disk for decoded clips; for test splits, and for sets small enough.
         workers: threads that decode.
         ahead_bytes: memory for clips that are decoded ahead; see `VideoClips`.
@@ -207,7 +211,9 @@ def video_clips(
         raise DataError(f"{first.path}: {first.cause}, {first.detail} ({index.report}); strict=False goes without")
     if videos is not None and not 0 < videos <= len(index):
         raise InputError(f"videos={videos} is outside 1 to {len(index)}, the videos of {name} {split}")
-    train = split == "train"
+    if protocol not in (None, "train", "test"):
+        raise InputError(f"unknown protocol {protocol!r}: expected train or test")
+    train = (protocol or split) == "train"
     size = size or (224 if train else 256)
     scale = size / (224 if train else 256)
     short_side = (round(256 * scale), round(320 * scale)) if train else (size, size)
@@ -246,6 +252,8 @@ def motionshapes_clips(
         raise InputError(f"unknown MotionShapes split {split!r}: expected one of {', '.join(SPLITS)}")
     if views is not None and views < 1:
         raise InputError(f"views={views}: expected at least 1")
+    if videos is not None and not 0 < videos <= SPLITS[split]:
+        raise InputError(f"videos={videos} is outside 1 to {SPLITS[split]}, the videos of {EMBEDDED} {split}")
     return VideoClips(
         motionshapes(split, videos),
         CLASSES,

@@ -22,7 +22,7 @@ from tabulate import tabulate
 from ada3d_gym.errors import InputError
 from experiments.cli import run
 from experiments.figures import plot_fronts
-from experiments.folders import shared
+from experiments.folders import folder_name, shared
 from experiments.intervals import interval
 from experiments.results import Result, ResultFile, macs_unit
 from experiments.train import train
@@ -69,7 +69,7 @@ def compare(
     # all agents have a first seed before any has a second
     for seed, gamma, agent in product(range(seeds), gammas or (None,), agents):
         mark, note = ("", "") if gamma is None else (f"-gamma{gamma:g}", f", gamma {gamma:g}")
-        folder = output / f"{env}-{agent.rpartition(':')[2]}{mark}-seed{seed}"
+        folder = output / f"{env}-{folder_name(agent)}{mark}-seed{seed}"
         with shared(folder):
             train(env, agent, gamma=gamma, seed=seed, device=device, output=folder, **options)
             results = ResultFile(folder / "results.jsonl").results

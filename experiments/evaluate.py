@@ -6,7 +6,8 @@
 
 The first form takes a folder of `experiments.train`, the second an agent that need not be trained. Both print a row of
 the paper's columns, and add a line to a file that holds all figures, those of families and classes, and what repeats
-them.
+them: the run, and all that it was judged on. A run judged on other videos, another split or other weights than before
+has a line of its own beside that of `experiments.train`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import tyro
 from ada3d_gym.errors import InputError
 from ada3d_gym.registration import ENVIRONMENTS
 from experiments.cli import run
-from experiments.judging import trained_agent
+from experiments.judging import Trial, name_beside
 from experiments.results import ResultFile, table
 from experiments.runs import compose, read_run
 
@@ -47,11 +48,11 @@ def evaluate(
         config: beside an id, YAML file of settings.
         set: beside an id, options of the agent, as frames=4.
         split: train, val or test.
-        views: uniform clips of each video; the data set's protocol by default (10).
+        views: uniform clips of each video, whatever the split; the data set's protocol by default (10; MotionShapes 4).
         data_root: folder of the videos.
         checkpoint: weights of the 3D network.
         backbone: the 3D network.
-        size: side of the clips.
+        size: side of the clips; the paper's for testing by default (256).
         videos: judge on the first so many only.
         seed: beside an id, of everything random.
         device: where networks run.
@@ -62,7 +63,7 @@ def evaluate(
     if folder is None and what not in ENVIRONMENTS:
         raise InputError(f"{what!r} is neither the folder of a run nor a registered id ({', '.join(ENVIRONMENTS)})")
     replaced = {key: value for key, value in {**given, "views": views}.items() if value is not None}
-    note = "".join(f", {key} {value}" for key, value in replaced.items() if key != "data_root")
+    path = output or (folder / "results.jsonl" if folder else Path("runs") / "evaluations.jsonl")
     if folder is None:
         run_ = compose(what, agent or "upper", seed, config=config, assignments=set, environment=given)
     elif agent or set or config:
@@ -70,16 +71,20 @@ def evaluate(
     else:
         run_ = read_run(folder)
         replaced.setdefault("checkpoint", folder / "classifier.safetensors")
-    bandit = run_.bandit(split, device, **replaced)
-    made = trained_agent(run_, bandit, folder, device) if folder else run_.make_agent(bandit, device)
+    trial = Trial.prepare(run_, split, device, **replaced)
+    made = trial.trained_agent(folder, device) if folder else trial.untrained_agent(device)
     if folder is None and made.total_epochs:
         raise InputError(f"{run_.agent} has to be trained: give the folder of a run of experiments.train")
-    method = run_.agent if folder else f"{run_.agent} {' '.join(set)}".strip()
-    method += note if folder else ""  # beside the run's own result, not in its place
-    result = run_.judge(f"{method}, {split}" if split != "test" else method, bandit, made)
-    path = output or (folder / "results.jsonl" if folder else Path("runs") / "evaluations.jsonl")
+    if folder is None:
+        method = f"{run_.agent} {' '.join(set)}".strip()
+    else:
+        line = ResultFile(folder / "results.jsonl").results.get(run_.agent)
+        as_given = {key: value for key, value in trial.judged.items() if key not in {**replaced, "split": split}}
+        own = (line and line.judged) or as_given | {"split": "test"}  # lines of before it was noted have none
+        method = name_beside(run_.agent, own, trial.judged)
+    result = trial.judge(method, made)
     path.parent.mkdir(parents=True, exist_ok=True)
-    ResultFile(path).add(result)
+    ResultFile(path, apart=True).add(result)
     print("\n" + table([result]) + f"\n\nwritten to {path}")
 
 

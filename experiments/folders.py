@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ada3d_gym.errors import InputError
+
+
+def folder_name(agent: str) -> str:
+    """An agent's name in that of a run's folder; agents of one class name in different modules have different ones."""
+    return re.sub(r"[^\w.-]", "-", agent.replace(":", "."))
 
 
 class BusyFolder(InputError):

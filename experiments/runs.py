@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import platform
-import time
 import warnings
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +13,13 @@ import yaml
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
 from ada3d_gym.errors import InputError
-from ada3d_gym.evaluation import evaluate
 from ada3d_gym.registration import ENVIRONMENTS, check_id
 from agents.agent import Agent
 from agents.registry import agent_class, agent_options, make_agent, parse, read_yaml
-from experiments.results import Result, summarise
 
 TRUNK = "trunk.safetensors"  # in a run's folder
+MACHINE = ("data_root", "workers", "cache_bytes", "ahead_bytes", "strict")  # how videos are read, not what they show
 CONFIGS = Path(__file__).parent / "configs"
-PACKAGES = ("gymnasium", "numpy", "stable-baselines3", "torch", "torchvision")
 
 
 @dataclass(frozen=True)
@@ -94,21 +89,6 @@ class Run:
 
     def make_agent(self, bandit: ClipBandit, device: str) -> Agent:
         return make_agent(self.agent, bandit, self.options, seed=self.seed, device=device)
-
-    def judge(self, method: str, bandit: ClipBandit, agent: Agent) -> Result:
-        """An agent on every clip of a bandit's split."""
-        start = time.perf_counter()
-        evaluation = evaluate(bandit, agent.act, description=method)
-        seconds = time.perf_counter() - start
-        versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-        return summarise(
-            method,
-            evaluation,
-            gmacs_selection=agent.macs / 1e9,
-            seconds=seconds,
-            seed=self.seed,
-            run=plain(asdict(self)) | {"versions": versions},
-        )
 
 
 def compose(

@@ -36,8 +36,8 @@ from agents.reference import Random, RandomFineTuning
 from agents.registry import agent_class
 from agents.trunk import TrunkTraining
 from experiments.cli import run
-from experiments.folders import claimed
-from experiments.judging import trained_agent
+from experiments.folders import claimed, folder_name
+from experiments.judging import Trial
 from experiments.results import ResultFile, table
 from experiments.runs import TRUNK, Run, compose, plain
 from experiments.training import train_to
@@ -94,16 +94,20 @@ def train(
         trunk=trunk,
         trunk_epochs=trunk_epochs,
     )
-    folder = output or Path("runs") / f"{env}-{agent.rpartition(':')[2]}-seed{seed}"
+    folder = output or Path("runs") / f"{env}-{folder_name(agent)}-seed{seed}"
     with parallel.joined(device) as own_device, ExitStack() as stack:
         if parallel.rank() == 0:
             stack.enter_context(claimed(folder, plain(asdict(run_))))
         parallel.wait()
         results = ResultFile(folder / "results.jsonl")
-        if run_.agent not in results.results or not (folder / "classifier.safetensors").exists():
+        finished = run_.agent in results.results and (folder / "classifier.safetensors").exists()
+        if not finished:
             _run(run_, folder, results, own_device)
         if parallel.rank() == 0:
-            print("\n" + table(list(results.results.values())) + f"\n\nresults and logs: {folder}")
+            print("\n" + table([results.results[name] for name in ("Upper", run_.agent)]))
+            print(f"\nresults and logs: {folder}")
+            if finished:
+                print(f"finished before: delete {folder} or choose another --output to train again")
 
 
 def _run(run_: Run, folder: Path, results: ResultFile, device: str) -> None:
@@ -114,11 +118,11 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str) -> None:
     bandit = run_.bandit("train", device)
     train_classifier(run_, bandit, folder)
     if "Upper" not in results.results:  # the paper's: the classifier before the agent
-        test = run_.bandit("test", device, checkpoint=folder / "pretrained.safetensors")
-        results.add(run_.judge("Upper", test, Upper(test, NoOptions())))
+        trial = Trial.prepare(run_, "test", device, checkpoint=folder / "pretrained.safetensors")
+        results.add(trial.judge("Upper", Upper(trial.bandit, NoOptions())))
     train_agent(run_, bandit, folder, device)
-    test = run_.bandit("test", device, checkpoint=folder / "classifier.safetensors")
-    results.add(run_.judge(run_.agent, test, trained_agent(run_, test, folder, device)))
+    trial = Trial.prepare(run_, "test", device, checkpoint=folder / "classifier.safetensors")
+    results.add(trial.judge(run_.agent, trial.trained_agent(folder, device)))
 
 
 def train_trunk(run_: Run, folder: Path, device: str) -> Run:

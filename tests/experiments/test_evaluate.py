@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from ada3d_gym.datasets import video_clips
+from ada3d_gym.errors import InputError
 from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import I3D_TINY
 from ada3d_gym.video.motionshapes_drawing import CLASSES
 from experiments.evaluate import evaluate
+from experiments.index_videos import index_videos
 from experiments.train import train
 
 MOTION = "Ada3D-MotionShapes-v0"
@@ -51,3 +55,57 @@ def test_the_classifier_that_is_given_is_the_one_that_is_judged(run_folder: Path
     (judged,) = lines(tmp_path / "noise.jsonl").values()
     own = list(lines(run_folder / "results.jsonl").values())[1]
     assert judged["top1"] < 15 < 50 < own["top1"]  # chance is 7.1
+
+
+def test_a_judgement_on_other_things_is_a_line_of_its_own(
+    sets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run_, other = tmp_path / "run", tmp_path / "other"
+    shutil.copytree(sets / "videos", other)
+    index_videos("videos", root=other)
+    options: dict[str, Any] = {"checkpoint": sets / "i3d_tiny.safetensors", "backbone": "i3d_tiny", "size": 32}
+
+    def again() -> str:
+        capsys.readouterr()
+        train("Ada3D-Videos-v0", "uniform", data_root=sets / "videos", output=run_, **options)
+        return capsys.readouterr().out
+
+    again()
+    own = lines(run_ / "results.jsonl")
+    evaluate(str(run_))  # in the place of the run's own: it is the same
+    assert lines(run_ / "results.jsonl").keys() == own.keys() == {"Upper", "uniform"}
+    evaluate(str(run_), data_root=other)
+    evaluate(str(run_), split="train", size=16)
+    evaluate(str(run_), views=2, videos=3)
+    found = lines(run_ / "results.jsonl")
+    assert {**found["uniform"], "seconds": 0} == {**own["uniform"], "seconds": 0}
+    elsewhere, train_split, few = (line["judged"] for line in list(found.values())[2:])
+    assert elsewhere["data_root"] == str(other)
+    assert (train_split["split"], train_split["views"], train_split["size"]) == ("train", 10, 16)
+    assert (few["split"], few["views"], few["videos"]) == ("test", 2, 3)
+    assert {line["judged"]["checkpoint_sha256"] for line in found.values()} == {few["checkpoint_sha256"]}
+    printed = again()
+    assert f"finished before: delete {run_} or choose another --output" in printed
+    assert "split train" not in printed
+    assert str(other) not in printed
+
+
+def test_an_agent_that_needs_no_training_has_a_line_for_each_thing_that_it_is_judged_on(tmp_path: Path):
+    path = tmp_path / "evaluations.jsonl"
+    for videos in (14, 28, 14):
+        evaluate(MOTION, videos=videos, output=path)
+    judged = [json.loads(line)["judged"] for line in path.read_text().splitlines()]
+    assert [each["videos"] for each in judged] == [14, 28]
+    path.with_name("notes.txt").write_text("mine\nnot yours\n")
+    with pytest.raises(InputError, match=r"notes\.txt: not a file of results \(line 1\)"):
+        evaluate(MOTION, videos=14, output=path.with_name("notes.txt"))
+    assert path.with_name("notes.txt").read_text() == "mine\nnot yours\n"
+
+
+def test_training_videos_are_judged_by_the_test_protocol(sets: Path):
+    clips = video_clips("videos", "train", data_root=sets / "videos", protocol="test", size=32)
+    assert clips.views == 10
+    random = video_clips("videos", "train", data_root=sets / "videos", size=32)
+    assert random.views == 1000
+    first, last = (clips.frame_numbers(view, 100).tolist() for view in (0, 9))
+    assert (first, last) == (list(range(0, 57, 8)), list(range(43, 100, 8)))
