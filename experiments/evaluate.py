@@ -16,9 +16,11 @@ from pathlib import Path
 
 import tyro
 
-from ada3d_gym.errors import InputError
+from ada3d_gym.devices import checked_device
+from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.registration import ENVIRONMENTS
 from experiments.cli import run
+from experiments.folders import check_output
 from experiments.judging import Trial, name_beside
 from experiments.results import ResultFile, table
 from experiments.runs import compose, read_run
@@ -58,12 +60,13 @@ def evaluate(
         device: where networks run.
         output: file that gets the line; results.jsonl of the run's folder, or runs/evaluations.jsonl.
     """
+    checked_device(device)
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
     folder = Path(what) if Path(what).is_dir() else None
     if folder is None and what not in ENVIRONMENTS:
-        raise InputError(f"{what!r} is neither the folder of a run nor a registered id ({', '.join(ENVIRONMENTS)})")
+        known = ", ".join(ENVIRONMENTS) + did_you_mean([what], ENVIRONMENTS)
+        raise InputError(f"{what!r} is neither the folder of a run nor a registered id ({known})")
     replaced = {key: value for key, value in {**given, "views": views}.items() if value is not None}
-    path = output or (folder / "results.jsonl" if folder else Path("runs") / "evaluations.jsonl")
     if folder is None:
         run_ = compose(what, agent or "upper", seed, config=config, assignments=set, environment=given)
     elif agent or set or config:
@@ -71,6 +74,9 @@ def evaluate(
     else:
         run_ = read_run(folder)
         replaced.setdefault("checkpoint", folder / "classifier.safetensors")
+    path = output or (folder / "results.jsonl" if folder else Path("runs") / "evaluations.jsonl")
+    check_output(path)
+    results = ResultFile(path, apart=True)
     trial = Trial.prepare(run_, split, device, **replaced)
     made = trial.trained_agent(folder, device) if folder else trial.untrained_agent(device)
     if folder is None and made.total_epochs:
@@ -83,8 +89,7 @@ def evaluate(
         own = (line and line.judged) or as_given | {"split": "test"}  # lines of before it was noted have none
         method = name_beside(run_.agent, own, trial.judged)
     result = trial.judge(method, made)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    ResultFile(path, apart=True).add(result)
+    results.add(result)
     print("\n" + table([result]) + f"\n\nwritten to {path}")
 
 

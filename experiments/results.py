@@ -15,6 +15,7 @@ from tabulate import tabulate
 from ada3d_gym import parallel
 from ada3d_gym.errors import InputError
 from ada3d_gym.evaluation import Evaluation, Usage
+from experiments.folders import writing
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class ResultFile:
         if parallel.rank() > 0:
             self._lines = self._with(self._lines, result)
             return
-        with FileLock(self.path.with_suffix(".lock")):
+        with writing(self.path), FileLock(self.path.with_suffix(".lock")):
             self._lines = self._with(self._read(), result)
             part = self.path.with_suffix(".part")
             part.write_text("".join(json.dumps(asdict(line)) + "\n" for line in self._lines))
@@ -147,6 +148,8 @@ class ResultFile:
             lines = self.path.read_text().splitlines()
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read ({error.strerror})") from error
         except UnicodeDecodeError:
             lines = [""]
         results = []

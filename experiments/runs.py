@@ -12,10 +12,10 @@ import yaml
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
-from ada3d_gym.errors import InputError
+from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.registration import ENVIRONMENTS, check_id
 from agents.agent import Agent
-from agents.registry import agent_class, agent_options, make_agent, parse, read_yaml
+from agents.registry import agent_class, agent_names, agent_options, make_agent, parse, read_yaml
 
 TRUNK = "trunk.safetensors"  # in a run's folder
 MACHINE = ("data_root", "workers", "cache_bytes", "ahead_bytes", "strict")  # how videos are read, not what they show
@@ -118,6 +118,11 @@ def compose(
     check_id(env)
     path = config or CONFIGS / f"{ENVIRONMENTS[env]['dataset']}.yaml"
     read: Config = parse(Config, read_yaml(path), f"setting in {path.name}")
+    if misspelt := [name for name in read.agents if ":" not in name and name not in agent_names()]:
+        close = did_you_mean(misspelt, agent_names())
+        raise InputError(f"unknown agent in {path.name}: {', '.join(misspelt)}{close}")
+    if reserved := [name for name in ("split", "gamma", "device") if name in read.environment]:
+        raise InputError(f"environment in {path.name} has {', '.join(reserved)}: not its own, but a command's")
     own = read.agents.get(agent, {}) | dict(map(_assignment, assignments))
     settings = read.environment | {key: value for key, value in (environment or {}).items() if value is not None}
     fields = asdict(read) | {key: value for key, value in replaced.items() if value is not None}
@@ -132,7 +137,7 @@ def _assignment(text: str) -> tuple[str, Any]:
         raise InputError(f"{text!r}: expected an option of the agent as name=value")
     try:
         return name, yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (ValueError, RecursionError, yaml.YAMLError):
         raise InputError(f"{text!r}: not a value; one with spaces needs quotes, as 'stages=[0, 1]'") from None
 
 

@@ -25,6 +25,7 @@ import tyro
 from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
+from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import save_weights
@@ -36,7 +37,7 @@ from agents.reference import Random, RandomFineTuning
 from agents.registry import agent_class
 from agents.trunk import TrunkTraining
 from experiments.cli import run
-from experiments.folders import claimed, folder_name
+from experiments.folders import claimed, folder_name, writing
 from experiments.judging import Trial
 from experiments.results import ResultFile, table
 from experiments.runs import TRUNK, Run, compose, plain
@@ -81,6 +82,7 @@ def train(
         device: where networks run.
         output: folder of the run; runs/ENV-AGENT-seedN by default.
     """
+    checked_device(device)
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
     run_ = compose(
         env,
@@ -135,7 +137,7 @@ def train_trunk(run_: Run, folder: Path, device: str) -> Run:
     if epochs := run_.trunk_epochs:
         size, lr = run_.classifier_batch, run_.classifier_lr
         train_to(folder, "trunk", TrunkTraining(trunk, bandit, epochs, size, lr, run_.seed, device), epochs)
-    _write(lambda: save_weights(trunk, folder / TRUNK))
+    _write(folder, lambda: save_weights(trunk, folder / TRUNK))
     bandit.source.close()
     return run_.with_trunk(folder / TRUNK)
 
@@ -151,7 +153,7 @@ def train_classifier(run_: Run, bandit: ClipBandit, folder: Path) -> None:
         train_to(
             folder, "classifier", RandomFineTuning(bandit, everything, trainer, epochs, size, run_.seed, name), epochs
         )
-    _write(lambda: save_weights(classifier.network, folder / "pretrained.safetensors"))
+    _write(folder, lambda: save_weights(classifier.network, folder / "pretrained.safetensors"))
 
 
 def train_agent(run_: Run, bandit: ClipBandit, folder: Path, device: str) -> None:
@@ -166,14 +168,15 @@ def train_agent(run_: Run, bandit: ClipBandit, folder: Path, device: str) -> Non
         agent.export(folder)
         save_weights(classifier.network, folder / "classifier.safetensors")
 
-    _write(write)
+    _write(folder, write)
     bandit.source.close()
 
 
-def _write(write: Callable[[], object]) -> None:
+def _write(folder: Path, write: Callable[[], object]) -> None:
     """In the first process; the others read what it wrote."""
     if parallel.rank() == 0:
-        write()
+        with writing(folder):
+            write()
     parallel.wait()
 
 
