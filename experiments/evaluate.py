@@ -41,6 +41,7 @@ def evaluate(
     seed: int = 0,
     device: str = "cpu",
     output: Path | None = None,
+    trust: bool = False,
 ) -> None:
     """Judges.
 
@@ -59,6 +60,7 @@ def evaluate(
         seed: beside an id, of everything random.
         device: where networks run.
         output: file that gets the line; results.jsonl of the run's folder, or runs/evaluations.jsonl.
+        trust: import an agent's module that a run's folder names, and read weights elsewhere that it names.
     """
     checked_device(device)
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
@@ -72,7 +74,7 @@ def evaluate(
     elif agent or set or config:
         raise InputError(f"{folder} is a trained run: its agent, options and configuration are fixed")
     else:
-        run_ = read_run(folder)
+        run_ = read_run(folder, trust=trust)
         replaced.setdefault("checkpoint", folder / "classifier.safetensors")
     path = output or (folder / "results.jsonl" if folder else Path("runs") / "evaluations.jsonl")
     check_output(path)

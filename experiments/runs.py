@@ -17,7 +17,8 @@ from ada3d_gym.registration import ENVIRONMENTS, check_id
 from agents.agent import Agent
 from agents.registry import agent_class, agent_names, agent_options, make_agent, parse, read_yaml
 
-TRUNK = "trunk.safetensors"  # in a run's folder
+OPTIONS, TRUNK = "options.json", "trunk.safetensors"  # in a run's folder
+INPUTS = "inputs"  # beside the settings in OPTIONS: what tells other files in the same places
 MACHINE = ("data_root", "workers", "cache_bytes", "ahead_bytes", "strict")  # how videos are read, not what they show
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -113,7 +114,7 @@ def compose(
         replaced: fields of `Config`.
 
     Raises:
-        ValueError: for an unknown environment, agent, field or option, or a wrong value, by name.
+        InputError: for an unknown environment, agent, field or option, or a wrong value, by name.
     """
     check_id(env)
     path = config or CONFIGS / f"{ENVIRONMENTS[env]['dataset']}.yaml"
@@ -146,11 +147,36 @@ def plain(values: Any) -> Any:
     return json.loads(json.dumps(values, default=str))
 
 
-def read_run(folder: Path) -> Run:
-    """The run in a folder, as `experiments.train` left it."""
-    path = folder / "options.json"
+def read_run(folder: Path, *, trust: bool = False) -> Run:
+    """The run in a folder, as `experiments.train` left it.
+
+    Args:
+        folder: of the run; it may be somebody else's.
+        trust: import an agent's module that it names, and read weights outside of it that it names.
+
+    Raises:
+        InputError: for what is no run, and for one that has to be trusted.
+    """
+    path = folder / OPTIONS
     try:
-        run: Run = parse(Run, json.loads(path.read_text()), f"setting in {path}")
-    except (OSError, json.JSONDecodeError) as error:
+        written = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
         raise InputError(f"{folder} holds no run of experiments.train ({error})") from error
-    return run.with_trunk(folder / TRUNK) if (folder / TRUNK).exists() else run
+    if not isinstance(written, dict):
+        raise InputError(f"{folder} holds no run of experiments.train ({path} is no table of settings)")
+    run: Run = parse(Run, {key: value for key, value in written.items() if key != INPUTS}, f"setting in {path}")
+    check_id(run.env)
+    run = run.with_trunk(folder / TRUNK) if (folder / TRUNK).exists() else run
+    if not trust:
+        _check_trust(run, folder)
+    return run
+
+
+def _check_trust(run: Run, folder: Path) -> None:
+    """Raises InputError for a run that would have a module imported, or a file outside of its folder read."""
+    remedy = "give --trust if you know where the run comes from"
+    if run.agent not in agent_names():
+        raise InputError(f"{folder} was trained with {run.agent}, whose code would be run: {remedy}")
+    for name, path in (("features", run.environment.get("features")), ("weights", run.options.get("weights"))):
+        if path is not None and not Path(str(path)).resolve().is_relative_to(folder.resolve()):
+            raise InputError(f"{folder} has {name} read from elsewhere, {path}: {remedy}")

@@ -109,3 +109,27 @@ def test_training_videos_are_judged_by_the_test_protocol(sets: Path):
     assert random.views == 1000
     first, last = (clips.frame_numbers(view, 100).tolist() for view in (0, 9))
     assert (first, last) == (list(range(0, 57, 8)), list(range(43, 100, 8)))
+
+
+def test_a_strangers_run_imports_nothing_and_reads_nothing_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run_ = tmp_path / "run"
+    train(MOTION, "uniform", videos=14, output=run_)
+    options = json.loads((run_ / "options.json").read_text())
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "bad.py").write_text(
+        "from pathlib import Path\nfrom agents.fixed import Uniform as Bad\nPath(__file__).with_name('ran').touch()\n"
+    )
+    (run_ / "options.json").write_text(json.dumps(options | {"agent": "bad:Bad"}))
+    with pytest.raises(InputError, match="trained with bad:Bad, whose code would be run: give --trust"):
+        evaluate(str(run_))
+    assert not (tmp_path / "ran").exists()
+    evaluate(str(run_), trust=True)
+    assert (tmp_path / "ran").exists()
+    elsewhere = options["environment"] | {"features": str(tmp_path / "other.safetensors")}
+    (run_ / "options.json").write_text(json.dumps(options | {"environment": elsewhere}))
+    with pytest.raises(InputError, match=r"features read from elsewhere, .*other\.safetensors: give --trust"):
+        evaluate(str(run_))
+    for content in ("[1]", "{", json.dumps(options | {"env": "Ada3D-Moon-v0"}), json.dumps({"env": MOTION})):
+        (run_ / "options.json").write_text(content)
+        with pytest.raises(InputError):
+            evaluate(str(run_))

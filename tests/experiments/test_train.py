@@ -76,7 +76,7 @@ def test_what_is_misspelt_is_guessed():
         compose(MOTION, "reinforced", 0)
     with pytest.raises(InputError, match=r"; did you mean Ada3D-MotionShapes-v0"):
         compose("Ada3D-MotionShape-v0", "ppo", 0)
-    with pytest.raises(InputError, match="option of reinforce: exploration=0.1: expected .*[^}]$"):
+    with pytest.raises(InputError, match=r"option of reinforce: exploration=0.1: expected .*[^}]$"):
         compose(MOTION, "reinforce", 0, assignments=("exploration=0.1",))
     for name in (":Policy", "mine:", ".mine:Policy", "mine:a b"):
         with pytest.raises(InputError, match="expected module:Class"):
