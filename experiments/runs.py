@@ -16,9 +16,9 @@ from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.registration import ENVIRONMENTS, check_id
 from agents.agent import Agent
 from agents.registry import agent_class, agent_names, agent_options, make_agent, parse, read_yaml
+from experiments.folders import INPUTS, OPTIONS
 
-OPTIONS, TRUNK = "options.json", "trunk.safetensors"  # in a run's folder
-INPUTS = "inputs"  # beside the settings in OPTIONS: what tells other files in the same places
+TRUNK = "trunk.safetensors"  # in a run's folder
 MACHINE = ("data_root", "workers", "cache_bytes", "ahead_bytes", "strict")  # how videos are read, not what they show
 CONFIGS = Path(__file__).parent / "configs"
 

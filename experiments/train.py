@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -37,10 +36,11 @@ from agents.reference import Random, RandomFineTuning
 from agents.registry import agent_class
 from agents.trunk import TrunkTraining
 from experiments.cli import run
-from experiments.folders import claimed, folder_name, writing
+from experiments.folders import folder_name, writing
+from experiments.inputs import claimed_by
 from experiments.judging import Trial
 from experiments.results import ResultFile, table
-from experiments.runs import TRUNK, Run, compose, plain
+from experiments.runs import TRUNK, Run, compose
 from experiments.training import train_to
 
 
@@ -99,7 +99,7 @@ def train(
     folder = output or Path("runs") / f"{env}-{folder_name(agent)}-seed{seed}"
     with parallel.joined(device) as own_device, ExitStack() as stack:
         if parallel.rank() == 0:
-            stack.enter_context(claimed(folder, plain(asdict(run_))))
+            stack.enter_context(claimed_by(run_, folder))
         parallel.wait()
         results = ResultFile(folder / "results.jsonl")
         finished = run_.agent in results.results and (folder / "classifier.safetensors").exists()
