@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -71,8 +70,3 @@ class Ada3D(Reinforce):
         """`selection.safetensors`."""
         save_weights(self.selection, folder / "selection.safetensors")
         return [folder / "selection.safetensors"]
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        if self.trainer is None:
-            state = {key: value for key, value in state.items() if key != "trainer"}
-        super().load_state_dict(state)

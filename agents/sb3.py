@@ -164,6 +164,10 @@ class SB3Agent(Agent):
             state["buffer_place"] = [buffer.pos, buffer.full]
         return state
 
+    def load_policy_state(self, state: dict[str, Any]) -> None:
+        self.epoch = state["epoch"]
+        self.model.policy.load_state_dict(state["parameters"]["policy"])
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
         model: Any = self.model
         self.epoch, model.num_timesteps, model._n_updates = state["epoch"], state["steps"], state["updates"]
