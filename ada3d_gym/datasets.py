@@ -164,6 +164,7 @@ def video_clips(
     flip: bool = True,
     strict: bool = False,
     protocol: Protocol | None = None,
+    max_bad_share: float = 0.01,
     cache_bytes: int = 0,
     workers: int = 2,
     ahead_bytes: int = AHEAD_BYTES,
@@ -182,7 +183,10 @@ def video_clips(
         size: side of the square; 224 for training, 256 for testing by default. Other sizes scale the short side alike.
         sampling: see `ClipSampler`.
         flip: mirror half of the training clips. Switch it off where direction is what classes differ by.
-        strict: raise for the first video that the index had to leave out, instead of going without.
+        strict: raise for the first video that the index had to leave out, and for the first clip that cannot be
+            decoded, instead of going without.
+        max_bad_share: share of the videos that may turn out to hold clips that cannot be decoded, in [0, 1]: beyond it
+            (and beyond 3 videos, or half of a set of fewer than 6; 0 allows none) a training stops.
         protocol: "train" for random clips or "test" for evenly spread ones; by default, that of the split.
         cache_bytes: disk for decoded clips; for test splits, and for sets small enough.
         workers: threads that decode.
@@ -204,6 +208,8 @@ def video_clips(
     ):
         if value is not None and value < 1:
             raise InputError(f"{key}={value}: expected at least 1")
+    if not 0 <= max_bad_share <= 1:
+        raise InputError(f"max_bad_share={max_bad_share}: expected a share of the videos, 0 to 1")
     root = find_root(name, data_root)
     index = load_index(name, root, split)
     if strict and index.problems:
@@ -227,6 +233,7 @@ def video_clips(
         cache=cache_folder() / "clips" if cache_bytes else None,
         cache_bytes=cache_bytes,
         key={"dataset": name, "split": split},
+        max_bad_share=None if strict else max_bad_share,
         workers=workers,
         ahead_bytes=ahead_bytes,
     )

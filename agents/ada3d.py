@@ -63,7 +63,7 @@ class Ada3D(Reinforce):
                 bandit.classifier, options.classifier_lr, freeze_batch_norm=options.freeze_batch_norm
             )
         super().__init__(selection, bandit, options, trainer, device, other)
-        one = torch.from_numpy(bandit.source.observations(np.array([0]))).to(device)
+        one = torch.from_numpy(bandit.source.observations(bandit.usable(np.array([0])))).to(device)
         self.macs = count_macs(selection, one)
 
     def export(self, folder: Path) -> list[Path]:

@@ -35,6 +35,8 @@ class Result:
         visible_kept, visible_chance: percent of kept frames that show the class, and of all frames that do,
             over clips in which some frames do not; None where there are none.
         reward: mean of the clips' rewards, under the run's own penalty.
+        left_out: numbers of clips and whole videos that could not be decoded, so that all figures are without them, and
+            the bad files with their causes; empty where there are none.
         run: all that makes the run again, where the command notes it, with the versions of what it ran on.
         judged: what it was judged on, where the command notes it; see `experiments.judging.record`.
     """
@@ -56,6 +58,7 @@ class Result:
     by_class: dict[str, dict[str, float]] = field(default_factory=dict)
     run: dict[str, Any] = field(default_factory=dict)
     judged: dict[str, Any] = field(default_factory=dict)
+    left_out: dict[str, Any] = field(default_factory=dict)
 
 
 def summarise(
@@ -84,6 +87,7 @@ def summarise(
         by_class=_groups(evaluation.by_class),
         run=run or {},
         judged=judged or {},
+        left_out=asdict(evaluation.left_out) if evaluation.left_out.clips else {},
         visible_kept=_percent(evaluation.visible_kept),
         visible_chance=_percent(evaluation.visible_chance),
         reward=round(evaluation.reward, 4),
