@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit, FallibleSource
 from ada3d_gym.masks import split_mask
 from ada3d_gym.metrics import mean_average_precision, top1
+from ada3d_gym.partial import Judged, Parts
 from ada3d_gym.video.records import VideoError
 
 Act = Callable[[NDArray[Any]], NDArray[Any]]
@@ -78,7 +80,14 @@ class Evaluation:
     left_out: LeftOut = field(default_factory=LeftOut)
 
 
-def evaluate(bandit: ClipBandit, act: Act, *, batch_size: int = 128, description: str = "evaluating") -> Evaluation:
+def evaluate(
+    bandit: ClipBandit,
+    act: Act,
+    *,
+    batch_size: int = 128,
+    description: str = "evaluating",
+    resume: Path | None = None,
+) -> Evaluation:
     """Runs a policy on every clip of the bandit's source; of several processes, each takes its part of the batches.
 
     Clips that cannot be decoded are left out, where the source allows for any (`VideoClips`'s `max_bad_share`, and
@@ -89,6 +98,9 @@ def evaluate(bandit: ClipBandit, act: Act, *, batch_size: int = 128, description
         act: the policy.
         batch_size: clips at a time.
         description: for the progress bar.
+        resume: a folder for what has been judged so far: interrupted and called again with the same one, the evaluation
+            goes on; at its end, the folder is removed. It belongs to one policy, classifier, reward and list of clips;
+            a policy that draws its masks draws others than it would have.
 
     Raises:
         VideoError: if no clip can be decoded, or the first that cannot where the source allows for none.
@@ -96,25 +108,31 @@ def evaluate(bandit: ClipBandit, act: Act, *, batch_size: int = 128, description
     source = bandit.source
     ids = np.arange(len(source))
     batches = [ids[start : start + batch_size] for start in range(0, len(ids), batch_size)]
-    mine = range(parallel.rank(), len(batches), parallel.world())
-    mine_found, mine_bad = {}, dict[int, VideoError]()
+    parts = Parts(resume)
+    shape = (bandit.num_frames, bandit.num_stages, len(source.class_names))
+    mine_found = parts.read(batches, shape) if parallel.rank() == 0 else {}
+    done = parallel.gather(set(mine_found))[0]
+    mine = [number for number in range(len(batches)) if number not in done][parallel.rank() :: parallel.world()]
+    mine_bad = dict[int, VideoError]()
     quiet = parallel.rank() > 0 or None
-    for number in tqdm(mine, desc=description, unit="batch", leave=False, disable=quiet):
-        source.expect(np.concatenate(batches[number :: parallel.world()][:2]))
+    for place, number in enumerate(tqdm(mine, desc=description, unit="batch", leave=False, disable=quiet)):
+        source.expect(np.concatenate([batches[each] for each in mine[place : place + 2]]))
         bad = source.undecodable(batches[number]) if isinstance(source, FallibleSource) else {}
         mine_bad |= bad
         batch = np.array([clip for clip in batches[number].tolist() if clip not in bad], np.int64)
         if len(batch):
             u, v = split_mask(act(bandit.observer(batch)), bandit.num_frames, bandit.num_stages)
-            mine_found[number] = batch, u, v, bandit.pull(batch, u, v)
+            mine_found[number] = Judged(batch, u, v, bandit.pull(batch, u, v))
+            if not bad:  # a file that could not be decoded may have been mended until the next attempt
+                parts.write(number, mine_found[number])
     found = {number: part for each in parallel.gather(mine_found) for number, part in each.items()}
     bad = dict(sorted((clip, error) for each in parallel.gather(mine_bad) for clip, error in each.items()))
     if not found:
         raise next(iter(bad.values()))
-    parts = [found[number] for number in sorted(found)]
-    ids = np.concatenate([p[0] for p in parts])
-    u, v = np.concatenate([p[1] for p in parts]), np.concatenate([p[2] for p in parts])
-    outcomes = [p[3] for p in parts]
+    judged = [found[number] for number in sorted(found)]
+    ids = np.concatenate([part.ids for part in judged])
+    u, v = np.concatenate([part.u for part in judged]), np.concatenate([part.v for part in judged])
+    outcomes = [part.outcome for part in judged]
     correct = np.concatenate([o.correct for o in outcomes])
     macs = np.concatenate([o.macs for o in outcomes])
 
@@ -129,6 +147,7 @@ def evaluate(bandit: ClipBandit, act: Act, *, batch_size: int = 128, description
     families = np.array([source.record(i).family for i in ids.tolist()])
     visible = source.visible_frames(ids)
     partly = ~visible.all(1)
+    parts.remove()
     return Evaluation(
         top1=top1(scores, targets & scores.any(1, keepdims=True)),  # no frame in any clip is never right
         map=mean_average_precision(scores, targets),

@@ -3,11 +3,13 @@
     python -m experiments.evaluate runs/Ada3D-MotionShapes-v0-ppo-seed0
     python -m experiments.evaluate Ada3D-MotionShapes-v0 --agent uniform --set frames=4 stages=[0,1]
     python -m experiments.evaluate Ada3D-MotionShapes-v0 --agent mine:Policy
+    torchrun --nproc-per-node 8 -m experiments.evaluate runs/Ada3D-FCVID-v0-ppo-seed0 --device cuda
 
 The first form takes a folder of `experiments.train`, the second an agent that need not be trained. Both print a row of
 the paper's columns, and add a line to a file that holds all figures, those of families and classes, and what repeats
 them: the run, and all that it was judged on. A run judged on other videos, another split or other weights than before
-has a line of its own beside that of `experiments.train`.
+has a line of its own beside that of `experiments.train`. Interrupted and started again, the command goes on where it
+was.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import tyro
 
+from ada3d_gym import parallel
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.registration import ENVIRONMENTS
@@ -79,20 +82,23 @@ def evaluate(
     path = output or (folder / "results.jsonl" if folder else Path("runs") / "evaluations.jsonl")
     check_output(path)
     results = ResultFile(path, apart=True)
-    trial = Trial.prepare(run_, split, device, **replaced)
-    made = trial.trained_agent(folder, device) if folder else trial.untrained_agent(device)
-    if folder is None and made.total_epochs:
-        raise InputError(f"{run_.agent} has to be trained: give the folder of a run of experiments.train")
-    if folder is None:
-        method = f"{run_.agent} {' '.join(set)}".strip()
-    else:
-        line = ResultFile(folder / "results.jsonl").results.get(run_.agent)
-        as_given = {key: value for key, value in trial.judged.items() if key not in {**replaced, "split": split}}
-        own = (line and line.judged) or as_given | {"split": "test"}  # lines of before it was noted have none
-        method = name_beside(run_.agent, own, trial.judged)
-    result = trial.judge(method, made)
-    results.add(result)
-    print("\n" + table([result]) + f"\n\nwritten to {path}")
+    with parallel.joined(device) as own_device:
+        trial = Trial.prepare(run_, split, own_device, **replaced)
+        if folder is None:
+            made, state = trial.untrained_agent(own_device), None
+            if made.total_epochs:
+                raise InputError(f"{run_.agent} has to be trained: give the folder of a run of experiments.train")
+            method = f"{run_.agent} {' '.join(set)}".strip()
+        else:
+            made, state = trial.trained_agent(folder, own_device), folder / "agent.pt"
+            line = ResultFile(folder / "results.jsonl").results.get(run_.agent)
+            as_given = {key: value for key, value in trial.judged.items() if key not in {**replaced, "split": split}}
+            own = (line and line.judged) or as_given | {"split": "test"}  # lines of before it was noted have none
+            method = name_beside(run_.agent, own, trial.judged)
+        result = trial.judge(method, made, path.parent, state)
+        results.add(result)
+        if parallel.rank() == 0:
+            print("\n" + table([result]) + f"\n\nwritten to {path}")
 
 
 if __name__ == "__main__":

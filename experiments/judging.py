@@ -16,7 +16,7 @@ from typing import Any
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.datasets import EMBEDDED, find_root, motionshapes_clips, video_clips
 from ada3d_gym.evaluation import evaluate
-from ada3d_gym.fingerprints import of_videos, of_weights
+from ada3d_gym.fingerprints import of_file, of_videos, of_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.shipped import CLASSIFIER
 from ada3d_gym.video.clips import VideoClips
@@ -41,7 +41,7 @@ class Trial:
     """What an agent is to be judged on: a run's settings on a split, some of them replaced.
 
     Attributes:
-        run: the run.
+        run: its settings.
         bandit: of the split, with evenly spread clips whatever the split.
         judged: see `record`.
     """
@@ -75,10 +75,19 @@ class Trial:
         network.load_state_dict(before)  # an agent of one's own may keep a classifier's weights in any place
         return agent
 
-    def judge(self, method: str, agent: Agent) -> Result:
-        """An agent on every clip."""
+    def judge(self, method: str, agent: Agent, folder: Path, state: Path | None = None) -> Result:
+        """An agent on every clip.
+
+        Args:
+            method: what the result is called.
+            agent: is judged.
+            folder: where an interrupted judgement leaves what it has, to go on from there.
+            state: what the agent was read from; another one is another judgement.
+        """
+        whole = plain([method, self.judged, asdict(self.run), state and of_file(state)])
+        key = hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:16]
         start = time.perf_counter()
-        evaluation = evaluate(self.bandit, agent.act, description=method)
+        evaluation = evaluate(self.bandit, agent.act, description=method, resume=folder / f"judging-{key}")
         seconds = time.perf_counter() - start
         versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
         return summarise(

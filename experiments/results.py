@@ -29,7 +29,7 @@ class Result:
         gmacs_selection: what the policy's own network adds to that.
         frames, stages: kept on average.
         distinct_masks: over all test clips.
-        seconds: wall time of the evaluation.
+        seconds: wall time of the evaluation; after an interruption, of what was left of it.
         seed: of the run.
         by_family, by_class: clip top-1 (percent), frames and stages of each.
         visible_kept, visible_chance: percent of kept frames that show the class, and of all frames that do,

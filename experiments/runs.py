@@ -19,14 +19,8 @@ from agents.registry import agent_class, agent_names, agent_options, make_agent,
 from experiments.folders import INPUTS, OPTIONS
 
 TRUNK = "trunk.safetensors"  # in a run's folder
-MACHINE = (
-    "data_root",
-    "workers",
-    "cache_bytes",
-    "ahead_bytes",
-    "strict",
-    "max_bad_share",
-)  # how videos are read, not what they show
+# How videos are read, which is nothing that they show.
+MACHINE = ("data_root", "workers", "cache_bytes", "ahead_bytes", "strict", "max_bad_share")
 CONFIGS = Path(__file__).parent / "configs"
 
 

@@ -121,10 +121,11 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str) -> None:
     train_classifier(run_, bandit, folder)
     if "Upper" not in results.results:  # the paper's: the classifier before the agent
         trial = Trial.prepare(run_, "test", device, checkpoint=folder / "pretrained.safetensors")
-        results.add(trial.judge("Upper", Upper(trial.bandit, NoOptions())))
+        results.add(trial.judge("Upper", Upper(trial.bandit, NoOptions()), folder))
     train_agent(run_, bandit, folder, device)
     trial = Trial.prepare(run_, "test", device, checkpoint=folder / "classifier.safetensors")
-    results.add(trial.judge(run_.agent, trial.trained_agent(folder, device)))
+    agent = trial.trained_agent(folder, device)
+    results.add(trial.judge(run_.agent, agent, folder, state=folder / "agent.pt"))
 
 
 def train_trunk(run_: Run, folder: Path, device: str) -> Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -137,3 +138,47 @@ def test_clips_that_cannot_be_decoded_are_left_out_counted_and_named(batch_size:
 def test_a_policy_with_wrong_masks_is_refused(known: ClipBandit, masks: np.ndarray):
     with pytest.raises((ActionError, ValueError), match="expected"):
         evaluate(known, lambda observations: masks)
+
+
+def test_an_interrupted_evaluation_goes_on(known: ClipBandit, tmp_path: Path):
+    whole = evaluate(known, policy_of(known, POLICY), batch_size=1)
+    act, asked = policy_of(known, POLICY), list[int]()
+
+    def interrupted(observations: np.ndarray) -> np.ndarray:
+        if len(asked) == 4:
+            raise KeyboardInterrupt
+        asked.append(len(observations))
+        return act(observations)
+
+    folder = tmp_path / "so far"
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(known, interrupted, batch_size=1, resume=folder)
+    kept = sorted(folder.iterdir())
+    assert len(kept) == 4
+    kept[1].write_bytes(kept[1].read_bytes()[:-30])  # as a power cut may leave it
+    asked.clear()
+    again = evaluate(known, interrupted, batch_size=1, resume=folder)
+    assert len(asked) == 3  # of six
+    for name, value in vars(whole).items():
+        np.testing.assert_equal(getattr(again, name), value)
+    assert not folder.exists()
+
+
+def test_what_was_judged_in_other_batches_is_judged_anew(known: ClipBandit, tmp_path: Path):
+    def stop(observations: np.ndarray) -> np.ndarray:
+        raise KeyboardInterrupt
+
+    act = policy_of(known, POLICY)
+    whole = evaluate(known, act)
+    for size in (4, 3):
+        calls = iter([act, stop])
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(known, lambda shown, calls=calls: next(calls)(shown), batch_size=size, resume=tmp_path)
+    assert evaluate(known, act, batch_size=2, resume=tmp_path).top1 == whole.top1
+
+
+def test_an_evaluation_that_cannot_be_kept_is_made_all_the_same(known: ClipBandit, tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.warns(UserWarning, match="cannot be written"):
+        found = evaluate(known, policy_of(known, POLICY), batch_size=2, resume=tmp_path / "file" / "folder")
+    assert len(found.correct) == 6

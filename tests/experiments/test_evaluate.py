@@ -16,9 +16,11 @@ from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import I3D_TINY
 from ada3d_gym.video.motionshapes_drawing import CLASSES
+from agents.fixed import Upper
 from experiments.evaluate import evaluate
 from experiments.index_videos import index_videos
 from experiments.train import train
+from tests.processes import kill_when, run, start
 
 MOTION = "Ada3D-MotionShapes-v0"
 OPTIONS = {
@@ -133,3 +135,37 @@ def test_a_strangers_run_imports_nothing_and_reads_nothing_elsewhere(tmp_path: P
         (run_ / "options.json").write_text(content)
         with pytest.raises(InputError):
             evaluate(str(run_))
+
+
+def test_a_killed_evaluation_goes_on(tmp_path: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    output = tmp_path / "lines.jsonl"
+    kill_when(
+        start("-m", "experiments.evaluate", MOTION, "--videos", "280", "--output", str(output)),
+        lambda: len(list(tmp_path.glob("judging-*/*.npz"))) >= 3,
+    )
+    asked, act = list[int](), Upper.act
+
+    def counted(agent: Upper, observations: Any, deterministic: bool = True) -> Any:
+        asked.append(len(observations))
+        return act(agent, observations, deterministic)
+
+    monkeypatch.setattr(Upper, "act", counted)
+    kept = len(list(tmp_path.glob("judging-*/*.npz")))
+    evaluate(MOTION, videos=280, output=output)
+    assert len(asked) == 9 - kept  # 1,120 clips
+    assert not list(tmp_path.glob("judging-*"))
+    evaluate(MOTION, videos=280, output=tmp_path / "unbroken.jsonl")
+    broken, unbroken = (lines(path)["upper"] for path in (output, tmp_path / "unbroken.jsonl"))
+    assert {**broken, "seconds": 0} == {**unbroken, "seconds": 0}
+
+
+def test_two_processes_judge_what_one_judges(tmp_path: Path):
+    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    printed = run(*launch, "-m", "experiments.evaluate", MOTION, "--videos", "70", "--output", str(two))
+    evaluate(MOTION, videos=70, output=one)
+    assert printed.count("written to") == 1
+    alone, together = (lines(path)["upper"] for path in (one, two))
+    assert len(two.read_text().splitlines()) == 1
+    assert {**alone, "seconds": 0} == {**together, "seconds": 0}
+    assert not list(tmp_path.glob("judging-*"))
