@@ -6,6 +6,7 @@ import shutil
 import warnings
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
@@ -33,7 +34,7 @@ class Parts:
     """
 
     def __init__(self, folder: Path | None):
-        self._folder = folder
+        self._folder, self._full = folder, False
 
     def read(self, batches: Sequence[NDArray[np.int64]], shape: tuple[int, int, int]) -> dict[int, Judged]:
         """Those of the batches (each the ids of its clips) that are there, whole and of `shape` (T, K, C)."""
@@ -44,7 +45,7 @@ class Parts:
 
     def write(self, number: int, part: Judged) -> None:
         """Keeps a batch, where the disk has room."""
-        if self._folder is None:
+        if self._folder is None or self._full:
             return
         path = self._path(number)
         unfinished = path.with_suffix(".part")
@@ -55,7 +56,9 @@ class Parts:
                 np.savez(file, ids=part.ids, u=part.u, v=part.v, **outcome)
             unfinished.replace(path)
         except OSError as error:
-            self._folder = None
+            self._full = True
+            with suppress(OSError):
+                unfinished.unlink()
             warnings.warn(
                 f"{path} cannot be written ({error.strerror}): interrupted, this evaluation would not go on from here",
                 stacklevel=2,

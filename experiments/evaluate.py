@@ -28,6 +28,8 @@ from experiments.judging import Trial, name_beside
 from experiments.results import ResultFile, table
 from experiments.runs import compose, read_run
 
+_RECORDED = {"checkpoint": "checkpoint_sha256"}  # by what a judgement's record tells an argument
+
 
 def evaluate(
     what: tyro.conf.Positional[str],
@@ -71,7 +73,8 @@ def evaluate(
     if folder is None and what not in ENVIRONMENTS:
         known = ", ".join(ENVIRONMENTS) + did_you_mean([what], ENVIRONMENTS)
         raise InputError(f"{what!r} is neither the folder of a run nor a registered id ({known})")
-    replaced = {key: value for key, value in {**given, "views": views}.items() if value is not None}
+    asked = {key: value for key, value in {**given, "views": views}.items() if value is not None}
+    replaced = dict(asked)
     if folder is None:
         run_ = compose(what, agent or "upper", seed, config=config, assignments=set, environment=given)
     elif agent or set or config:
@@ -92,8 +95,9 @@ def evaluate(
         else:
             made, state = trial.trained_agent(folder, own_device), folder / "agent.pt"
             line = ResultFile(folder / "results.jsonl").results.get(run_.agent)
-            as_given = {key: value for key, value in trial.judged.items() if key not in {**replaced, "split": split}}
-            own = (line and line.judged) or as_given | {"split": "test"}  # lines of before it was noted have none
+            own = line.judged if line else {}
+            if not own:  # of before it was noted: what is given here differs
+                own = {"split": "test"} | dict.fromkeys(_RECORDED.get(name, name) for name in asked)
             method = name_beside(run_.agent, own, trial.judged)
         result = trial.judge(method, made, path.parent, state)
         results.add(result)

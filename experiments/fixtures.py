@@ -37,7 +37,7 @@ def fixtures(folder: Path, /, videos: int = 2) -> None:
         raise InputError(f"videos={videos}: expected at least 1")
     for name, write in tqdm(WRITERS.items(), desc="writing", unit="set", disable=None):
         root = folder / name
-        with writing(root):
+        with writing(root, "choose another folder"):
             root.mkdir(parents=True, exist_ok=True)
             write(root, videos)
 

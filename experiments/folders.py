@@ -34,8 +34,12 @@ class OutputError(InputError):
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path, remedy: str = "choose another --output") -> Iterator[None]:
     """What goes wrong while a file is written, or one in a folder, becomes one line that names it.
+
+    Args:
+        path: of the file or folder.
+        remedy: what to do where there can be no such file.
 
     Raises:
         OutputError: where the disk is full, the place is no folder or may not be written, and the like.
@@ -48,7 +52,7 @@ def writing(path: Path) -> Iterator[None]:
         if type(error) is RuntimeError and not _TORCH_WRITES.search(str(error)):
             raise
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        room = "free some room, and the same command goes on" if _full(error) else "choose another --output"
+        room = "free some room, and the same command goes on" if _full(error) else remedy
         raise OutputError(f"{path} cannot be written ({why}): {room}") from error
 
 

@@ -26,6 +26,7 @@ from experiments.folders import writing
 
 Name = Literal["fcvid", "activitynet", "mini-kinetics", "mini-kinetics-adafocus", "kinetics", "videos"]
 State = list[int] | None
+CACHE = "ADA3D_CACHE names another folder for indexes"
 
 
 def index_videos(
@@ -68,7 +69,7 @@ def index_videos(
     for split, listing in listings.items():
         index = make_index(listing, files[split], probes, min_frames)
         path = index_path(name, folder, split)
-        with writing(path):
+        with writing(path, CACHE):
             index.save(path)
         print(f"{split}: {index.report}; {len(listing.class_names)} classes; {path}")
         _print_problems(index, show)
@@ -84,7 +85,7 @@ def probe_files(files: list[Path], journal: Path, *, workers: int, timeout: floa
         if probe and not probe.cause and state == _state(file):
             probes[file] = probe
     missing = [file for file in files if file not in probes]
-    with writing(journal):
+    with writing(journal, CACHE):
         journal.parent.mkdir(parents=True, exist_ok=True)
         lines = journal.open("a")  # used outside: what else goes wrong is not the journal's fault
     with lines:
@@ -97,7 +98,7 @@ def probe_files(files: list[Path], journal: Path, *, workers: int, timeout: floa
 
 
 def _append(lines: TextIO, journal: Path, line: str) -> None:
-    with writing(journal):
+    with writing(journal, CACHE):
         lines.write(line + "\n")
         lines.flush()
 

@@ -141,9 +141,9 @@ def name_beside(agent: str, own: Mapping[str, Any], judged: Mapping[str, Any]) -
 
     Args:
         agent: its name.
-        own, judged: records of the run's own line and of this one.
+        own, judged: records of the run's own line, as far as it has one, and of this one.
     """
-    changed = [key for key in judged if key not in _PLACES and own.get(key) != judged[key]]
+    changed = [key for key in judged if key in own and key not in _PLACES and own[key] != judged[key]]
     if not changed:
         return agent
     mark = hashlib.sha256(json.dumps([judged[key] for key in sorted(judged) if key not in _PLACES]).encode())

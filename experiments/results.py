@@ -134,7 +134,7 @@ class ResultFile:
         if parallel.rank() > 0:
             self._lines = self._with(self._lines, result)
             return
-        with writing(self.path), FileLock(self.path.with_suffix(".lock")):
+        with writing(self.path), FileLock(self.path.with_name(f"{self.path.name}.lock")):
             self._lines = self._with(self._read(), result)
             part = self.path.with_suffix(".part")
             part.write_text("".join(json.dumps(asdict(line)) + "\n" for line in self._lines))

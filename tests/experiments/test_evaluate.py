@@ -57,6 +57,12 @@ def test_the_classifier_that_is_given_is_the_one_that_is_judged(run_folder: Path
     (judged,) = lines(tmp_path / "noise.jsonl").values()
     own = list(lines(run_folder / "results.jsonl").values())[1]
     assert judged["top1"] < 15 < 50 < own["top1"]  # chance is 7.1
+    assert judged["judged"]["checkpoint"] == str(noise)
+    before = {key: value for key, value in own.items() if key != "judged"}  # as older versions wrote it
+    (run_folder / "results.jsonl").write_text(json.dumps(before) + "\n")
+    evaluate(str(run_folder), checkpoint=noise)
+    first, second = lines(run_folder / "results.jsonl").values()
+    assert (first["top1"], second["top1"]) == (own["top1"], judged["top1"])
 
 
 def test_a_judgement_on_other_things_is_a_line_of_its_own(
