@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from ada3d_gym.devices import checked_device
+
 T = TypeVar("T")
 
 
@@ -31,7 +33,7 @@ def joined(device: str) -> Iterator[str]:
         return
     on_gpu = torch.device(device).type == "cuda"
     if on_gpu:
-        device = f"cuda:{os.environ['LOCAL_RANK']}"
+        device = checked_device(f"cuda:{os.environ['LOCAL_RANK']}")
         torch.cuda.set_device(device)
     # Between batches of training processes meet at once, but a part of a test split takes as long as it takes.
     dist.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(days=1))

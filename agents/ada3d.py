@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -64,15 +63,10 @@ class Ada3D(Reinforce):
                 bandit.classifier, options.classifier_lr, freeze_batch_norm=options.freeze_batch_norm
             )
         super().__init__(selection, bandit, options, trainer, device, other)
-        one = torch.from_numpy(bandit.source.observations(np.array([0]))).to(device)
+        one = torch.from_numpy(bandit.source.observations(bandit.usable(np.array([0])))).to(device)
         self.macs = count_macs(selection, one)
 
     def export(self, folder: Path) -> list[Path]:
         """`selection.safetensors`."""
         save_weights(self.selection, folder / "selection.safetensors")
         return [folder / "selection.safetensors"]
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        if self.trainer is None:
-            state = {key: value for key, value in state.items() if key != "trainer"}
-        super().load_state_dict(state)

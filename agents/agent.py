@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
+from ada3d_gym.networks.checkpoints import CheckpointError
 from ada3d_gym.observers import Observation
-from agents.states import load_state, save_state
+from agents.states import MissingState, load_state, save_state
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 """Gets the number of epochs done and the last one's figures by name."""
@@ -103,10 +104,31 @@ class Agent(ABC):
         Raises:
             CheckpointError: for a file that cannot be read.
         """
-        if (state := load_state(path)) is None:
-            raise FileNotFoundError(f"{path}: no such file; expected what save() wrote")
-        self.load_state_dict(state)
+        _read(path, self.load_state_dict)
+
+    def load_policy(self, path: Path) -> None:
+        """Reads what `act` needs of what such an agent saved; the bandit's classifier stays as it is.
+
+        So a trained policy is judged beside any classifier: `load` would put the training's own in its place.
+
+        Raises:
+            CheckpointError: for a file that cannot be read.
+        """
+        _read(path, self.load_policy_state)
+
+    def load_policy_state(self, state: dict[str, Any]) -> None:
+        """What `act` needs of a state; by default all but "trainer", where a trainer of the classifier has its own."""
+        self.load_state_dict({key: value for key, value in state.items() if key != "trainer"})
 
     def export(self, folder: Path) -> list[Path]:
         """Writes what other programs can use of a trained agent, such as weights, and names it; none by default."""
         return []
+
+
+def _read(path: Path, into: Callable[[dict[str, Any]], None]) -> None:
+    if (state := load_state(path)) is None:
+        raise MissingState(f"{path}: no such file; expected what save() wrote")
+    try:
+        into(state)
+    except (KeyError, RuntimeError, ValueError) as error:  # what modules and optimizers raise for others' states
+        raise CheckpointError(f"{path}: the state of another agent, or of other options ({error})") from error

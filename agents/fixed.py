@@ -147,7 +147,7 @@ class BestFixed(Agent):
 
     def train_epoch(self) -> dict[str, float]:
         order = self.bandit.epoch(np.random.default_rng(spawn(self.seed, self.epoch)))
-        clips = order[: self.options.clips * 2**self.epoch]
+        clips = self.bandit.usable(order[: self.options.clips * 2**self.epoch])
         candidates = np.repeat(self.left, len(clips))
         paid = self._pull(np.tile(clips, len(self.left)), candidates)
         np.add.at(self._paid, candidates, paid / len(clips))

@@ -285,10 +285,13 @@ class Reinforce(Agent):
             state["trainer"] = self.trainer.state_dict()
         return state
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_policy_state(self, state: dict[str, Any]) -> None:
         self.epoch = state["epoch"]
         self._anneal(self.epoch)
         self.selection.load_state_dict(state["selection"])
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.load_policy_state(state)
         self.optimizer.load_state_dict(state["optimizer"])
         self.baseline.load_state_dict(state["baseline"])
         if self.trainer is not None:

@@ -105,7 +105,7 @@ class SB3Agent(Agent):
 
     def _count_macs(self) -> int:
         """Of the policy, and of the trunk where what it is shown was computed with one beforehand."""
-        bandit, one = self.bandit, np.array([0])
+        bandit, one = self.bandit, self.bandit.usable(np.array([0]))
         shown = torch.from_numpy(bandit.observer(one)).float().to(self.device)
         macs = count_macs(lambda x: self.model.policy._predict(x, deterministic=True), shown)
         if not isinstance(bandit.observer, PixelObserver):
@@ -163,6 +163,10 @@ class SB3Agent(Agent):
             state["buffer"] = {name: torch.from_numpy(getattr(buffer, name)[:used]) for name in _BUFFER}
             state["buffer_place"] = [buffer.pos, buffer.full]
         return state
+
+    def load_policy_state(self, state: dict[str, Any]) -> None:
+        self.epoch = state["epoch"]
+        self.model.policy.load_state_dict(state["parameters"]["policy"])
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         model: Any = self.model
@@ -232,6 +236,7 @@ class _Watch(BaseCallback):
         """Means over the steps, and what the greedy masks of up to 512 clips keep."""
         bandit, agent = self._agent.bandit, self._agent
         ids = np.random.default_rng(spawn(agent.seed, 3, agent.epoch)).permutation(len(bandit.source))[:512]
+        ids = bandit.usable(ids)
         u, v = split_mask(agent.act(bandit.observer(ids)), bandit.num_frames, bandit.num_stages)
         self._watch.add(ids, u, v)
         return self._meter.means() | self._watch.figures()

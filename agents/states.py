@@ -12,6 +12,10 @@ from ada3d_gym.files import replacing
 from ada3d_gym.networks.checkpoints import CheckpointError
 
 
+class MissingState(CheckpointError, FileNotFoundError):
+    """A state that is not there."""
+
+
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Writes a state of tensors and plain values, whole or not at all.
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_classifier
 from ada3d_gym.datasets import motionshapes_clips
+from ada3d_gym.devices import checked_device
 from ada3d_gym.evaluation import Act, evaluate
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import save_weights
@@ -188,7 +189,7 @@ def demo(
 def one_thread(device: str) -> Iterator[None]:
     """For networks this small, a second thread on a CPU costs twice the work and saves no time."""
     threads = torch.get_num_threads()
-    if device == "cpu":
+    if checked_device(device) == "cpu":
         torch.set_num_threads(1)
     try:
         yield

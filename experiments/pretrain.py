@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.datasets import motionshapes_clips
+from ada3d_gym.devices import checked_device
 from ada3d_gym.evaluation import Evaluation, evaluate
 from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
@@ -171,7 +172,7 @@ def pretrain(
         epochs_selection: of the selection network's trunk.
         videos: train on the first so many videos only.
     """
-    on = torch.device(device)
+    on = torch.device(checked_device(device))
     counts = {"epochs_2d": epochs_2d, "epochs_3d": epochs_3d, "epochs_selection": epochs_selection}
     with claimed(output, {"seed": seed, "videos": videos, **counts}):
         clips = motionshapes_clips("train", videos=videos)

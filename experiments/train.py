@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +24,7 @@ import tyro
 from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
+from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import save_weights
@@ -36,9 +36,11 @@ from agents.reference import Random, RandomFineTuning
 from agents.registry import agent_class
 from agents.trunk import TrunkTraining
 from experiments.cli import run
-from experiments.folders import claimed
+from experiments.folders import folder_name, writing
+from experiments.inputs import claimed_by
+from experiments.judging import Trial
 from experiments.results import ResultFile, table
-from experiments.runs import TRUNK, Run, compose, plain
+from experiments.runs import TRUNK, Run, compose
 from experiments.training import train_to
 
 
@@ -80,6 +82,7 @@ def train(
         device: where networks run.
         output: folder of the run; runs/ENV-AGENT-seedN by default.
     """
+    checked_device(device)
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
     run_ = compose(
         env,
@@ -93,16 +96,20 @@ def train(
         trunk=trunk,
         trunk_epochs=trunk_epochs,
     )
-    folder = output or Path("runs") / f"{env}-{agent.rpartition(':')[2]}-seed{seed}"
+    folder = output or Path("runs") / f"{env}-{folder_name(agent)}-seed{seed}"
     with parallel.joined(device) as own_device, ExitStack() as stack:
         if parallel.rank() == 0:
-            stack.enter_context(claimed(folder, plain(asdict(run_))))
+            stack.enter_context(claimed_by(run_, folder))
         parallel.wait()
         results = ResultFile(folder / "results.jsonl")
-        if run_.agent not in results.results or not (folder / "classifier.safetensors").exists():
+        finished = run_.agent in results.results and (folder / "classifier.safetensors").exists()
+        if not finished:
             _run(run_, folder, results, own_device)
         if parallel.rank() == 0:
-            print("\n" + table(list(results.results.values())) + f"\n\nresults and logs: {folder}")
+            print("\n" + table([results.results[name] for name in ("Upper", run_.agent)]))
+            print(f"\nresults and logs: {folder}")
+            if finished:
+                print(f"finished before: delete {folder} or choose another --output to train again")
 
 
 def _run(run_: Run, folder: Path, results: ResultFile, device: str) -> None:
@@ -113,13 +120,12 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str) -> None:
     bandit = run_.bandit("train", device)
     train_classifier(run_, bandit, folder)
     if "Upper" not in results.results:  # the paper's: the classifier before the agent
-        test = run_.bandit("test", device, checkpoint=folder / "pretrained.safetensors")
-        results.add(run_.judge("Upper", test, Upper(test, NoOptions())))
+        trial = Trial.prepare(run_, "test", device, checkpoint=folder / "pretrained.safetensors")
+        results.add(trial.judge("Upper", Upper(trial.bandit, NoOptions()), folder))
     train_agent(run_, bandit, folder, device)
-    test = run_.bandit("test", device, checkpoint=folder / "classifier.safetensors")
-    trained = run_.make_agent(test, device)
-    trained.load(folder / "agent.pt")
-    results.add(run_.judge(run_.agent, test, trained))
+    trial = Trial.prepare(run_, "test", device, checkpoint=folder / "classifier.safetensors")
+    agent = trial.trained_agent(folder, device)
+    results.add(trial.judge(run_.agent, agent, folder, state=folder / "agent.pt"))
 
 
 def train_trunk(run_: Run, folder: Path, device: str) -> Run:
@@ -132,7 +138,7 @@ def train_trunk(run_: Run, folder: Path, device: str) -> Run:
     if epochs := run_.trunk_epochs:
         size, lr = run_.classifier_batch, run_.classifier_lr
         train_to(folder, "trunk", TrunkTraining(trunk, bandit, epochs, size, lr, run_.seed, device), epochs)
-    _write(lambda: save_weights(trunk, folder / TRUNK))
+    _write(folder, lambda: save_weights(trunk, folder / TRUNK))
     bandit.source.close()
     return run_.with_trunk(folder / TRUNK)
 
@@ -148,7 +154,7 @@ def train_classifier(run_: Run, bandit: ClipBandit, folder: Path) -> None:
         train_to(
             folder, "classifier", RandomFineTuning(bandit, everything, trainer, epochs, size, run_.seed, name), epochs
         )
-    _write(lambda: save_weights(classifier.network, folder / "pretrained.safetensors"))
+    _write(folder, lambda: save_weights(classifier.network, folder / "pretrained.safetensors"))
 
 
 def train_agent(run_: Run, bandit: ClipBandit, folder: Path, device: str) -> None:
@@ -163,14 +169,15 @@ def train_agent(run_: Run, bandit: ClipBandit, folder: Path, device: str) -> Non
         agent.export(folder)
         save_weights(classifier.network, folder / "classifier.safetensors")
 
-    _write(write)
+    _write(folder, write)
     bandit.source.close()
 
 
-def _write(write: Callable[[], object]) -> None:
+def _write(folder: Path, write: Callable[[], object]) -> None:
     """In the first process; the others read what it wrote."""
     if parallel.rank() == 0:
-        write()
+        with writing(folder):
+            write()
     parallel.wait()
 
 

@@ -13,6 +13,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
 from ada3d_gym.evaluation import evaluate
 from ada3d_gym.masks import split_mask
+from ada3d_gym.networks.checkpoints import CheckpointError
 from agents.agent import Agent, NoOptions
 from agents.fixed import BestFixed, Upper
 from agents.registry import AGENTS, agent_class, agent_options, make_agent
@@ -193,3 +194,32 @@ def test_a_seed_among_the_options_is_refused(bandit: ClipBandit):
 def test_a_missing_file_is_named(bandit: ClipBandit, tmp_path: Path):
     with pytest.raises(FileNotFoundError, match=r"none\.pt: no such file"):
         make_agent("upper", bandit).load(tmp_path / "none.pt")
+
+
+@pytest.mark.parametrize("name", ["reinforce", "ppo", "a2c", "trpo", "dqn", "qrdqn", "sac", "best-fixed"])
+@pytest.mark.filterwarnings("ignore::agents.figures.CollapseWarning")
+def test_a_policy_is_loaded_without_the_classifier_it_was_trained_with(name: str, tmp_path: Path):
+    trained = small_agent(name)
+    learn(trained, min(2, trained.total_epochs))
+    trained.save(tmp_path / "agent.pt")
+    judged = small_agent(name, seed=4)
+    before = {key: value.clone() for key, value in network(judged).state_dict().items()}
+    judged.load_policy(tmp_path / "agent.pt")
+    assert_same(before, network(judged).state_dict())
+    shown = trained.bandit.observer(np.arange(20))
+    assert np.array_equal(judged.act(shown), trained.act(shown))
+    if getattr(trained, "trainer", None) is not None:
+        assert not torch.equal(network(trained).head.weight, network(judged).head.weight)
+        judged.load(tmp_path / "agent.pt")
+        assert_same(network(trained).state_dict(), network(judged).state_dict())
+
+
+def network(agent: Agent) -> Any:
+    return agent.bandit.classifier.network
+
+
+@pytest.mark.parametrize("load", ["load", "load_policy"])
+def test_the_state_of_another_agent_is_named(load: str, tmp_path: Path):
+    small_agent("ppo").save(tmp_path / "agent.pt")
+    with pytest.raises(CheckpointError, match=r"agent\.pt: the state of another agent"):
+        getattr(small_agent("reinforce"), load)(tmp_path / "agent.pt")

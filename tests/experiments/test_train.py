@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from ada3d_gym.errors import InputError
 from ada3d_gym.registration import ENVIRONMENTS
 from ada3d_gym.shipped import SELECTION
 from agents.registry import AGENTS, agent_options
@@ -50,12 +51,36 @@ def test_the_command_line_replaces_the_file_and_the_file_the_preset(tmp_path: Pa
         ("gamma: big", "setting in mine.yaml: gamma: .*'big'"),
         ("- 1", "expected names and values, got list"),
         ("a: [", "not a readable YAML file"),
+        ("gamma: 2021-13-45", "not a readable YAML file"),
+        ("1: 2", "unknown setting in mine.yaml: 1"),
+        ("clasifier_lr: 1", r"\; did you mean classifier_lr\?"),
+        ("agents: {poo: {epochs: 1}}", r"unknown agent in mine.yaml: poo; did you mean ppo\?"),
+        ("environment: {device: cuda}", "environment in mine.yaml has device"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path: Path, content: str, complaint: str):
     (tmp_path / "mine.yaml").write_text(content)
     with pytest.raises(ValueError, match=complaint):
         compose(MOTION, "ppo", 0, config=tmp_path / "mine.yaml")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path):
+    with pytest.raises(InputError, match=r"none\.yaml: no such file"):
+        compose(MOTION, "ppo", 0, config=tmp_path / "none.yaml")
+
+
+def test_what_is_misspelt_is_guessed():
+    with pytest.raises(InputError, match=r"unknown option of ppo: epoch; .*; did you mean epochs\?"):
+        compose(MOTION, "ppo", 0, assignments=("epoch=3",))
+    with pytest.raises(InputError, match=r"unknown agent 'reinforced'.*; did you mean reinforce\?"):
+        compose(MOTION, "reinforced", 0)
+    with pytest.raises(InputError, match=r"; did you mean Ada3D-MotionShapes-v0"):
+        compose("Ada3D-MotionShape-v0", "ppo", 0)
+    with pytest.raises(InputError, match=r"option of reinforce: exploration=0.1: expected .*[^}]$"):
+        compose(MOTION, "reinforce", 0, assignments=("exploration=0.1",))
+    for name in (":Policy", "mine:", ".mine:Policy", "mine:a b"):
+        with pytest.raises(InputError, match="expected module:Class"):
+            compose(MOTION, name, 0)
 
 
 def test_wrong_arguments_are_named():
@@ -72,7 +97,7 @@ def test_wrong_arguments_are_named():
 
 
 def test_an_attempt_that_failed_at_once_is_in_nobodys_way(tmp_path: Path):
-    with pytest.raises(ValueError, match="limit=-5"):
+    with pytest.raises(ValueError, match="videos=-5 is outside 1 to 3360"):
         train(MOTION, "uniform", videos=-5, output=tmp_path / "run")
     train(MOTION, "uniform", videos=14, output=tmp_path / "run")
     assert read_run(tmp_path / "run").environment["videos"] == 14
