@@ -6,7 +6,6 @@ import shutil
 import warnings
 import zipfile
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ada3d_gym.bandit import Outcome
+from ada3d_gym.files import OutputError, replacing
 
 
 class Judged(NamedTuple):
@@ -48,21 +48,13 @@ class Parts:
         if self._folder is None or self._full:
             return
         path = self._path(number)
-        unfinished = path.with_suffix(".part")
         outcome = {field.name: getattr(part.outcome, field.name) for field in fields(Outcome)}
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with unfinished.open("wb") as file:
+            with replacing(path) as unfinished, unfinished.open("wb") as file:
                 np.savez(file, ids=part.ids, u=part.u, v=part.v, **outcome)
-            unfinished.replace(path)
-        except OSError as error:
+        except OutputError as error:
             self._full = True
-            with suppress(OSError):
-                unfinished.unlink()
-            warnings.warn(
-                f"{path} cannot be written ({error.strerror}): interrupted, this evaluation would not go on from here",
-                stacklevel=2,
-            )
+            warnings.warn(f"{error}. Interrupted, this evaluation would not go on from here", stacklevel=2)
 
     def remove(self) -> None:
         if self._folder is not None:

@@ -21,9 +21,10 @@ from tabulate import tabulate
 
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
+from ada3d_gym.files import writing
 from experiments.cli import run
 from experiments.figures import plot_fronts
-from experiments.folders import folder_name, shared, writing
+from experiments.folders import folder_name, shared
 from experiments.intervals import interval
 from experiments.results import Result, ResultFile, macs_unit
 from experiments.train import train

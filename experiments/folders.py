@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import re
 import tempfile
@@ -12,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError
 
-from ada3d_gym.errors import Ada3DError, InputError
+from ada3d_gym.errors import InputError
+from ada3d_gym.files import OutputError, replacing, writing
 
 OPTIONS = "options.json"  # of a run's folder
 INPUTS = "inputs"  # in it, beside the options
@@ -27,43 +26,6 @@ def folder_name(agent: str) -> str:
 
 class BusyFolder(InputError):
     """Another process works in the folder."""
-
-
-class OutputError(InputError):
-    """Somewhere that nothing can be written."""
-
-
-@contextmanager
-def writing(path: Path, remedy: str = "choose another --output") -> Iterator[None]:
-    """What goes wrong while a file is written, or one in a folder, becomes one line that names it.
-
-    Args:
-        path: of the file or folder.
-        remedy: what to do where there can be no such file.
-
-    Raises:
-        OutputError: where the disk is full, the place is no folder or may not be written, and the like.
-    """
-    try:
-        yield
-    except Ada3DError:
-        raise
-    except (OSError, SafetensorError, RuntimeError) as error:
-        if type(error) is RuntimeError and not _TORCH_WRITES.search(str(error)):
-            raise
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        room = "free some room, and the same command goes on" if _full(error) else remedy
-        raise OutputError(f"{path} cannot be written ({why}): {room}") from error
-
-
-_TORCH_FULL = "unexpected pos|file write failed|PytorchStreamWriter"  # of torch.save, whose errors have no code
-_TORCH_WRITES = re.compile(f"{_TORCH_FULL}|cannot be opened|does not exist")
-
-
-def _full(error: Exception) -> bool:
-    codes = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    told = [*(f"os error {code}\\b" for code in codes), _TORCH_FULL]
-    return getattr(error, "errno", None) in codes or any(re.search(each, str(error)) for each in told)
 
 
 def check_output(path: Path) -> None:
@@ -171,7 +133,5 @@ def _note(
         raise InputError(f"{folder} holds another run ({'; '.join(changed + other)}): {remedy}choose another --output")
     kept = their_inputs if _begun(folder) else {}
     noted = options | ({INPUTS: kept | inputs} if kept | inputs else {})
-    part = path.with_suffix(".part")
-    with writing(path):
+    with replacing(path, "choose another --output") as part:
         part.write_text(json.dumps(noted))
-        part.replace(path)

@@ -18,11 +18,11 @@ from tqdm import tqdm
 
 from ada3d_gym.datasets import VIDEO_SETS, find_root, index_path
 from ada3d_gym.errors import InputError
+from ada3d_gym.files import writing
 from ada3d_gym.video.index import VideoIndex, make_index
 from ada3d_gym.video.listing import find_files, read_splits
 from ada3d_gym.video.probe import Probe, probe_all
 from experiments.cli import run
-from experiments.folders import writing
 
 Name = Literal["fcvid", "activitynet", "mini-kinetics", "mini-kinetics-adafocus", "kinetics", "videos"]
 State = list[int] | None

@@ -15,7 +15,7 @@ from tabulate import tabulate
 from ada3d_gym import parallel
 from ada3d_gym.errors import InputError
 from ada3d_gym.evaluation import Evaluation, Usage
-from experiments.folders import writing
+from ada3d_gym.files import replacing, writing
 
 
 @dataclass(frozen=True)
@@ -136,9 +136,8 @@ class ResultFile:
             return
         with writing(self.path), FileLock(self.path.with_name(f"{self.path.name}.lock")):
             self._lines = self._with(self._read(), result)
-            part = self.path.with_suffix(".part")
-            part.write_text("".join(json.dumps(asdict(line)) + "\n" for line in self._lines))
-            part.replace(self.path)
+            with replacing(self.path) as part:
+                part.write_text("".join(json.dumps(asdict(line)) + "\n" for line in self._lines))
 
     def _with(self, lines: Iterable[Result], result: Result) -> list[Result]:
         found = {self._key(line): line for line in lines}

@@ -26,6 +26,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
+from ada3d_gym.files import writing
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
@@ -36,7 +37,7 @@ from agents.reference import Random, RandomFineTuning
 from agents.registry import agent_class
 from agents.trunk import TrunkTraining
 from experiments.cli import run
-from experiments.folders import folder_name, writing
+from experiments.folders import folder_name
 from experiments.inputs import claimed_by
 from experiments.judging import Trial
 from experiments.results import ResultFile, table

@@ -50,7 +50,7 @@ def test_an_interruption_leaves_what_was_there(tmp_path: Path):
 def test_a_path_below_a_file_is_named(tmp_path: Path):
     (tmp_path / "a").touch()
     with (
-        pytest.raises(OutputError, match=r"a/b: cannot be written \(.*(exists|Not a directory)"),
+        pytest.raises(OutputError, match=r"a/b cannot be written \(.*(exists|Not a directory)"),
         replacing(tmp_path / "a" / "b"),
     ):
         pass
