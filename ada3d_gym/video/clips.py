@@ -42,7 +42,8 @@ class VideoClips:
             training to go on without those clips; see `usable` and `BadClips`. None raises for the first such clip.
         workers: threads that decode.
         ahead_bytes: memory for decoded clips: those under way, and those whose observation has just been shown. Two
-            batches should fit, or clips are decoded twice.
+            batches should fit, for the next to be decoded while one is worked on. Where one does not, clips are decoded
+            several times.
     """
 
     def __init__(
@@ -198,7 +199,9 @@ class VideoClips:
         return clip // self.views
 
     def _uncached(self, ids: Ids) -> list[int]:
-        return np.unique(ids).tolist() if self._cache is None else self._cache.missing(ids).tolist()
+        """Those of the clips that are not on disk, each once, in the order of `ids`."""
+        missing = ids if self._cache is None else ids[np.isin(ids, self._cache.missing(ids))]
+        return list(dict.fromkeys(missing.tolist()))
 
     def _unknown(self, ids: Ids) -> list[int]:
         """Clips that must be decoded before it is known what they show, or that they show nothing."""
