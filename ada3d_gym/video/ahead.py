@@ -22,15 +22,19 @@ Decode = Callable[[Sequence[int]], Mapping[int, Outcome]]
 class DecodeAhead:
     """The latest clips, decoded or being decoded.
 
+    Clips that are asked for in batches, each batch expected together with the one after it, are decoded once each where
+    one batch fits, and all of them ahead where two do: what comes later makes room for what is needed sooner.
+
     Args:
         decode: clips by id, all of one video; runs on a thread. A `VideoError` stands for a clip that is bad; one that
             is raised stands for all of them.
         video_of: the video of a clip id; clips of one video are decoded together.
         workers: threads. The decoder lets go of Python's lock, so they run beside the network.
-        capacity: clips that are kept or under way at the most; the oldest go first.
+        capacity: clips that are kept or under way at the most. Those that are not expected go first, the oldest before
+            the others; then those that are needed last.
     """
 
-    _futures: OrderedDict[int, Future[Mapping[int, Outcome]]]
+    _futures: OrderedDict[int, Future[Mapping[int, Outcome]]]  # what may go first stands first
     _pool: ThreadPoolExecutor
     _finalizer: weakref.finalize[Any, Any]
 
@@ -41,9 +45,12 @@ class DecodeAhead:
         self._start()
 
     def expect(self, ids: Iterable[int]) -> None:
-        """Starts to decode clips that will be asked for soon, as many as there is room for."""
+        """Starts to decode clips that will be asked for soon, in the order of need, as many as there is room for."""
         self._start()
-        self._schedule(list(dict.fromkeys(ids))[: self._capacity])
+        wanted = list(dict.fromkeys(ids))[: self._capacity]
+        self._schedule(wanted)
+        for index in reversed(wanted):
+            self._futures.move_to_end(index)
 
     def get(self, ids: Sequence[int]) -> list[Clip]:
         """Clips, waiting for those that are not there yet. Raises what is wrong with the first bad one."""
@@ -95,6 +102,7 @@ class DecodeAhead:
             del self._futures[index]
 
     def _schedule(self, ids: list[int]) -> None:
+        """Starts to decode up to `capacity` clips, and lets go of others, from the front of `_futures`, for them."""
         groups: dict[int, list[int]] = {}
         for index in ids:
             if index in self._futures:

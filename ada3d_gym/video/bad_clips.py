@@ -21,7 +21,7 @@ import numpy as np
 from ada3d_gym.video.records import VideoError
 
 FEW = 3  # bad videos that are borne whatever their share, in sets of at least twice as many
-OTHER_VIEWS, OTHER_VIDEOS = 3, 16  # tried for one bad clip; when all fail, it is not the clip that is bad
+OTHER_VIEWS, OTHER_VIDEOS = 3, 17  # tried for one bad clip; when all fail, it is not the clip that is bad
 
 _log = logging.getLogger(__name__)
 _named: set[str] = set()  # files, by this process: a run has several sources of the same ones

@@ -33,7 +33,8 @@ class VideoClips:
         class_names: C names; a record's labels index into them.
         sampler: which frames and which square of them a clip shows.
         observation_size: side of the square the policy sees, in pixels.
-        cache: folder for decoded clips, or None to decode every time.
+        cache: folder for decoded clips, or None to decode every time. Where it cannot be written, what it holds is
+            used and the rest decoded every time; see `ClipCache`.
         cache_bytes: disk that the cache may take; clips beyond it are decoded every time.
         key: what, besides the arguments here, shapes the decoded pixels (data set, version, split).
         remedy: what a user can do about a bad file of this set.
@@ -41,7 +42,8 @@ class VideoClips:
             training to go on without those clips; see `usable` and `BadClips`. None raises for the first such clip.
         workers: threads that decode.
         ahead_bytes: memory for decoded clips: those under way, and those whose observation has just been shown. Two
-            batches should fit, or clips are decoded twice.
+            batches should fit, for the next to be decoded while one is worked on. Where one does not, clips are decoded
+            several times.
     """
 
     def __init__(
@@ -169,7 +171,8 @@ class VideoClips:
     def fill_cache(self, description: str) -> None:
         """Decodes every clip that the cache has room for, with a progress bar; nothing to do where that is done.
 
-        With `max_bad_share`, clips that cannot be decoded are left out; else the first one raises `VideoError`.
+        Stops where nothing more can be written, which the cache logs. With `max_bad_share`, clips that cannot be
+        decoded are left out; else the first one raises `VideoError`.
         """
         if self._cache is None:
             return
@@ -180,6 +183,8 @@ class VideoClips:
                 self._ahead.expect(np.concatenate(videos[number : number + 8]).tolist())
                 self._decoded(group.tolist())
                 bar.update(len(group))
+                if not self._cache.writable:
+                    break
 
     def full_size(self, clip: int) -> NDArray[np.uint8]:
         """One clip as it is in the file, (T, H, W, 3) uint8, for people to look at."""
@@ -194,7 +199,9 @@ class VideoClips:
         return clip // self.views
 
     def _uncached(self, ids: Ids) -> list[int]:
-        return np.unique(ids).tolist() if self._cache is None else self._cache.missing(ids).tolist()
+        """Those of the clips that are not on disk, each once, in the order of `ids`."""
+        missing = ids if self._cache is None else ids[np.isin(ids, self._cache.missing(ids))]
+        return list(dict.fromkeys(missing.tolist()))
 
     def _unknown(self, ids: Ids) -> list[int]:
         """Clips that must be decoded before it is known what they show, or that they show nothing."""
