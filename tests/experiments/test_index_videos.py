@@ -99,7 +99,8 @@ def test_files_that_crash_or_hang_their_reader_are_named_and_the_rest_go_on(
     assert causes == {"crash.mp4": "crashed", "hang.mp4": "hung", "crash too.mp4": "crashed"}
     printed = capsys.readouterr().out
     assert "train: 4 videos of 7; left out: 2 crashed, 1 hung" in printed
-    assert f"hung: {root / 'hang.mp4'} (was not probed within 5 s)" in printed
+    assert f"hung: {root / 'hang.mp4'} (nothing more was read from it for 5 s; " in printed
+    assert "give a longer --timeout)" in printed
 
 
 def test_lists_may_lie_elsewhere(tmp_path: Path):

@@ -1,0 +1,97 @@
+"""Whether a file holds as many bytes as its own headers say, for the containers that say so."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+_SLACK = 16  # bytes: some programs count an AVI's own header, or a byte of padding, into its size
+_TAIL = 4096  # bytes: a download that is not finished ends in zeros, where room was made for it beforehand
+_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_EBML_HEADER, _EBML_SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
+
+
+def is_cut(path: Path) -> bool | None:
+    """True if the file ends before its outermost element does, False if that element is whole.
+
+    None where that is not known: the container has no such sizes (MPEG streams, FLV), or they were never written (live
+    recordings), or the file ends in zeros.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        begin = file.read(16)
+        end = next((find(file, size) for is_it, find in _CONTAINERS if is_it(begin)), None)
+        if end is None:
+            return None
+        if end > size + _SLACK:
+            return True
+        file.seek(max(0, size - _TAIL))
+        return False if any(file.read(_TAIL)) else None
+
+
+def _matroska_end(file: BinaryIO, size: int) -> int | None:
+    place = 0
+    for name in (_EBML_HEADER, _EBML_SEGMENT):
+        file.seek(place)
+        head = file.read(12)
+        if head[:4] != name or len(head) < 12 or not head[4]:
+            return None
+        width = 9 - head[4].bit_length()  # leading zero bits say how many bytes the size takes
+        length = int.from_bytes(head[4 : 4 + width], "big") - (1 << 7 * width)
+        if length == (1 << 7 * width) - 1:  # all ones: not known
+            return None
+        place += 4 + width + length
+    return place
+
+
+def _riff_end(file: BinaryIO, size: int) -> int | None:
+    place = 0
+    while place + 12 <= size:  # one of up to 4 GiB after another
+        file.seek(place)
+        head = file.read(12)
+        length = int.from_bytes(head[4:8], "little")
+        if head[:4] != b"RIFF" or head[8:11] != b"AVI":
+            break
+        if length in (0, 2**32 - 1):
+            return None
+        place += 8 + length + length % 2
+    return place
+
+
+def _asf_end(file: BinaryIO, size: int) -> int | None:
+    place = 0
+    while place + 24 <= size:
+        file.seek(place)
+        length = int.from_bytes(file.read(24)[16:], "little")
+        if length < 24:  # a recording that nobody has finished
+            return None
+        place += length
+    return place
+
+
+def _mp4_end(file: BinaryIO, size: int) -> int | None:
+    place = 0
+    while place + 8 <= size:
+        file.seek(place)
+        head = file.read(16)
+        length = int.from_bytes(head[:4], "big")
+        if length == 1:
+            length = int.from_bytes(head[8:], "big")
+        if length < 8:  # 0: to the end of the file, wherever that is
+            return None
+        place += length
+    return place
+
+
+_CONTAINERS: tuple[tuple[Callable[[bytes], bool], Callable[[BinaryIO, int], int | None]], ...] = (
+    (lambda begin: begin[:4] == _EBML_HEADER, _matroska_end),
+    (lambda begin: begin[:4] == b"RIFF" and begin[8:12] == b"AVI ", _riff_end),
+    (lambda begin: begin == _ASF_HEADER, _asf_end),
+    (lambda begin: begin[4:8] in (b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free"), _mp4_end),
+)
