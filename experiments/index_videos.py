@@ -3,8 +3,8 @@
     python -m experiments.index_videos fcvid --root /data/fcvid
 
 Each file is opened and decoded in a process of its own, so that one that crashes the decoder or hangs it is named and
-the rest go on; a long one may take as long as it needs. Interrupted and started again, the command goes on where it was; files that have changed are probed
-again.
+the rest go on; a long one may take as long as it needs. Interrupted and started again, the command goes on where it
+was; files that have changed are probed again.
 """
 
 from __future__ import annotations

@@ -10,14 +10,16 @@ from typing import BinaryIO
 _SLACK = 16  # bytes: some programs count an AVI's own header, or a byte of padding, into its size
 _TAIL = 4096  # bytes: a download that is not finished ends in zeros, where room was made for it beforehand
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
+_ASF_EMPTY = 50  # bytes of a data object without any packet, as it is in a recording that nobody has finished
 _EBML_HEADER, _EBML_SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
 
 
 def is_cut(path: Path) -> bool | None:
-    """True if the file ends before its outermost element does, False if that element is whole.
+    """True if the file ends before its outermost element does, or in zeros; False if that element is whole.
 
     None where that is not known: the container has no such sizes (MPEG streams, FLV), or they were never written (live
-    recordings), or the file ends in zeros.
+    recordings).
 
     Raises:
         OSError: if it cannot be read.
@@ -32,7 +34,7 @@ def is_cut(path: Path) -> bool | None:
         if end > size + _SLACK:
             return True
         file.seek(max(0, size - _TAIL))
-        return False if any(file.read(_TAIL)) else None
+        return not any(file.read(_TAIL))
 
 
 def _matroska_end(file: BinaryIO, size: int) -> int | None:
@@ -66,10 +68,11 @@ def _riff_end(file: BinaryIO, size: int) -> int | None:
 
 def _asf_end(file: BinaryIO, size: int) -> int | None:
     place = 0
-    while place + 24 <= size:
+    for name in (_ASF_HEADER, _ASF_DATA):  # an index may follow
         file.seek(place)
-        length = int.from_bytes(file.read(24)[16:], "little")
-        if length < 24:  # a recording that nobody has finished
+        head = file.read(24)
+        length = int.from_bytes(head[16:], "little")
+        if head[:16] != name or length <= _ASF_EMPTY:
             return None
         place += length
     return place

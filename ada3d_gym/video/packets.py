@@ -3,11 +3,11 @@ decord finds frames by number."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ def scan(path: Path) -> Packets:
     """
     times: list[Any] = []  # None where a packet has no time
     keys: list[Any] = []
-    count = end = 0
+    count, begin, latest, end = 0, math.inf, -math.inf, 0
     hidden = late = corrupt = False
     last = 0.0  # end of the stream that lasts longest, in seconds
     with opened(path) as (container, stream):
@@ -104,6 +104,7 @@ def scan(path: Path) -> Packets:
             if packet.is_keyframe:
                 keys.append(packet.pts)
             count, end = count + 1, max(end, (time or 0) + (packet.duration or 0))
+            begin, latest = min(begin, time or 0), max(latest, time or 0)
             corrupt |= packet.is_corrupt
             hidden |= packet.is_discard
             if not packet.is_discard:
@@ -112,7 +113,10 @@ def scan(path: Path) -> Packets:
         if not times:
             raise VideoError(path, "holds no video frame")
         known = timed and None not in times and None not in keys and len(set(times)) == len(times)
-        rate = _rate(stream, kinds, count, sorted(times) if known else [])
+        exact = known or not kinds.isdisjoint(
+            {"avi", "asf"}
+        )  # which hold times, only not always those to show frames at
+        rate = _rate(stream, count, float((latest - begin) * stream.time_base) if exact else 0.0)
         cut = is_cut(path)
         if corrupt and (timed or cut):
             raise TruncatedError(path, f"breaks off after {count} of its {stream.frames or '?'} frames")
@@ -139,42 +143,44 @@ def _check_end(path: Path, container: Any, stream: Any, end: float, last: float,
         rate: frames a second, or 0.
         cut: see `is_cut`. A file that holds all its bytes holds all its frames, whatever its header says of the time.
     """
-    if cut is False:
+    if cut is False or (cut is None and container.format.name == "avi"):  # whose sizes are all written at its end
         return
     whole = container.duration / 1e6 if container.duration else 0.0
-    own = _own_duration(stream)
+    own = _own_duration(stream, whole)
     frame = 1 / rate if rate else 0.1
     # Without a cut that is known of, times are taken roughly: programs that add a duration later measure it by a clock.
     slack = frame / 2 if cut else max(2 * frame, min(0.05 * whole, 1.0))
-    reached, due = (end, own) if own and (not whole or own <= whole + slack) else (last, whole)
+    reached, due = (end, own) if own else (last, whole)
     if due and reached < due - slack:
         raise TruncatedError(path, f"breaks off at {reached:.2f} of its {due:.2f} s")
     if cut and not due:
         raise TruncatedError(path, f"breaks off at {reached:.2f} s, before its header says")
 
 
-def _own_duration(stream: Any) -> float:
-    """What the header says of the end of the video stream alone, in seconds; 0 if nothing."""
-    if match := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", "")):  # Matroska
-        hours, minutes, seconds = (float(part) for part in match.groups())
-        return 3600 * hours + 60 * minutes + seconds
-    return float(stream.frames * stream.time_base)  # AVI counts in ticks; 0 in others
-
-
-def _rate(stream: Any, kinds: set[str], count: int, times: list[int]) -> float:
-    """Frames a second, 0 if unknown: what the file states, unless its times contradict that.
+def _own_duration(stream: Any, whole: float) -> float:
+    """What the header says of the end of the video stream alone, in seconds; 0 if nothing.
 
     Args:
         stream: of the frames.
-        kinds: FFmpeg's names of the container.
-        count: of the packets.
-        times: rising, in the stream's time base; none where they are not known for certain.
+        whole: duration of the longest stream; one that is longer is left over from another file.
     """
-    stated = stream.average_rate or stream.guessed_rate or Fraction(0)
-    measured = Fraction(0)
-    if "avi" in kinds and stream.frames:  # which states the rate of its ticks; some are empty
-        measured = count / (stream.frames * stream.time_base)
-    elif len(times) > 1:
-        measured = (len(times) - 1) / ((times[-1] - times[0]) * stream.time_base)
-    contradicted = abs(stated - measured) > 0.05 * measured > 0
-    return float(measured if contradicted else max(stated, 0))
+    if match := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", "")):  # Matroska
+        hours, minutes, seconds = (float(part) for part in match.groups())
+        own = 3600 * hours + 60 * minutes + seconds
+        return own if own < whole + 0.001 else 0.0
+    return float(stream.frames * stream.time_base)  # AVI counts in ticks; 0 in others
+
+
+def _rate(stream: Any, count: int, seconds: float) -> float:
+    """Frames a second, 0 if unknown: what the file states, unless its times contradict that.
+
+    AVI states the rate of its ticks, some of which are empty, and others that of a video before frames were left out.
+
+    Args:
+        stream: of the frames.
+        count: of the packets.
+        seconds: between the first and the last, 0 if that is not known for certain.
+    """
+    stated = max(float(stream.average_rate or stream.guessed_rate or 0), 0.0)
+    measured = (count - 1) / seconds if seconds > 0 else 0.0
+    return measured if abs(stated - measured) > 0.05 * measured > 0 else stated
