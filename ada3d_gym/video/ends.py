@@ -1,11 +1,12 @@
-"""Whether a file holds as many bytes as its own headers say, for the containers that say so."""
+"""Whether a file holds as much as its own headers say, for the containers that say so."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 _SLACK = 16  # bytes: some programs count an AVI's own header, or a byte of padding, into its size
 _TAIL = 4096  # bytes: a download that is not finished ends in zeros, where room was made for it beforehand
@@ -35,6 +36,59 @@ def is_cut(path: Path) -> bool | None:
             return True
         file.seek(max(0, size - _TAIL))
         return not any(file.read(_TAIL))
+
+
+def lacks_frames(stream: Any, count: int, end: int, cut: bool | None) -> bool:
+    """Whether an MP4 or QuickTime stream has fewer packets than its header lists, not counting what an edit list hides.
+
+    Args:
+        stream: of the frames.
+        count: of its packets.
+        end: of the last, in its time base.
+        cut: see `is_cut`; all that is known of a stream in fragments, which no header lists.
+    """
+    if count > stream.frames:
+        return bool(cut)
+    if not stream.duration or count == stream.frames:
+        return False
+    return bool(end < (stream.start_time or 0) + stream.duration * (1 - 1 / stream.frames))
+
+
+def shortage(container: Any, stream: Any, end: float, last: float, rate: float, cut: bool | None) -> str:
+    """What is missing at the end of a file whose header says how long it is, in words; "" for nothing.
+
+    Args:
+        container, stream: as FFmpeg reads them.
+        end: of the video stream, in seconds.
+        last: end of the stream that lasts longest.
+        rate: frames a second, or 0.
+        cut: see `is_cut`. A file that holds all its bytes holds all its frames, whatever its header says of the time.
+    """
+    if cut is False or (cut is None and container.format.name == "avi"):  # whose header is written when all is done
+        return ""
+    whole = container.duration / 1e6 if container.duration else 0.0
+    own = _own_duration(stream, whole)
+    frame = 1 / rate if rate else 0.1
+    # Where no bytes are known to be missing, times are taken roughly: they may have been added later, by a clock.
+    slack = frame / 2 if cut else max(2 * frame, min(0.05 * whole, 1.0))
+    reached, due = (end, own) if own else (last, whole)
+    if due and reached < due - slack:
+        return f"breaks off at {reached:.2f} of its {due:.2f} s"
+    return f"breaks off at {reached:.2f} s, before its header says" if cut and not due else ""
+
+
+def _own_duration(stream: Any, whole: float) -> float:
+    """What the header says of the end of the video stream alone, in seconds; 0 if nothing.
+
+    Args:
+        stream: of the frames.
+        whole: duration of the longest stream; one that is longer is left over from another file.
+    """
+    if match := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", "")):  # Matroska
+        hours, minutes, seconds = (float(part) for part in match.groups())
+        own = 3600 * hours + 60 * minutes + seconds
+        return own if own < whole + 0.001 else 0.0
+    return float(stream.frames * stream.time_base)  # AVI counts in ticks; 0 in others
 
 
 def _matroska_end(file: BinaryIO, size: int) -> int | None:
@@ -88,6 +142,8 @@ def _mp4_end(file: BinaryIO, size: int) -> int | None:
             length = int.from_bytes(head[8:], "big")
         if length < 8:  # 0: to the end of the file, wherever that is
             return None
+        if place + length > size and head[4:8] not in (b"moov", b"moof", b"mdat"):
+            break  # it holds no frames, nor says where they are
         place += length
     return place
 

@@ -4,7 +4,6 @@ decord finds frames by number."""
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import numpy as np
 from av.stream import Disposition
 from numpy.typing import NDArray
 
-from ada3d_gym.video.ends import is_cut
+from ada3d_gym.video.ends import is_cut, lacks_frames, shortage
 from ada3d_gym.video.progress import advance
 from ada3d_gym.video.records import NumberingError, TruncatedError, VideoError
 
@@ -97,7 +96,7 @@ def scan(path: Path) -> Packets:
             time = packet.dts if packet.pts is None else packet.pts
             if time is not None and packet.time_base:
                 last = max(last, float((time + (packet.duration or 0)) * packet.time_base))
-            if packet.stream_index != stream.index:
+            if packet.stream.index != stream.index:
                 continue
             if not keys and not packet.is_keyframe:
                 raise NumberingError(path)
@@ -113,62 +112,22 @@ def scan(path: Path) -> Packets:
         if not times:
             raise VideoError(path, "holds no video frame")
         known = timed and None not in times and None not in keys and len(set(times)) == len(times)
-        exact = known or not kinds.isdisjoint(
-            {"avi", "asf"}
-        )  # which hold times, only not always those to show frames at
-        rate = _rate(stream, count, float((latest - begin) * stream.time_base) if exact else 0.0)
+        evenly = not kinds.isdisjoint({"avi", "asf"})  # their times are not those to show frames at, but as far apart
+        rate = _rate(stream, count, float((latest - begin) * stream.time_base) if known or evenly else 0.0)
         cut = is_cut(path)
-        if corrupt and (timed or cut):
+        short = "mov" in kinds and lacks_frames(stream, count, end, cut)
+        if short or (corrupt and (timed or cut)):
             raise TruncatedError(path, f"breaks off after {count} of its {stream.frames or '?'} frames")
-        if "mov" in kinds:
-            if stream.duration and count < stream.frames:  # fewer also where an edit list hides the beginning
-                due = (stream.start_time or 0) + stream.duration * (1 - 1 / stream.frames)
-                if end < due:
-                    raise TruncatedError(path, f"breaks off after {count} of its {stream.frames} frames")
-        elif every:
-            _check_end(path, container, stream, float(end * stream.time_base), last, rate, cut)
+        fragmented = "mov" in kinds and cut and not stream.frames
+        if (every or fragmented) and (
+            problem := shortage(container, stream, float(end * stream.time_base), last, rate, cut)
+        ):
+            raise TruncatedError(path, problem)
         several = len(container.streams.video) > 1
     if not known:
         return Packets(np.empty(0, np.int64), np.empty(0, np.int64), rate, False)
     seekable = not hidden and not late and not several
     return Packets(np.array(sorted(times), np.int64), np.array(sorted(keys), np.int64), rate, seekable)
-
-
-def _check_end(path: Path, container: Any, stream: Any, end: float, last: float, rate: float, cut: bool | None) -> None:
-    """Raises TruncatedError if a file ends before its header says.
-
-    Args:
-        end: of the video stream, in seconds.
-        last: end of the stream that lasts longest.
-        rate: frames a second, or 0.
-        cut: see `is_cut`. A file that holds all its bytes holds all its frames, whatever its header says of the time.
-    """
-    if cut is False or (cut is None and container.format.name == "avi"):  # whose sizes are all written at its end
-        return
-    whole = container.duration / 1e6 if container.duration else 0.0
-    own = _own_duration(stream, whole)
-    frame = 1 / rate if rate else 0.1
-    # Without a cut that is known of, times are taken roughly: programs that add a duration later measure it by a clock.
-    slack = frame / 2 if cut else max(2 * frame, min(0.05 * whole, 1.0))
-    reached, due = (end, own) if own else (last, whole)
-    if due and reached < due - slack:
-        raise TruncatedError(path, f"breaks off at {reached:.2f} of its {due:.2f} s")
-    if cut and not due:
-        raise TruncatedError(path, f"breaks off at {reached:.2f} s, before its header says")
-
-
-def _own_duration(stream: Any, whole: float) -> float:
-    """What the header says of the end of the video stream alone, in seconds; 0 if nothing.
-
-    Args:
-        stream: of the frames.
-        whole: duration of the longest stream; one that is longer is left over from another file.
-    """
-    if match := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", "")):  # Matroska
-        hours, minutes, seconds = (float(part) for part in match.groups())
-        own = 3600 * hours + 60 * minutes + seconds
-        return own if own < whole + 0.001 else 0.0
-    return float(stream.frames * stream.time_base)  # AVI counts in ticks; 0 in others
 
 
 def _rate(stream: Any, count: int, seconds: float) -> float:
