@@ -115,8 +115,8 @@ def damaged_files(folder: Path, each: int = 45, seed: int = 0) -> Iterator[tuple
         yield kind, path
 
 
-def cut_files(folder: Path, each: int, seed: int = 0) -> Iterator[tuple[str, int, Path]]:
-    """(container, frames before, path) of files that end anywhere, without sound and with some."""
+def cut_files(folder: Path, each: int, seed: int = 0) -> Iterator[Path]:
+    """Files of 40 frames, named after their containers, that end anywhere; without sound and with some."""
     rng = np.random.default_rng(seed)
     for container, codec in CONTAINERS.items():
         for sound in (0, 1.6, 3.0):
@@ -124,4 +124,4 @@ def cut_files(folder: Path, each: int, seed: int = 0) -> Iterator[tuple[str, int
             for number in range(each):
                 path = folder / f"{container}-{sound}-{number}"
                 path.write_bytes(whole[: int(rng.uniform(0.05, 1) * len(whole))])
-                yield container, 40, path
+                yield path
