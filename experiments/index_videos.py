@@ -25,6 +25,7 @@ from experiments.cli import run
 
 Name = Literal["fcvid", "activitynet", "mini-kinetics", "mini-kinetics-adafocus", "kinetics", "videos"]
 State = list[int] | None
+RULES = 2  # of what passes `probe`: files that passed by others are probed again
 
 
 def index_videos(
@@ -61,7 +62,7 @@ def index_videos(
         index = make_index(listing, files[split], probes, min_frames)
         path = index_path(name, folder, split)
         index.save(path)
-        print(f"{split}: {index.report}; {len(listing.class_names)} classes; {path}")
+        print(f"{split}: {index.report}; {len(listing.class_names)} classes; {shown(path)}")
         _print_problems(index, show)
     slow = [file for file in wanted if not probes[file].cause and probes[file].seconds > timeout]
     for file in slow[:show]:
@@ -89,7 +90,7 @@ def probe_files(files: list[Path], journal: Path, *, workers: int, timeout: floa
         lines.write("\n")  # ends a line that an interruption cut short
         found = probe_all(missing, workers=workers, timeout=timeout, thorough=thorough)
         for file, probe in tqdm(found, total=len(missing), desc="probing", unit="video", disable=None):
-            lines.write(json.dumps([str(file), _state(file), asdict(probe)]) + "\n")
+            lines.write(json.dumps([str(file), _state(file), asdict(probe), RULES]) + "\n")
             lines.flush()
             probes[file] = probe
     return probes
@@ -99,8 +100,9 @@ def _read_journal(path: Path) -> dict[Path, tuple[State, Probe]]:
     journal = {}
     for line in path.read_text().splitlines() if path.exists() else ():
         try:
-            file, state, probe = json.loads(line)
-            journal[Path(file)] = state, Probe(**probe)
+            file, state, probe, rules = json.loads(line)
+            if rules == RULES:
+                journal[Path(file)] = state, Probe(**probe)
         except (ValueError, TypeError):
             continue
     return journal
