@@ -3,8 +3,8 @@
     python -m experiments.index_videos fcvid --root /data/fcvid
 
 Each file is opened and decoded in a process of its own, so that one that crashes the decoder or hangs it is named and
-the rest go on. Interrupted and started again, the command goes on where it was; files that have changed are probed
-again.
+the rest go on; a long one may take as long as it needs. Interrupted and started again, the command goes on where it
+was; files that have changed are probed again.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from ada3d_gym.files import writing
 from ada3d_gym.video.index import VideoIndex, make_index
 from ada3d_gym.video.listing import find_files, read_splits
 from ada3d_gym.video.probe import Probe, probe_all
+from ada3d_gym.video.records import shown
 from experiments.cli import run
 
 Name = Literal["fcvid", "activitynet", "mini-kinetics", "mini-kinetics-adafocus", "kinetics", "videos"]
 State = list[int] | None
 CACHE = "ADA3D_CACHE names another folder for indexes"
+RULES = 2  # of what passes `probe`: files that passed by others are probed again
 
 
 def index_videos(
@@ -47,7 +49,7 @@ def index_videos(
         root: its folder; what its environment variable names by default.
         annotations: folder of its lists, where they are not at the top of `root`.
         workers: processes that probe.
-        timeout: seconds after which a file counts as hung.
+        timeout: seconds without any progress after which a file counts as hung; slow disks may need more.
         thorough: decode every frame with FFmpeg's error detection, to find damage inside files.
         min_frames: videos of fewer frames are left out.
         show: how many of the videos left out are named for each split; the index names all of them.
@@ -71,8 +73,17 @@ def index_videos(
         path = index_path(name, folder, split)
         with writing(path, CACHE):
             index.save(path)
-        print(f"{split}: {index.report}; {len(listing.class_names)} classes; {path}")
+        print(f"{split}: {index.report}; {len(listing.class_names)} classes; {shown(path)}")
         _print_problems(index, show)
+    slow = [file for file in wanted if not probes[file].cause and probes[file].seconds > timeout]
+    for file in slow[:show]:
+        hint = (
+            ""
+            if probes[file].seekable
+            else "; so will its clips, since frames are counted from its start: encode it anew"
+        )
+        print(f"  slow: {shown(file)} (took {probes[file].seconds:.0f} s{hint})")
+    _print_rest(len(slow) - show)
 
 
 def probe_files(files: list[Path], journal: Path, *, workers: int, timeout: float, thorough: bool) -> dict[Path, Probe]:
@@ -92,7 +103,7 @@ def probe_files(files: list[Path], journal: Path, *, workers: int, timeout: floa
         _append(lines, journal, "")  # ends a line that an interruption cut short
         found = probe_all(missing, workers=workers, timeout=timeout, thorough=thorough)
         for file, probe in tqdm(found, total=len(missing), desc="probing", unit="video", disable=None):
-            _append(lines, journal, json.dumps([str(file), _state(file), asdict(probe)]))
+            _append(lines, journal, json.dumps([str(file), _state(file), asdict(probe), RULES]))
             probes[file] = probe
     return probes
 
@@ -107,8 +118,9 @@ def _read_journal(path: Path) -> dict[Path, tuple[State, Probe]]:
     journal = {}
     for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
         try:
-            file, state, probe = json.loads(line)
-            journal[Path(file)] = state, Probe(**probe)
+            file, state, probe, rules = json.loads(line)
+            if rules == RULES:
+                journal[Path(file)] = state, Probe(**probe)
         except (ValueError, TypeError):
             continue
     return journal
@@ -125,9 +137,13 @@ def _state(file: Path) -> State:
 
 def _print_problems(index: VideoIndex, show: int) -> None:
     for problem in index.problems[:show]:
-        print(f"  {problem.cause}: {problem.path} ({problem.detail})")
-    if len(index.problems) > show:
-        print(f"  and {len(index.problems) - show} more")
+        print(f"  {problem.cause}: {shown(problem.path)} ({shown(problem.detail)})")
+    _print_rest(len(index.problems) - show)
+
+
+def _print_rest(count: int) -> None:
+    if count > 0:
+        print(f"  and {count} more")
 
 
 if __name__ == "__main__":
