@@ -16,7 +16,7 @@ from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.macs import count_macs
 from ada3d_gym.networks.selection import SelectionNetwork
-from ada3d_gym.seeding import spawn, torch_seed
+from ada3d_gym.seeding import Stream, spawn, torch_seed
 from agents.agent import Policy
 from agents.reinforce import Reinforce, ReinforceConfig
 
@@ -53,7 +53,7 @@ class Ada3D(Reinforce):
         if options.seed not in (0, seed):
             raise InputError(f"seed={options.seed} among the options beside seed={seed}: give the run's seed alone")
         options = replace(options, seed=seed)
-        with torch_seed(spawn(seed, 0)):
+        with torch_seed(spawn(seed, Stream.SELECTION_WEIGHTS)):
             trunk = build_trunk(bandit.num_frames, bandit.source.observation_size, options.weights)
             selection = SelectionNetwork(trunk, bandit.num_stages)
         trainer = None

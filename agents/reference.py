@@ -13,7 +13,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.networks.macs import MacCounter
-from ada3d_gym.seeding import spawn
+from ada3d_gym.seeding import CallStreams, Stream, spawn
 from agents.agent import OnEpoch
 from agents.progress import epoch_batches
 
@@ -63,16 +63,21 @@ class Random:
         self.reseed(seed)
 
     def reseed(self, seed: int | np.random.SeedSequence) -> None:
-        self._rng = np.random.default_rng(seed)
+        sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+        self._rng, self._calls = np.random.default_rng(sequence), CallStreams(sequence)
 
     def act(self, observations: NDArray[np.uint8]) -> NDArray[np.int8]:
-        return self.draw(len(observations))
+        """Masks (B, T + K); of several processes that judge together, each draws those of its own batches."""
+        return self._draw(len(observations), np.random.default_rng(self._calls.next()))
 
     def draw(self, count: int) -> NDArray[np.int8]:
-        """Masks (count, T + K) for as many clips."""
-        kept = np.floor(self.frames + self._rng.random(count))
-        order = self._rng.random((count, self.num_frames)).argsort(1)
-        return join_mask(order < kept[:, None], self._rng.random((count, len(self.stages))) < self.stages)
+        """Masks (count, T + K) for as many clips, the same in every process."""
+        return self._draw(count, self._rng)
+
+    def _draw(self, count: int, rng: np.random.Generator) -> NDArray[np.int8]:
+        kept = np.floor(self.frames + rng.random(count))
+        order = rng.random((count, self.num_frames)).argsort(1)
+        return join_mask(order < kept[:, None], rng.random((count, len(self.stages))) < self.stages)
 
 
 def matched_random(u: Bits, v: Bits, macs: MacCounter, seed: int | np.random.SeedSequence) -> Random:
@@ -96,6 +101,7 @@ class RandomFineTuning:
         trainer: of that classifier.
         epochs, batch_size, seed: as in the joint phase it is compared with.
         name: for the progress bar.
+        stream: where the order of clips and the masks are drawn from.
     """
 
     def __init__(
@@ -107,16 +113,19 @@ class RandomFineTuning:
         batch_size: int,
         seed: int,
         name: str = "Random FT",
+        *,
+        stream: Stream = Stream.RANDOM_FT,
     ):
         self.bandit, self.policy, self.trainer = bandit, policy, trainer
         self.epochs, self.batch_size, self.seed, self.name = epochs, batch_size, seed, name
+        self.stream = stream
         self.epoch = 0
 
     def learn(self, until: int, on_epoch: OnEpoch) -> None:
         """Trains up to epoch `until`; `on_epoch` gets the number of epochs done and the last one's figures."""
         source = self.bandit.source
         while self.epoch < until:
-            order, draws = spawn(self.seed, self.epoch).spawn(2)
+            order, draws = (spawn(self.seed, self.stream, self.epoch, part) for part in range(2))
             self.policy.reseed(draws)
             ids = self.bandit.epoch(np.random.default_rng(order))
             losses = []

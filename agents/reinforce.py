@@ -18,7 +18,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.networks.selection import MaskLogits, SelectionNetwork, greedy
-from ada3d_gym.seeding import spawn, torch_generator
+from ada3d_gym.seeding import CallStreams, Stream, spawn, torch_generator
 from agents.agent import Agent, Policy
 from agents.baselines import Batch, make_baseline
 from agents.baselines import Name as Baseline
@@ -135,7 +135,7 @@ class Reinforce(Agent):
         width = selection.trunk.features if config.baseline == "value" else 0
         self.baseline = make_baseline(config.baseline, width).to(device)
         self.other = other
-        self._draws = torch_generator(spawn(config.seed, 2**20), self._on)  # of masks that are not learned from
+        self._calls = CallStreams(spawn(config.seed, Stream.REINFORCE_ACT))
         self.total_epochs = config.epochs + config.joint_epochs
         self._anneal(0.0)
 
@@ -154,10 +154,10 @@ class Reinforce(Agent):
         config = self.config
         joint = self.epoch >= config.epochs
         phase, length = (config.epochs, config.joint_epochs) if joint else (0, config.epochs)
-        stream, masks, others = spawn(config.seed, self.epoch).spawn(3)  # an epoch is repeated alike after a resume
-        if isinstance(self.other, Random):
-            self.other.reseed(others)
-        ids = self.bandit.epoch(np.random.default_rng(stream))
+        order, masks = (spawn(config.seed, Stream.REINFORCE, self.epoch, part) for part in range(2))
+        if isinstance(self.other, Random):  # an epoch is repeated alike after a resume
+            self.other.reseed(spawn(config.seed, Stream.OTHER_HEAD, self.epoch))
+        ids = self.bandit.epoch(np.random.default_rng(order))
         generator = torch_generator(masks, self._on)
         name = "joint fine-tuning" if joint else "REINFORCE"
         source = self.bandit.source
@@ -254,7 +254,8 @@ class Reinforce(Agent):
 
     def _sample(self, logits: MaskLogits) -> tuple[Tensor, Tensor]:
         keep = (self._explore(torch.sigmoid(part)) for part in logits)
-        frames, stages = (torch.rand(p.shape, generator=self._draws, device=self._on) < p for p in keep)
+        generator = torch_generator(self._calls.next(), self._on)
+        frames, stages = (torch.rand(p.shape, generator=generator, device=self._on) < p for p in keep)
         return frames, stages
 
     def _explore(self, p: Tensor) -> Tensor:

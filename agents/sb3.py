@@ -28,7 +28,7 @@ from ada3d_gym.networks.macs import count_macs
 from ada3d_gym.observers import PixelObserver
 from ada3d_gym.sb3 import Ada3DVecEnv, JointFineTuneCallback, SelectionPolicy, policy_kwargs, selection_kwargs
 from ada3d_gym.sb3.wrappers import VecCodedAction
-from ada3d_gym.seeding import spawn
+from ada3d_gym.seeding import Stream, spawn
 from agents.agent import Agent
 from agents.figures import MaskWatch, Meter
 from agents.sb3_options import (
@@ -93,7 +93,7 @@ class SB3Agent(Agent):
             self.env,
             learning_rate=self._lr,
             policy_kwargs=networks,
-            seed=_integer(self.seed, 0),
+            seed=_integer(self.seed, Stream.SB3_WEIGHTS),
             device=self.device,
             **options.of_algorithm(),
         )
@@ -127,7 +127,7 @@ class SB3Agent(Agent):
             callbacks: list[BaseCallback] = [watch]
             if self.epoch >= self.options.epochs:
                 callbacks.append(self._fine_tuning())
-            self.model.set_random_seed(_integer(self.seed, 1, self.epoch))
+            self.model.set_random_seed(_integer(self.seed, Stream.SB3, self.epoch))
             self.model._last_obs = None  # clips of the epoch's own order
             self.model.learn(self.steps_per_epoch, CallbackList(callbacks), reset_num_timesteps=False)
         self.model.logger.dump()
@@ -141,7 +141,7 @@ class SB3Agent(Agent):
             steps_per_rollout=options.classifier_steps,
             trainer=self.trainer,
             schedule=lambda steps: (steps - self._rollout - start) / length,  # as it was when the rollout began
-            seed=spawn(self.seed, 2, self.epoch),
+            seed=spawn(self.seed, Stream.SB3_CLASSIFIER, self.epoch),
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -235,7 +235,8 @@ class _Watch(BaseCallback):
     def figures(self) -> dict[str, float]:
         """Means over the steps, and what the greedy masks of up to 512 clips keep."""
         bandit, agent = self._agent.bandit, self._agent
-        ids = np.random.default_rng(spawn(agent.seed, 3, agent.epoch)).permutation(len(bandit.source))[:512]
+        rng = np.random.default_rng(spawn(agent.seed, Stream.SB3_FIGURES, agent.epoch))
+        ids = rng.permutation(len(bandit.source))[:512]
         u, v = split_mask(agent.act(bandit.observer(ids)), bandit.num_frames, bandit.num_stages)
         self._watch.add(ids, u, v)
         return self._meter.means() | self._watch.figures()

@@ -107,7 +107,7 @@ def train(
         done = state["epoch"]
     with tqdm(total=phase.epochs * steps, initial=done * steps, desc=phase.name, unit="step", disable=None) as bar:
         for epoch in range(done, phase.epochs):
-            order, draws = spawn(*seed, epoch).spawn(2)
+            order, draws = (spawn(*seed, epoch, part) for part in range(2))
             generator = torch_generator(draws, device)
             ids = bandit.epoch(np.random.default_rng(order))
             for batch in np.array_split(ids, steps):
