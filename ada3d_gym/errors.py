@@ -11,3 +11,7 @@ class Ada3DError(Exception):
 
 class InputError(Ada3DError, ValueError):
     """An argument, option or setting that makes no sense."""
+
+
+class DivergedError(Ada3DError):
+    """A training whose loss or weights are no longer numbers, stopped before any of it was saved."""

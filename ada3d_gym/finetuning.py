@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from ada3d_gym import parallel
+from ada3d_gym.divergence import finite
 from ada3d_gym.networks.classifier import NetworkClassifier
 
 
@@ -56,6 +57,9 @@ class ClassifierTrainer:
 
         Several labels share the target evenly. Clips that keep no frame are left out. Of several processes, each gives
         its own part of the batch, and gets its own part's loss.
+
+        Raises:
+            DivergedError: for a loss that is no number; weights are then as before.
         """
         kept = u.any(1)
         if parallel.total(kept.sum()) == 0:
@@ -69,8 +73,9 @@ class ClassifierTrainer:
         loss = F.cross_entropy(self._network(batch, frames, stages), wanted / wanted.sum(1, keepdim=True))
         self.optimizer.zero_grad(set_to_none=True)
         (loss * weight).backward()
+        value = finite(float(loss.detach()), "the classifier's loss", self.optimizer)
         self.optimizer.step()
-        return float(loss.detach())
+        return value
 
     def state_dict(self) -> dict[str, Any]:
         return {"network": self.classifier.network.state_dict(), "optimizer": self.optimizer.state_dict()}

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.divergence import check_state, during
 from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import join_mask, split_mask
@@ -129,11 +130,15 @@ class RandomFineTuning:
             self.policy.reseed(draws)
             ids = self.bandit.epoch(np.random.default_rng(order))
             losses = []
-            for done, size, batch in epoch_batches(source, ids, self.batch_size, self.name, self.epoch, self.epochs):
+            batches = epoch_batches(source, ids, self.batch_size, self.name, self.epoch, self.epochs)
+            for step, (done, size, batch) in enumerate(batches, start=1):
                 masks = self.policy.draw(size)[parallel.rows(size)]
                 u, v = split_mask(masks, self.bandit.num_frames, self.bandit.num_stages)
                 self.trainer.set_progress((self.epoch + done) / self.epochs)
-                losses.append(self.trainer.step(source.clips(batch), u, v, source.targets(batch)))
+                with during(self.name, self.epoch + 1, step):
+                    losses.append(self.trainer.step(source.clips(batch), u, v, source.targets(batch)))
+            with during(self.name, self.epoch + 1):
+                check_state(self.state_dict())
             self.epoch += 1
             on_epoch(self.epoch, {"classifier_loss": float(np.mean(np.concatenate(parallel.gather(losses))))})
 

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit, Outcome
+from ada3d_gym.divergence import during, finite
 from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import join_mask, split_mask
@@ -150,6 +150,10 @@ class Reinforce(Agent):
         u, v = _arrays(greedy(logits) if deterministic else self._sample(logits))
         return join_mask(*self._with_other(u, v, observations))
 
+    @property
+    def phase(self) -> str:
+        return "REINFORCE" if self.epoch < self.config.epochs else "joint fine-tuning"
+
     def train_epoch(self) -> dict[str, float]:
         config = self.config
         joint = self.epoch >= config.epochs
@@ -159,26 +163,26 @@ class Reinforce(Agent):
             self.other.reseed(spawn(config.seed, Stream.OTHER_HEAD, self.epoch))
         ids = self.bandit.epoch(np.random.default_rng(order))
         generator = torch_generator(masks, self._on)
-        name = "joint fine-tuning" if joint else "REINFORCE"
         source = self.bandit.source
         meter, watch = Meter(), MaskWatch(source)
         size = (joint and config.joint_batch_size) or config.batch_size
-        batches = epoch_batches(source, ids, size, name, self.epoch - phase, length)
+        batches = epoch_batches(source, ids, size, self.phase, self.epoch - phase, length)
         for number, (done, whole, batch) in enumerate(batches, start=1):
             progress = (self.epoch - phase + done) / length
             self._set_lr(progress)
             self._anneal(self.epoch + done)
             if number % config.accumulate == 1 or config.accumulate == 1:
                 self.optimizer.zero_grad()
-            u, v = self._update(batch, whole, generator, meter, watch)
+            with during(self.phase, self.epoch + 1, number):
+                u, v = self._update(batch, whole, generator, meter, watch)
             if number % config.accumulate == 0 or number * size >= len(ids):
                 self.optimizer.step()
             if joint:
                 assert self.trainer is not None
                 self.trainer.set_progress(progress)
-                # The last sample of each clip stands for the policy's masks.
-                loss = self.trainer.step(source.clips(batch), u[-len(batch) :], v[-len(batch) :], source.targets(batch))
-                meter.add(classifier_loss=loss)
+                u, v = u[-len(batch) :], v[-len(batch) :]  # the last sample of each clip stands for the policy's masks
+                with during(self.phase, self.epoch + 1, number):
+                    meter.add(classifier_loss=self.trainer.step(source.clips(batch), u, v, source.targets(batch)))
         self._anneal(self.epoch + 1)
         return meter.means() | watch.figures()
 
@@ -211,6 +215,9 @@ class Reinforce(Agent):
                 objective = objective + (advantage * log_prob).mean()  # Eq. 7
                 objective = objective + self._entropy_weight * _entropy(p).sum(1).mean()
         (-objective * parallel.weight(len(ids)) / config.accumulate).backward()
+        opened = [_entropy(p).mean() for p in keep]
+        value, *entropies = torch.stack([objective, *opened]).tolist()  # fetched together: each fetch waits
+        finite(value, "the policy's objective", self.optimizer)
 
         watch.add(ids, *_arrays(greedy(logits)))
         meter.add(
@@ -219,8 +226,8 @@ class Reinforce(Agent):
             frames=outcome.frames.mean(),
             stages=outcome.stages.mean(),
             gmacs=outcome.macs.mean() / 1e9,
-            entropy_frames=_entropy(keep[0]).mean().item(),
-            entropy_stages=_entropy(keep[1]).mean().item(),
+            entropy_frames=entropies[0],
+            entropy_stages=entropies[1],
         )
         return u, v
 
@@ -306,4 +313,4 @@ def _arrays(masks: tuple[Tensor, Tensor]) -> tuple[Bits, Bits]:
 
 def _entropy(p: Tensor) -> Tensor:
     """Bernoulli entropy in nats, elementwise."""
-    return F.binary_cross_entropy(p, p, reduction="none")
+    return -(p * p.log() + (1 - p) * (1 - p).log())  # p is never 0 or 1; F.binary_cross_entropy would refuse NaN

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
 from ada3d_gym.codings import MaskCoding
+from ada3d_gym.divergence import check_state, during
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import split_mask
 from ada3d_gym.networks.classifier import NetworkClassifier
@@ -122,16 +123,21 @@ class SB3Agent(Agent):
     def train_epoch(self) -> dict[str, float]:
         total = self.total_epochs * self.steps_per_epoch
         name = f"{self.algorithm.__name__}, epoch {self.epoch + 1} of {self.total_epochs}"
-        with tqdm(total=self.steps_per_epoch, desc=name, unit="step", leave=False, disable=None) as bar:
+        bar = tqdm(total=self.steps_per_epoch, desc=name, unit="step", leave=False, disable=None)
+        with bar, during(self.phase, self.epoch + 1):
             watch = _Watch(self, total, bar.update)
             callbacks: list[BaseCallback] = [watch]
             if self.epoch >= self.options.epochs:
                 callbacks.append(self._fine_tuning())
             self.model.set_random_seed(_integer(self.seed, Stream.SB3, self.epoch))
             self.model._last_obs = None  # clips of the epoch's own order
-            self.model.learn(self.steps_per_epoch, CallbackList(callbacks), reset_num_timesteps=False)
-        self.model.logger.dump()
-        return watch.figures() | self._losses.take()
+            try:
+                self.model.learn(self.steps_per_epoch, CallbackList(callbacks), reset_num_timesteps=False)
+                self.model.logger.dump()
+                return watch.figures() | self._losses.take()
+            except (ValueError, RuntimeError):  # torch refuses distributions of what is not finite
+                check_state(self.state_dict())
+                raise
 
     def _fine_tuning(self) -> BaseCallback:
         options: SB3Options = self.options

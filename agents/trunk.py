@@ -12,10 +12,13 @@ from torch.nn import functional as F
 
 from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.divergence import check_state, during, finite
 from ada3d_gym.networks.selection import ClipTrunk
 from ada3d_gym.seeding import Stream, spawn, torch_seed
 from agents.agent import OnEpoch
 from agents.progress import epoch_batches
+
+_PHASE = "selection trunk"
 
 
 class TrunkTraining:
@@ -45,9 +48,9 @@ class TrunkTraining:
         while self.epoch < until:
             ids = self.bandit.epoch(np.random.default_rng(spawn(self.seed, Stream.TRUNK, self.epoch)))
             losses = []
-            batches = epoch_batches(source, ids, self.batch_size, "selection trunk", self.epoch, self.epochs)
+            batches = epoch_batches(source, ids, self.batch_size, _PHASE, self.epoch, self.epochs)
             self.network.train()
-            for done, _, batch in batches:
+            for step, (done, _, batch) in enumerate(batches, start=1):
                 progress = (self.epoch + done) / self.epochs
                 for group in self.optimizer.param_groups:
                     group["lr"] = self.lr * 0.5 * (1 + math.cos(math.pi * progress))
@@ -56,8 +59,11 @@ class TrunkTraining:
                 loss = F.cross_entropy(self._wrapped(clips), targets / targets.sum(1, keepdim=True))
                 self.optimizer.zero_grad(set_to_none=True)
                 (loss * parallel.weight(len(batch))).backward()
+                with during(_PHASE, self.epoch + 1, step):
+                    losses.append(finite(loss.item(), "the trunk's loss", self.optimizer))
                 self.optimizer.step()
-                losses.append(loss.item())
+            with during(_PHASE, self.epoch + 1):
+                check_state(self.state_dict())
             self.epoch += 1
             on_epoch(self.epoch, {"loss": float(np.mean(np.concatenate(parallel.gather(losses))))})
 
