@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +13,33 @@ from torch.nn import functional as F
 from ada3d_gym import parallel
 from ada3d_gym.divergence import finite
 from ada3d_gym.networks.classifier import NetworkClassifier
+
+
+class Part(NamedTuple):
+    """What a batch is of the update that its gradient goes into: all of it, or one of several batches.
+
+    Attributes:
+        share: of the update's clips.
+        first, last: whether the update begins and ends with it.
+    """
+
+    share: float = 1.0
+    first: bool = True
+    last: bool = True
+
+
+WHOLE = Part()
+
+
+def parts_of_updates(count: int, size: int, accumulate: int) -> list[Part]:
+    """Of the batches of `size` of `count` clips, `accumulate` of them in an update, fewer in the last."""
+    parts = []
+    for begin in range(0, count, size * accumulate):
+        end = min(begin + size * accumulate, count)
+        for start in range(begin, end, size):
+            stop = min(start + size, end)
+            parts.append(Part((stop - start) / (end - begin), start == begin, stop == end))
+    return parts
 
 
 class ClassifierTrainer:
@@ -52,30 +79,44 @@ class ClassifierTrainer:
         u: NDArray[np.bool_],
         v: NDArray[np.bool_],
         targets: NDArray[np.bool_],
+        part: Part = WHOLE,
     ) -> float:
-        """One update on clips (B, T, 3, H, W) under masks; returns the mean cross entropy.
+        """An update, or a part of one, on clips (B, T, 3, H, W) under masks; returns the mean cross entropy.
 
-        Several labels share the target evenly. Clips that keep no frame are left out. Of several processes, each gives
-        its own part of the batch, and gets its own part's loss.
+        Several labels share the target evenly. Clips that keep no frame, or have no label, are left out. Of several
+        processes, each gives its own part of the batch, and gets its own part's loss.
 
         Raises:
             DivergedError: for a loss that is no number; weights are then as before.
         """
-        kept = u.any(1)
+        if part.first:
+            self.optimizer.zero_grad(set_to_none=True)
+        loss = self._add_gradient(clips, u, v, targets, part.share)
+        parameters = (each for group in self.optimizer.param_groups for each in group["params"])
+        if part.last and any(each.grad is not None for each in parameters):
+            self.optimizer.step()
+        return loss
+
+    def _add_gradient(
+        self,
+        clips: NDArray[np.uint8],
+        u: NDArray[np.bool_],
+        v: NDArray[np.bool_],
+        targets: NDArray[np.bool_],
+        share: float,
+    ) -> float:
+        kept = u.any(1) & targets.any(1)
         if parallel.total(kept.sum()) == 0:
             return 0.0
         weight = parallel.weight(kept.sum())
         if not kept.any():  # other processes wait for this one's gradients: those of any clip, for nothing
-            kept, u = np.arange(len(u)) == 0, np.ones_like(u)
+            kept, u, targets = np.arange(len(u)) == 0, np.ones_like(u), np.ones_like(targets)
         device = self.classifier.device
         batch, frames, stages, wanted = (torch.from_numpy(a[kept]).to(device) for a in (clips, u, v, targets))
         self.classifier.network.train(not self.freeze_batch_norm)
         loss = F.cross_entropy(self._network(batch, frames, stages), wanted / wanted.sum(1, keepdim=True))
-        self.optimizer.zero_grad(set_to_none=True)
-        (loss * weight).backward()
-        value = finite(float(loss.detach()), "the classifier's loss", self.optimizer)
-        self.optimizer.step()
-        return value
+        (loss * weight * share).backward()
+        return finite(float(loss.detach()), "the classifier's loss", self.optimizer)
 
     def state_dict(self) -> dict[str, Any]:
         return {"network": self.classifier.network.state_dict(), "optimizer": self.optimizer.state_dict()}

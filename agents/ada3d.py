@@ -18,6 +18,7 @@ from ada3d_gym.networks.macs import count_macs
 from ada3d_gym.networks.selection import SelectionNetwork
 from ada3d_gym.seeding import Stream, spawn, torch_seed
 from agents.agent import Policy
+from agents.reference import Random, probabilities
 from agents.reinforce import Reinforce, ReinforceConfig
 
 
@@ -29,11 +30,15 @@ class Ada3DOptions(ReinforceConfig):
         weights: of the selection network's trunk, a safetensors file; the shipped ones where they fit, else random.
         classifier_lr: of the classifier's SGD in stage 2; a cosine takes it to zero.
         freeze_batch_norm: of the classifier; see `ClassifierTrainer`.
+        other_frames, other_stages: of the random masks for a head that `heads` leaves unlearned: kept frames on
+            average, and the probability of each stage, or one for all.
     """
 
     weights: str | None = None
     classifier_lr: float = 0.01
     freeze_batch_norm: bool = True
+    other_frames: float = 4.0
+    other_stages: float | tuple[float, ...] = 0.5
 
 
 class Ada3D(Reinforce):
@@ -62,6 +67,9 @@ class Ada3D(Reinforce):
             trainer = ClassifierTrainer(
                 bandit.classifier, options.classifier_lr, freeze_batch_norm=options.freeze_batch_norm
             )
+        if options.heads != "both" and other is None:
+            stages = probabilities(options.other_stages, bandit.num_stages, "other_stages")
+            other = Random(options.other_frames, stages, bandit.num_frames, spawn(seed, Stream.OTHER_HEAD_JUDGED))
         super().__init__(selection, bandit, options, trainer, device, other)
         one = torch.from_numpy(bandit.source.observations(np.array([0]))).to(device)
         self.macs = count_macs(selection, one)

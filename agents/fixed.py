@@ -16,7 +16,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.masks import split_mask
 from ada3d_gym.seeding import CallStreams, Stream, spawn
 from agents.agent import Agent
-from agents.reference import Fixed, Random
+from agents.reference import Fixed, Random, probabilities
 
 
 class Upper(Agent):
@@ -78,11 +78,8 @@ class RandomMasks(Agent):
 
     def __init__(self, bandit: ClipBandit, options: RandomOptions, *, seed: int = 0, device: str = "cpu"):
         super().__init__(bandit, options, seed=seed, device=device)
-        frames, stages = bandit.num_frames, bandit.num_stages
-        chances = np.asarray(options.stages, np.float64)
-        if chances.shape not in ((), (stages,)) or (chances < 0).any() or (chances > 1).any():
-            raise InputError(f"stages={options.stages}: expected a probability, or {stages} of them")
-        self._stages = np.broadcast_to(chances, (stages,))
+        frames = bandit.num_frames
+        self._stages = probabilities(options.stages, bandit.num_stages, "stages")
         draws = spawn(seed, Stream.RANDOM)
         self._calls = CallStreams(draws)
         self._policy: Random | None = None

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.codings import spread
 from ada3d_gym.divergence import check_state, during
 from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
@@ -37,7 +38,7 @@ class Fixed:
         if not 1 <= frames <= num_frames:
             raise InputError(f"frames={frames}: expected 1 to {num_frames}")
         u = np.zeros(num_frames, np.bool_)
-        u[np.round((np.arange(frames) + 0.5) * num_frames / frames - 0.5).astype(int)] = True
+        u[spread(num_frames, frames)] = True
         return cls(u, v)
 
     def act(self, observations: NDArray[np.uint8]) -> NDArray[np.int8]:
@@ -79,6 +80,14 @@ class Random:
         kept = np.floor(self.frames + rng.random(count))
         order = rng.random((count, self.num_frames)).argsort(1)
         return join_mask(order < kept[:, None], rng.random((count, len(self.stages))) < self.stages)
+
+
+def probabilities(given: float | tuple[float, ...], count: int, name: str) -> NDArray[np.float64]:
+    """Of `count` bits (count,), given as one for all or one for each; `name` is the option's, for errors."""
+    chances = np.asarray(given, np.float64)
+    if chances.shape not in ((), (count,)) or not ((chances >= 0) & (chances <= 1)).all():
+        raise InputError(f"{name}={given}: expected a probability, or {count} of them")
+    return np.broadcast_to(chances, (count,))
 
 
 def matched_random(u: Bits, v: Bits, macs: MacCounter, seed: int | np.random.SeedSequence) -> Random:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -41,6 +40,7 @@ from agents.sb3_options import (
     SB3Options,
     TRPOOptions,
 )
+from agents.sb3_schedules import Cosine, Ramp
 
 _BUFFER = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
@@ -194,26 +194,6 @@ class SB3Agent(Agent):
         """`agent.zip`, as SB3 loads it."""
         self.model.save(folder / "agent.zip", exclude=["_last_obs", "_last_original_obs", "replay_buffer"])
         return [folder / "agent.zip"]
-
-
-class Cosine:
-    """A learning rate of SB3 that knows how much of all epochs is done; SB3 itself knows of one `learn()` alone."""
-
-    def __init__(self, lr: float):
-        self.lr, self.done = lr, 0.0
-
-    def __call__(self, _remaining: float) -> float:
-        return self.lr * 0.5 * (1 + math.cos(math.pi * self.done))
-
-
-class Ramp:
-    """Exploration of DQN, from all to `final` over a share of all epochs."""
-
-    def __init__(self, progress: Cosine, fraction: float, final: float):
-        self.progress, self.fraction, self.final = progress, fraction, final
-
-    def __call__(self, _remaining: float) -> float:
-        return 1 + min(1.0, self.progress.done / self.fraction) * (self.final - 1)
 
 
 class _Watch(BaseCallback):

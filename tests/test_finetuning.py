@@ -8,7 +8,7 @@ import torch
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_classifier
-from ada3d_gym.finetuning import ClassifierTrainer
+from ada3d_gym.finetuning import ClassifierTrainer, parts_of_updates
 from ada3d_gym.networks.classifier import NetworkClassifier
 
 
@@ -85,6 +85,43 @@ def test_a_batch_without_frames_changes_nothing(classifier: NetworkClassifier, b
     clips, u, v, targets = batch
     assert ClassifierTrainer(classifier, 0.05).step(clips, np.zeros_like(u), v, targets) == 0
     assert all(torch.equal(value, before[key]) for key, value in classifier.network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "accumulate", "shares"),
+    [
+        (6, 2, 2, [[0.5, 0.5], [1.0]]),
+        (7, 2, 2, [[0.5, 0.5], [2 / 3, 1 / 3]]),
+        (3, 4, 2, [[1.0]]),
+        (2, 1, 1, [[1], [1]]),
+    ],
+)
+def test_updates_are_made_of_batches_by_their_clips(count: int, size: int, accumulate: int, shares: list[list[float]]):
+    parts = parts_of_updates(count, size, accumulate)
+    assert [part.share for part in parts] == pytest.approx([share for update in shares for share in update])
+    first_and_last = [(n == 0, n == len(update) - 1) for update in shares for n in range(len(update))]
+    assert [(part.first, part.last) for part in parts] == first_and_last
+
+
+def test_accumulated_batches_are_one_batch(bandit: ClipBandit, batch: tuple[np.ndarray, ...]):
+    one, other = build_classifier(bandit.source), build_classifier(bandit.source)
+    whole, parted = ClassifierTrainer(one, 0.05), ClassifierTrainer(other, 0.05)
+    clips, u, v, targets = (part[:10] for part in batch)
+    u = u | ~u.any(1, keepdims=True)
+    for _ in range(2):
+        whole.step(clips, u, v, targets)
+        for number, part in enumerate(parts_of_updates(10, 4, 3)):
+            rows = slice(4 * number, 4 * number + 4)
+            parted.step(clips[rows], u[rows], v[rows], targets[rows], part)
+    for key, value in one.network.state_dict().items():
+        torch.testing.assert_close(other.network.state_dict()[key], value, rtol=1e-4, atol=1e-5)
+
+
+def test_clips_without_labels_are_left_out(classifier: NetworkClassifier, batch: tuple[np.ndarray, ...]):
+    clips, u, v, targets = batch
+    targets = targets.copy()
+    targets[3] = False
+    assert np.isfinite(ClassifierTrainer(classifier, 0.01).step(clips, u, v, targets))
 
 
 def test_training_goes_on_from_a_state(bandit: ClipBandit, batch: tuple[np.ndarray, ...]):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
 from ada3d_gym.evaluation import evaluate
@@ -223,3 +224,19 @@ def test_the_state_of_another_agent_is_named(load: str, tmp_path: Path):
     small_agent("ppo").save(tmp_path / "agent.pt")
     with pytest.raises(CheckpointError, match=r"agent\.pt: the state of another agent"):
         getattr(small_agent("reinforce"), load)(tmp_path / "agent.pt")
+
+
+@pytest.mark.parametrize("frames", [4.0, [0.5] * 8], ids=["mean", "each"])
+def test_processes_that_judge_together_draw_what_one_would(
+    bandit: ClipBandit, monkeypatch: pytest.MonkeyPatch, frames: Any
+):
+    def drawn(rank: int, world: int, calls: int) -> list[np.ndarray]:
+        monkeypatch.setattr(parallel, "world", lambda: world)
+        monkeypatch.setattr(parallel, "rank", lambda: rank)
+        agent = make_agent("random", bandit, {"frames": frames}, seed=2)
+        return [agent.act(np.zeros((5, 1))) for _ in range(calls)]
+
+    one = np.array(drawn(0, 1, 4))
+    assert not np.array_equal(one[0], one[1])
+    assert np.array_equal(one[0::2], drawn(0, 2, 2))
+    assert np.array_equal(one[1::2], drawn(1, 2, 2))

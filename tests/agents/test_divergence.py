@@ -115,7 +115,7 @@ def test_the_joint_phase_names_the_classifiers_step(tmp_path: Path):
 def test_pretraining_stops_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("experiments.pretrain.jitter_colours", lambda clips, generator: clips * float("nan"))
     with pytest.raises(
-        DivergedError, match="^classifier in 2D, epoch 1, step 1: .*the loss is nan at a learning rate of"
+        DivergedError, match=r"^classifier in 2D, epoch 1, step 1: .*the loss is nan at a learning rate of"
     ):
         pretrain(output=tmp_path, epochs_2d=1, epochs_3d=1, epochs_selection=1, videos=VIDEOS)
     assert not list(tmp_path.glob("*.pt"))

@@ -21,10 +21,17 @@ VIDEOS = 21  # the last batch, of five clips, is an uneven one for two processes
 
 
 @pytest.mark.parametrize(
-    "baseline", ["leave_one_out", *(pytest.param(name, marks=pytest.mark.slow) for name in ("value", "batch_mean"))]
+    "option",
+    [
+        "baseline=leave_one_out",
+        *(
+            pytest.param(option, marks=pytest.mark.slow)
+            for option in ("baseline=value", "baseline=batch_mean", "heads=frames", "accumulate=2")
+        ),
+    ],
 )
-def test_two_processes_end_in_the_weights_of_one(tmp_path: Path, baseline: str):
-    options = ("epochs=1", "joint_epochs=1", "batch_size=8", "samples=2", f"baseline={baseline}")
+def test_two_processes_end_in_the_weights_of_one(tmp_path: Path, option: str):
+    options = ("epochs=1", "joint_epochs=1", "batch_size=8", "samples=2", option)
     one, two = tmp_path / "one", tmp_path / "two"
     train(MOTION, videos=VIDEOS, classifier_epochs=1, set=options, output=one)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
