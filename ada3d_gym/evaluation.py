@@ -60,7 +60,14 @@ class Evaluation:
     correct: NDArray[np.bool_]
 
 
-def evaluate(bandit: ClipBandit, act: Act, *, batch_size: int = 128, description: str = "evaluating") -> Evaluation:
+def evaluate(
+    bandit: ClipBandit,
+    act: Act,
+    *,
+    batch_size: int = 128,
+    description: str = "evaluating",
+    interpolated: bool = False,
+) -> Evaluation:
     """Runs a policy on every clip of the bandit's source; of several processes, each takes its part of the batches.
 
     Args:
@@ -68,6 +75,7 @@ def evaluate(bandit: ClipBandit, act: Act, *, batch_size: int = 128, description
         act: the policy.
         batch_size: clips at a time.
         description: for the progress bar.
+        interpolated: of the average precision, see `mean_average_precision`.
     """
     source = bandit.source
     ids = np.arange(len(source))
@@ -101,7 +109,7 @@ def evaluate(bandit: ClipBandit, act: Act, *, batch_size: int = 128, description
     partly = ~visible.all(1)
     return Evaluation(
         top1=top1(scores, targets & scores.any(1, keepdims=True)),  # no frame in any clip is never right
-        map=mean_average_precision(scores, targets),
+        map=mean_average_precision(scores, targets, interpolated=interpolated),
         usage=usage(np.ones(len(ids), np.bool_)),
         by_family={str(name): usage(families == name) for name in np.unique(families) if name},
         by_class={source.class_names[label]: usage(labels == label) for label in np.unique(labels).tolist()},

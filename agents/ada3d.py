@@ -15,7 +15,7 @@ from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.macs import count_macs
-from ada3d_gym.networks.selection import SelectionNetwork
+from ada3d_gym.networks.selection import Aggregation, SelectionNetwork
 from ada3d_gym.seeding import Stream, spawn, torch_seed
 from agents.agent import Policy
 from agents.reference import Random, probabilities
@@ -28,6 +28,8 @@ class Ada3DOptions(ReinforceConfig):
 
     Attributes:
         weights: of the selection network's trunk, a safetensors file; the shipped ones where they fit, else random.
+        aggregation: of the frames' features: "concat" tells frames apart; "uniform" is the paper's mean.
+        keep: probability of keeping each frame and stage at the start.
         classifier_lr: of the classifier's SGD in stage 2; a cosine takes it to zero.
         freeze_batch_norm: of the classifier; see `ClassifierTrainer`.
         other_frames, other_stages: of the random masks for a head that `heads` leaves unlearned: kept frames on
@@ -35,10 +37,17 @@ class Ada3DOptions(ReinforceConfig):
     """
 
     weights: str | None = None
+    aggregation: Aggregation = "concat"
+    keep: float = 0.8
     classifier_lr: float = 0.01
     freeze_batch_norm: bool = True
     other_frames: float = 4.0
     other_stages: float | tuple[float, ...] = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.keep < 1:
+            raise InputError(f"keep={self.keep}: expected more than 0, less than 1")
 
 
 class Ada3D(Reinforce):
@@ -59,8 +68,9 @@ class Ada3D(Reinforce):
             raise InputError(f"seed={options.seed} among the options beside seed={seed}: give the run's seed alone")
         options = replace(options, seed=seed)
         with torch_seed(spawn(seed, Stream.SELECTION_WEIGHTS)):
-            trunk = build_trunk(bandit.num_frames, bandit.source.observation_size, options.weights)
-            selection = SelectionNetwork(trunk, bandit.num_stages)
+            side = bandit.source.observation_size
+            trunk = build_trunk(bandit.num_frames, side, options.weights, options.aggregation)
+            selection = SelectionNetwork(trunk, bandit.num_stages, options.keep)
         trainer = None
         if options.joint_epochs:
             assert isinstance(bandit.classifier, NetworkClassifier)

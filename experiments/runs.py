@@ -38,6 +38,7 @@ class Config:
         classifier_batch: clips in one of its updates. The trunk's likewise.
         trunk: weights that the selection network's trunk starts from, see `ada3d_gym.building.build_trunk`.
         trunk_epochs: of the trunk as a classifier of whole clips, for agents that see through one.
+        interpolated_map: judge by the average precision of ActivityNet's official tool, see `ada3d_gym.metrics`.
         environment: further arguments of `ada3d_gym.building.build_bandit`.
         agents: options of each agent by its name; they replace those of its preset.
     """
@@ -48,6 +49,7 @@ class Config:
     classifier_batch: int = 32
     trunk: str | None = None
     trunk_epochs: int = 0
+    interpolated_map: bool = False
     environment: dict[str, Any] = field(default_factory=dict)
     agents: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -67,6 +69,7 @@ class Run:
     trunk_epochs: int
     environment: dict[str, Any]
     options: dict[str, Any]
+    interpolated_map: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -98,7 +101,7 @@ class Run:
     def judge(self, method: str, bandit: ClipBandit, agent: Agent) -> Result:
         """An agent on every clip of a bandit's split."""
         start = time.perf_counter()
-        evaluation = evaluate(bandit, agent.act, description=method)
+        evaluation = evaluate(bandit, agent.act, description=method, interpolated=self.interpolated_map)
         seconds = time.perf_counter() - start
         versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
         return summarise(

@@ -128,7 +128,8 @@ def train_trunk(run_: Run, folder: Path, device: str) -> Run:
         return run_
     bandit = run_.bandit("train", device, observation="pixels")
     with torch_seed(spawn(run_.seed, Stream.TRUNK_WEIGHTS)):
-        trunk = build_trunk(bandit.num_frames, bandit.source.observation_size, run_.trunk)
+        aggregation = run_.options.get("aggregation", "concat")
+        trunk = build_trunk(bandit.num_frames, bandit.source.observation_size, run_.trunk, aggregation)
     if epochs := run_.trunk_epochs:
         size, lr = run_.classifier_batch, run_.classifier_lr
         train_to(folder, "trunk", TrunkTraining(trunk, bandit, epochs, size, lr, run_.seed, device), epochs)
