@@ -59,22 +59,25 @@ def spawn(seed: int, *key: int) -> np.random.SeedSequence:
 
 
 class CallStreams:
-    """A stream for each call of a policy.
+    """A stream for each call of a policy, or step of a training.
 
     Processes that judge a policy take its batches in turn, as `ada3d_gym.evaluation.evaluate` deals them out: each gets
     the streams of its own batches, so what is drawn does not depend on their number.
 
     Args:
         sequence: a stream with no other children: theirs are its key and the number of the call.
+
+    Attributes:
+        calls: how many there were; to go on after an interruption.
     """
 
     def __init__(self, sequence: np.random.SeedSequence):
-        self._sequence, self._calls = sequence, 0
+        self._sequence, self.calls = sequence, 0
 
     def next(self) -> np.random.SeedSequence:
         """The stream of this process's next call."""
-        number = self._calls * parallel.world() + parallel.rank()
-        self._calls += 1
+        number = self.calls * parallel.world() + parallel.rank()
+        self.calls += 1
         return np.random.SeedSequence(self._sequence.entropy, spawn_key=(*self._sequence.spawn_key, number))
 
 

@@ -31,7 +31,7 @@ class Ada3DOptions(ReinforceConfig):
         aggregation: of the frames' features: "concat" tells frames apart; "uniform" is the paper's mean.
         keep: probability of keeping each frame and stage at the start.
         classifier_lr: of the classifier's SGD in stage 2; a cosine takes it to zero.
-        freeze_batch_norm: of the classifier; see `ClassifierTrainer`.
+        freeze_batch_norm, classifier_dropout: of the classifier in stage 2; see `ClassifierTrainer`.
         other_frames, other_stages: of the random masks for a head that `heads` leaves unlearned: kept frames on
             average, and the probability of each stage, or one for all.
     """
@@ -41,11 +41,14 @@ class Ada3DOptions(ReinforceConfig):
     keep: float = 0.8
     classifier_lr: float = 0.01
     freeze_batch_norm: bool = True
+    classifier_dropout: float = 0.0
     other_frames: float = 4.0
     other_stages: float | tuple[float, ...] = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not 0 <= self.classifier_dropout < 1:
+            raise InputError(f"classifier_dropout={self.classifier_dropout}: expected a probability, less than 1")
         if not 0 < self.keep < 1:
             raise InputError(f"keep={self.keep}: expected more than 0, less than 1")
 
@@ -75,7 +78,11 @@ class Ada3D(Reinforce):
         if options.joint_epochs:
             assert isinstance(bandit.classifier, NetworkClassifier)
             trainer = ClassifierTrainer(
-                bandit.classifier, options.classifier_lr, freeze_batch_norm=options.freeze_batch_norm
+                bandit.classifier,
+                options.classifier_lr,
+                freeze_batch_norm=options.freeze_batch_norm,
+                dropout=options.classifier_dropout,
+                seed=spawn(seed, Stream.DROPOUT, 1),
             )
         if options.heads != "both" and other is None:
             stages = probabilities(options.other_stages, bandit.num_stages, "other_stages")

@@ -9,7 +9,7 @@ import warnings
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -23,6 +23,7 @@ from agents.registry import agent_class, agent_options, make_agent, parse, read_
 from experiments.results import Result, summarise
 
 TRUNK = "trunk.safetensors"  # in a run's folder
+BatchNorm = Literal["train", "frozen"]
 CONFIGS = Path(__file__).parent / "configs"
 PACKAGES = ("gymnasium", "numpy", "stable-baselines3", "torch", "torchvision")
 
@@ -36,6 +37,9 @@ class Config:
         classifier_epochs: of the classifier on whole clips, before anything else.
         classifier_lr: of its SGD at the start; a cosine takes it to zero. The trunk's likewise.
         classifier_batch: clips in one of its updates. The trunk's likewise.
+        classifier_batch_norm: "train" while the classifier is trained on whole clips, or "frozen", for statistics that
+            are its own, see `ada3d_gym.finetuning.ClassifierTrainer`.
+        classifier_dropout: probability of its dropout then.
         trunk: weights that the selection network's trunk starts from, see `ada3d_gym.building.build_trunk`.
         trunk_epochs: of the trunk as a classifier of whole clips, for agents that see through one.
         interpolated_map: judge by the average precision of ActivityNet's official tool, see `ada3d_gym.metrics`.
@@ -47,6 +51,8 @@ class Config:
     classifier_epochs: int = 0
     classifier_lr: float = 0.01
     classifier_batch: int = 32
+    classifier_batch_norm: BatchNorm = "frozen"
+    classifier_dropout: float = 0.0
     trunk: str | None = None
     trunk_epochs: int = 0
     interpolated_map: bool = False
@@ -69,6 +75,8 @@ class Run:
     trunk_epochs: int
     environment: dict[str, Any]
     options: dict[str, Any]
+    classifier_batch_norm: BatchNorm = "frozen"
+    classifier_dropout: float = 0.0
     interpolated_map: bool = False
 
     @property

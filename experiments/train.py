@@ -144,7 +144,14 @@ def train_classifier(run_: Run, bandit: ClipBandit, folder: Path) -> None:
     assert isinstance(classifier, NetworkClassifier)
     if epochs := run_.classifier_epochs:
         everything = Random(bandit.num_frames, np.ones(bandit.num_stages), bandit.num_frames, run_.seed)
-        trainer, size = ClassifierTrainer(classifier, run_.classifier_lr), run_.classifier_batch
+        trainer = ClassifierTrainer(
+            classifier,
+            run_.classifier_lr,
+            freeze_batch_norm=run_.classifier_batch_norm == "frozen",
+            dropout=run_.classifier_dropout,
+            seed=spawn(run_.seed, Stream.DROPOUT, 0),
+        )
+        size = run_.classifier_batch
         name, stream = "classifier on whole clips", Stream.CLASSIFIER
         learner = RandomFineTuning(bandit, everything, trainer, epochs, size, run_.seed, name, stream=stream)
         train_to(folder, "classifier", learner, epochs)

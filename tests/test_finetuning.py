@@ -8,8 +8,11 @@ import torch
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_classifier
+from ada3d_gym.errors import DivergedError, InputError
 from ada3d_gym.finetuning import ClassifierTrainer, parts_of_updates
 from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.networks.resnet3d import MaskedResNet3d
+from ada3d_gym.networks.spec import I3D_R50
 
 
 @pytest.fixture
@@ -48,6 +51,46 @@ def test_batch_norm_statistics_stay_and_weights_move(classifier: NetworkClassifi
         is_statistic = key.startswith("pixels.") or key.endswith(("running_mean", "running_var", "num_batches_tracked"))
         assert torch.equal(value, before[key]) is is_statistic or "conv" in key, key
     assert not torch.equal(classifier.network.stem.conv.weight, before["stem.conv.weight"])
+
+
+def statistics(classifier: NetworkClassifier) -> torch.Tensor:
+    return classifier.network.stem.norm.running_mean.clone()
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+@pytest.mark.parametrize("freeze", [True, False])
+def test_batch_norm_and_dropout_are_trained_apart(
+    classifier: NetworkClassifier, batch: tuple[np.ndarray, ...], freeze: bool, dropout: float
+):
+    torch.nn.init.normal_(classifier.network.head.weight)
+    before = statistics(classifier)
+    trainer = ClassifierTrainer(classifier, 0.0, freeze_batch_norm=freeze, dropout=dropout)
+    losses = {trainer.step(*batch) for _ in range(3)}
+    assert torch.equal(statistics(classifier), before) is freeze
+    assert (len(losses) > 1) is (dropout > 0)  # at a learning rate of zero, what is dropped alone differs
+    clips, u, v, _ = batch
+    assert np.array_equal(classifier.scores(clips, u, v), classifier.scores(clips, u, v))
+
+
+def test_statistics_that_are_not_the_networks_own_can_be_trained_but_not_kept():
+    clips = np.random.default_rng(0).integers(0, 256, (2, 4, 3, 32, 32), np.uint8)
+    masks, targets = (np.ones((2, 4), np.bool_), np.ones((2, 5), np.bool_)), np.eye(2, dtype=np.bool_)
+
+    def trained(freeze: bool) -> float:
+        torch.manual_seed(0)
+        classifier = NetworkClassifier(MaskedResNet3d(I3D_R50, 2), 32)  # statistics of nothing
+        trainer = ClassifierTrainer(classifier, 0.02, freeze_batch_norm=freeze)
+        return max(trainer.step(clips, *masks, targets) for _ in range(3))
+
+    assert trained(freeze=False) < 100
+    with pytest.raises(DivergedError, match=r"^the classifier's loss is (nan|inf) at a learning rate of 0\.02$"):
+        trained(freeze=True)
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1.0, float("nan")])
+def test_a_dropout_that_is_no_probability_is_refused(classifier: NetworkClassifier, dropout: float):
+    with pytest.raises(InputError, match=f"dropout={dropout}: expected a probability"):
+        ClassifierTrainer(classifier, 0.01, dropout=dropout)
 
 
 def test_the_loss_is_the_cross_entropy_of_the_masked_scores(
@@ -125,12 +168,15 @@ def test_clips_without_labels_are_left_out(classifier: NetworkClassifier, batch:
 
 
 def test_training_goes_on_from_a_state(bandit: ClipBandit, batch: tuple[np.ndarray, ...]):
-    whole = ClassifierTrainer(build_classifier(bandit.source), 0.05)
+    def fresh() -> ClassifierTrainer:
+        return ClassifierTrainer(build_classifier(bandit.source), 0.05, freeze_batch_norm=False, dropout=0.5)
+
+    whole = fresh()
     for _ in range(2):
         whole.step(*batch)
-    first = ClassifierTrainer(build_classifier(bandit.source), 0.05)
+    first = fresh()
     first.step(*batch)
-    second = ClassifierTrainer(build_classifier(bandit.source), 0.05)
+    second = fresh()
     second.load_state_dict(first.state_dict())
     second.step(*batch)
     expected = whole.classifier.network.state_dict()

@@ -64,3 +64,40 @@ def test_rows_are_dealt_out(monkeypatch: pytest.MonkeyPatch, count: int, mine: l
     monkeypatch.setattr(parallel, "world", lambda: 2)
     monkeypatch.setattr(parallel, "rank", lambda: 1)
     assert parallel.rows(count).tolist() == mine
+
+
+@pytest.mark.slow
+def test_processes_that_train_batch_norm_pay_from_one_network(tmp_path: Path):
+    """Each checks at every step that its network is the first process's, and fails if not."""
+    script = tmp_path / "check.py"
+    script.write_text(CHECK)
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+CHECK = """
+import numpy as np
+import torch
+
+from ada3d_gym import parallel
+from ada3d_gym.building import build_bandit
+from ada3d_gym.finetuning import ClassifierTrainer
+
+with parallel.joined("cpu"):
+    bandit = build_bandit(split="val", videos=14)
+    trainer = ClassifierTrainer(bandit.classifier, 0.01, freeze_batch_norm=False, dropout=0.5)
+    before = bandit.classifier.network.stem.norm.running_mean.clone()
+    ids = np.arange(parallel.rank(), 14, 2)
+    for _ in range(2):
+        masks = np.ones((7, 8), np.bool_), np.ones((7, 5), np.bool_)
+        trainer.step(bandit.source.clips(ids), *masks, bandit.source.targets(ids))
+        first, second = parallel.gather(bandit.classifier.network.state_dict())
+        assert all(torch.equal(value, second[key]) for key, value in first.items())
+    assert not torch.equal(before, bandit.classifier.network.stem.norm.running_mean)
+"""

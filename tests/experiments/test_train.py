@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from ada3d_gym.building import build_bandit
 from ada3d_gym.errors import InputError
 from ada3d_gym.registration import ENVIRONMENTS
-from ada3d_gym.shipped import SELECTION
+from ada3d_gym.shipped import CLASSIFIER, SELECTION
 from agents.registry import AGENTS, agent_options
 from experiments.evaluate import evaluate
 from experiments.runs import compose, read_run
@@ -51,6 +51,26 @@ def test_a_preset_is_chosen_among_the_options_and_the_others_go_over_it():
         compose(MOTION, "reinforce", 0, assignments=("preset=papre",))
     with pytest.raises(InputError, match="option of ppo: unknown preset 'paper': ppo has no other than its own"):
         compose(MOTION, "ppo", 0, assignments=("preset=paper",))
+
+
+@pytest.mark.parametrize("name", [*PAPERS, "Videos"])
+def test_the_classifier_is_trained_whole_where_its_checkpoint_is_anothers(name: str):
+    made = compose(f"Ada3D-{name}-v0", "reinforce", 0)
+    assert (made.classifier_batch_norm, made.classifier_dropout) == ("train", 0.5)
+    assert made.classifier_epochs > 0
+
+
+@pytest.mark.parametrize("choice", ["train", "frozen"])
+def test_statistics_are_trained_where_the_configuration_says_so(tmp_path: Path, choice: str):
+    config = tmp_path / "mine.yaml"
+    config.write_text(f"classifier_epochs: 1\nclassifier_batch_norm: {choice}\nclassifier_dropout: 0.5\n")
+    train(MOTION, "upper", config=config, videos=14, output=tmp_path / "run")
+    trained, shipped = (load_file(path) for path in (tmp_path / "run" / "pretrained.safetensors", CLASSIFIER))
+    assert torch.equal(trained["stem.norm.running_mean"], shipped["stem.norm.running_mean"]) is (choice == "frozen")
+    assert not torch.equal(trained["head.weight"], shipped["head.weight"])
+    config.write_text("classifier_batch_norm: thawed")
+    with pytest.raises(InputError, match=r"setting in mine.yaml: classifier_batch_norm: .*'train' or 'frozen'"):
+        compose(MOTION, "upper", 0, config=config)
 
 
 def test_activitynet_is_judged_as_its_official_tool_judges():
