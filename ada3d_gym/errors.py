@@ -18,6 +18,10 @@ class InputError(Ada3DError, ValueError):
     """An argument, option or setting that makes no sense."""
 
 
+class DivergedError(Ada3DError):
+    """A training whose loss or weights are no longer numbers, stopped before any of it was saved."""
+
+
 def did_you_mean(given: Iterable[str], known: Iterable[str]) -> str:
     """The end of a message on misspelt names: "; did you mean …?", or nothing where none of the known is close."""
     known = list(known)

@@ -87,6 +87,7 @@ def evaluate(
     batch_size: int = 128,
     description: str = "evaluating",
     resume: Path | None = None,
+    interpolated: bool = False,
 ) -> Evaluation:
     """Runs a policy on every clip of the bandit's source; of several processes, each takes its part of the batches.
 
@@ -98,6 +99,7 @@ def evaluate(
         act: the policy.
         batch_size: clips at a time.
         description: for the progress bar.
+        interpolated: of the average precision, see `mean_average_precision`.
         resume: a folder for what has been judged so far: interrupted and called again with the same one, the evaluation
             goes on; at its end, the folder is removed. It belongs to one policy, classifier, reward and list of clips;
             a policy that draws its masks draws others than it would have.
@@ -150,7 +152,7 @@ def evaluate(
     parts.remove()
     return Evaluation(
         top1=top1(scores, targets & scores.any(1, keepdims=True)),  # no frame in any clip is never right
-        map=mean_average_precision(scores, targets),
+        map=mean_average_precision(scores, targets, interpolated=interpolated),
         usage=usage(np.ones(len(ids), np.bool_)),
         by_family={str(name): usage(families == name) for name in np.unique(families) if name},
         by_class={source.class_names[label]: usage(labels == label) for label in np.unique(labels).tolist()},
@@ -170,7 +172,8 @@ def _of_videos(scores: NDArray[np.float32], of: NDArray[np.int64]) -> tuple[NDAr
     videos, rows, counts = np.unique(of, return_inverse=True, return_counts=True)
     sums = np.zeros((len(videos), scores.shape[1]), scores.dtype)
     np.add.at(sums, rows, scores)
-    return videos, sums / counts[:, None].astype(scores.dtype)
+    sums /= counts[:, None]
+    return videos, sums
 
 
 def _causes(bad: dict[int, VideoError]) -> dict[str, str]:

@@ -71,6 +71,17 @@ def wrap(module: nn.Module) -> nn.Module:
     return DistributedDataParallel(module, find_unused_parameters=True) if world() > 1 else module
 
 
+def share_buffers(module: nn.Module) -> None:
+    """Gives every process the first one's floating-point buffers, such as batch norm's statistics of its own clips."""
+    buffers = [buffer for buffer in module.buffers() if buffer.is_floating_point()]
+    if world() == 1 or not buffers:
+        return
+    flat = torch.cat([buffer.float().flatten() for buffer in buffers])
+    dist.broadcast(flat, 0)
+    for buffer, values in zip(buffers, flat.split([buffer.numel() for buffer in buffers]), strict=True):
+        buffer.copy_(values.view_as(buffer))
+
+
 def gather(value: T) -> list[T]:
     """A picklable value of every process, in order."""
     if world() == 1:

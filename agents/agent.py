@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.divergence import check_state, during
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.checkpoints import CheckpointError
 from ada3d_gym.observers import Observation
@@ -65,12 +66,21 @@ class Agent(ABC):
     def __init__(self, bandit: ClipBandit, options: Any, *, seed: int = 0, device: str = "cpu"):
         self.bandit, self.options, self.seed, self.device = bandit, options, seed, device
 
+    @property
+    def phase(self) -> str:
+        """What the next epoch belongs to, for messages."""
+        return type(self).__name__
+
     @abstractmethod
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[Any]:
         """Flat masks (B, T + K) of zeros and ones for observations (B, …): the best known, or drawn as in training."""
 
     def learn(self, until: int, on_epoch: OnEpoch) -> None:
-        """Trains up to epoch `until`; `on_epoch` gets the number of epochs done and the last one's figures."""
+        """Trains up to epoch `until`; `on_epoch` gets the number of epochs done and the last one's figures.
+
+        Raises:
+            DivergedError: for an epoch after which something in `state_dict()` is not finite, or that finds out itself.
+        """
         if until > self.total_epochs:
             raise InputError(f"until={until} is beyond the last of {self.total_epochs} epochs")
         if parallel.world() > 1 and until and not self.data_parallel:
@@ -80,6 +90,8 @@ class Agent(ABC):
             raise InputError(f"{type(self).__name__} learns, and has no state_dict() to say what is to be saved")
         while self.epoch < until:
             figures = self.train_epoch()
+            with during(self.phase, self.epoch + 1):
+                check_state(self.state_dict())
             self.epoch += 1
             on_epoch(self.epoch, figures)
 

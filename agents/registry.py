@@ -70,19 +70,31 @@ def agent_class(name: str) -> type[Agent]:
     return found
 
 
-def preset(name: str) -> dict[str, Any]:
-    """Options that `presets/NAME.yaml` sets; none where there is no such file."""
-    path = PRESETS / f"{name}.yaml"
+def preset(name: str, other: str | None = None) -> dict[str, Any]:
+    """Options that `presets/NAME.yaml` sets, none where there is no such file; or those of `presets/NAME-OTHER.yaml`.
+
+    Raises:
+        InputError: for another preset that there is not.
+    """
+    path = PRESETS / (f"{name}.yaml" if other is None else f"{name}-{other}.yaml")
+    if other is not None and not path.exists():
+        known = [each.stem.removeprefix(f"{name}-") for each in sorted(PRESETS.glob(f"{name}-*.yaml"))]
+        expected = f"expected one of {', '.join(known)}" if known else f"{name} has no other than its own"
+        raise InputError(f"option of {name}: unknown preset {other!r}: {expected}")
     return read_yaml(path) if path.exists() else {}
 
 
 def agent_options(name: str, given: Mapping[str, Any]) -> Any:
     """An agent's options, checked: those given, else its preset's, else its defaults.
 
+    Among those given, `preset` chooses another preset than its own, as "paper" for REINFORCE.
+
     Raises:
         ValueError: for an option that it does not have, and for a value of another type or out of range.
     """
-    options = parse(agent_class(name).Options, preset(name) | dict(given), f"option of {name}")
+    kind, own = agent_class(name).Options, dict(given)
+    other = own.pop("preset", None) if "preset" not in {each.name for each in fields(kind)} else None
+    options = parse(kind, preset(name, other) | own, f"option of {name}")
     for field in ("epochs", "joint_epochs"):
         if getattr(options, field, 0) < 0:
             raise InputError(f"option of {name}: {field}={getattr(options, field)}: expected 0 or more")

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from ada3d_gym.divergence import check_state
+from ada3d_gym.errors import DivergedError
 from ada3d_gym.files import replacing
 from ada3d_gym.networks.checkpoints import CheckpointError
 
@@ -27,7 +29,11 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(path: Path) -> dict[str, Any] | None:
-    """What `save_state` wrote, or None if nothing was; nothing in the file is ever run."""
+    """What `save_state` wrote, or None if nothing was; nothing in the file is ever run.
+
+    Raises:
+        CheckpointError: for a file that cannot be read, and for a training that had diverged.
+    """
     if not path.exists():
         return None
     try:
@@ -36,4 +42,8 @@ def load_state(path: Path) -> dict[str, Any] | None:
         raise CheckpointError(
             f"{path}: not a readable checkpoint ({type(error).__name__}); delete it to start that part again"
         ) from None
+    try:
+        check_state(state)
+    except DivergedError as error:
+        raise CheckpointError(f"{path}: of a training that had diverged ({error}); delete it and train again") from None
     return state

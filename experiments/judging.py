@@ -57,7 +57,11 @@ class Trial:
         if settings["dataset"] != EMBEDDED:  # whose clips are never random
             settings |= {"protocol": "test"}
         bandit = run_.bandit(split, device, **settings)
-        return cls(run_, bandit, record(bandit, split, settings | {"gamma": run_.gamma}))
+        return cls(
+            run_,
+            bandit,
+            record(bandit, split, settings | {"gamma": run_.gamma, "interpolated_map": run_.interpolated_map}),
+        )
 
     def untrained_agent(self, device: str) -> Agent:
         return self.run.make_agent(self.bandit, device)
@@ -87,7 +91,13 @@ class Trial:
         whole = plain([method, self.judged, asdict(self.run), state and of_file(state)])
         key = hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:16]
         start = time.perf_counter()
-        evaluation = evaluate(self.bandit, agent.act, description=method, resume=folder / f"judging-{key}")
+        evaluation = evaluate(
+            self.bandit,
+            agent.act,
+            description=method,
+            interpolated=self.run.interpolated_map,
+            resume=folder / f"judging-{key}",
+        )
         seconds = time.perf_counter() - start
         versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
         return summarise(

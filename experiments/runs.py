@@ -6,7 +6,7 @@ import json
 import warnings
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -21,6 +21,7 @@ from experiments.folders import INPUTS, OPTIONS
 TRUNK = "trunk.safetensors"  # in a run's folder
 # How videos are read, which is nothing that they show.
 MACHINE = ("data_root", "workers", "cache_bytes", "ahead_bytes", "strict", "max_bad_share")
+BatchNorm = Literal["train", "frozen"]
 CONFIGS = Path(__file__).parent / "configs"
 
 
@@ -33,8 +34,12 @@ class Config:
         classifier_epochs: of the classifier on whole clips, before anything else.
         classifier_lr: of its SGD at the start; a cosine takes it to zero. The trunk's likewise.
         classifier_batch: clips in one of its updates. The trunk's likewise.
+        classifier_batch_norm: "train" while the classifier is trained on whole clips, or "frozen", for statistics that
+            are its own, see `ada3d_gym.finetuning.ClassifierTrainer`.
+        classifier_dropout: probability of its dropout then.
         trunk: weights that the selection network's trunk starts from, see `ada3d_gym.building.build_trunk`.
         trunk_epochs: of the trunk as a classifier of whole clips, for agents that see through one.
+        interpolated_map: judge by the average precision of ActivityNet's official tool, see `ada3d_gym.metrics`.
         environment: further arguments of `ada3d_gym.building.build_bandit`.
         agents: options of each agent by its name; they replace those of its preset.
     """
@@ -43,8 +48,11 @@ class Config:
     classifier_epochs: int = 0
     classifier_lr: float = 0.01
     classifier_batch: int = 32
+    classifier_batch_norm: BatchNorm = "frozen"
+    classifier_dropout: float = 0.0
     trunk: str | None = None
     trunk_epochs: int = 0
+    interpolated_map: bool = False
     environment: dict[str, Any] = field(default_factory=dict)
     agents: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -64,6 +72,9 @@ class Run:
     trunk_epochs: int
     environment: dict[str, Any]
     options: dict[str, Any]
+    classifier_batch_norm: BatchNorm = "frozen"
+    classifier_dropout: float = 0.0
+    interpolated_map: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:

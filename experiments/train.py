@@ -30,7 +30,7 @@ from ada3d_gym.files import writing
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
-from ada3d_gym.seeding import spawn, torch_seed
+from ada3d_gym.seeding import Stream, spawn, torch_seed
 from agents.agent import Agent, NoOptions
 from agents.fixed import Upper
 from agents.reference import Random, RandomFineTuning
@@ -134,8 +134,9 @@ def train_trunk(run_: Run, folder: Path, device: str) -> Run:
     if not run_.sees_through_trunk or not (run_.trunk or run_.trunk_epochs):
         return run_
     bandit = run_.bandit("train", device, observation="pixels")
-    with torch_seed(spawn(run_.seed, 0)):
-        trunk = build_trunk(bandit.num_frames, bandit.source.observation_size, run_.trunk)
+    with torch_seed(spawn(run_.seed, Stream.TRUNK_WEIGHTS)):
+        aggregation = run_.options.get("aggregation", "concat")
+        trunk = build_trunk(bandit.num_frames, bandit.source.observation_size, run_.trunk, aggregation)
     if epochs := run_.trunk_epochs:
         size, lr = run_.classifier_batch, run_.classifier_lr
         train_to(folder, "trunk", TrunkTraining(trunk, bandit, epochs, size, lr, run_.seed, device), epochs)
@@ -150,11 +151,17 @@ def train_classifier(run_: Run, bandit: ClipBandit, folder: Path) -> None:
     assert isinstance(classifier, NetworkClassifier)
     if epochs := run_.classifier_epochs:
         everything = Random(bandit.num_frames, np.ones(bandit.num_stages), bandit.num_frames, run_.seed)
-        trainer, size = ClassifierTrainer(classifier, run_.classifier_lr), run_.classifier_batch
-        name = "classifier on whole clips"
-        train_to(
-            folder, "classifier", RandomFineTuning(bandit, everything, trainer, epochs, size, run_.seed, name), epochs
+        trainer = ClassifierTrainer(
+            classifier,
+            run_.classifier_lr,
+            freeze_batch_norm=run_.classifier_batch_norm == "frozen",
+            dropout=run_.classifier_dropout,
+            seed=spawn(run_.seed, Stream.DROPOUT, 0),
         )
+        size = run_.classifier_batch
+        name, stream = "classifier on whole clips", Stream.CLASSIFIER
+        learner = RandomFineTuning(bandit, everything, trainer, epochs, size, run_.seed, name, stream=stream)
+        train_to(folder, "classifier", learner, epochs)
     _write(folder, lambda: save_weights(classifier.network, folder / "pretrained.safetensors"))
 
 

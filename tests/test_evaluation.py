@@ -51,6 +51,19 @@ def test_clip_scores_are_averaged_into_video_scores(known: ClipBandit, batch_siz
     assert result.map == pytest.approx((class_0 + class_1) / 2)
 
 
+def test_average_precision_is_interpolated_where_asked_for():
+    scores = [[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4], [0.5, 0.5]]
+    source = TableClips([(label,) for label in (1, 0, 1, 0, 0)], 2, num_frames=1)
+    bandit = table_bandit(source, lambda clip, u, v: scores[clip], num_stages=1)
+
+    def keep_all(observations: np.ndarray) -> np.ndarray:
+        return np.ones((len(observations), 2), np.int8)
+
+    plain, interpolated = (evaluate(bandit, keep_all, interpolated=choice).map for choice in (False, True))
+    assert plain == pytest.approx(((1 / 2 + 2 / 4 + 3 / 5) / 3 + (1 / 3 + 2 / 5) / 2) / 2)
+    assert interpolated == pytest.approx(((3 / 5 + 3 / 5 + 3 / 5) / 3 + (2 / 5 + 2 / 5) / 2) / 2)
+
+
 def test_usage_is_averaged_over_all_clips_and_over_those_of_each_family(known: ClipBandit):
     result = evaluate(known, policy_of(known, POLICY))
     assert (result.usage.frames, result.usage.stages) == (pytest.approx(14 / 6), pytest.approx(10 / 6))
