@@ -19,7 +19,8 @@ from ada3d_gym.networks.selection import Aggregation, SelectionNetwork
 from ada3d_gym.seeding import Stream, spawn, torch_seed
 from agents.agent import Policy
 from agents.reference import Random, probabilities
-from agents.reinforce import Reinforce, ReinforceConfig
+from agents.reinforce import Reinforce
+from agents.reinforce_options import ReinforceConfig
 
 
 @dataclass(frozen=True)
