@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,8 @@ def agent_options(name: str, given: Mapping[str, Any]) -> Any:
         ValueError: for an option that it does not have, and for a value of another type or out of range.
     """
     kind, own = agent_class(name).Options, dict(given)
-    other = own.pop("preset", None) if "preset" not in {each.name for each in fields(kind)} else None
+    has_its_own = any(field.name == "preset" for field in fields_of(kind))
+    other = None if has_its_own else own.pop("preset", None)
     options = parse(kind, preset(name, other) | own, f"option of {name}")
     for field in ("epochs", "joint_epochs"):
         if getattr(options, field, 0) < 0:

@@ -26,6 +26,8 @@ from agents.progress import epoch_batches
 from agents.reference import Random
 from agents.reinforce_options import ReinforceConfig
 
+__all__ = ["Reinforce", "ReinforceConfig"]
+
 Bits = NDArray[np.bool_]
 
 
