@@ -162,7 +162,7 @@ class ClipCache:
 
 def _checksum(item: NDArray[np.uint8]) -> np.uint32:
     """Never 0, which stands for an item that was never written."""
-    return np.uint32(zlib.crc32(np.ascontiguousarray(item)) or 1)
+    return np.uint32(zlib.crc32(np.ascontiguousarray(item).data) or 1)
 
 
 def _write(path: Path, offset: int, content: bytes) -> None:

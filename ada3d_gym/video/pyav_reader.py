@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ada3d_gym.video.packets import UNREADABLE, Packets, scan, video_stream
 from ada3d_gym.video.records import VideoError
+from ada3d_gym.video.scaling import Scaler
 
 
 class PyAVReader:
@@ -19,7 +20,7 @@ class PyAVReader:
     the start of the file. Exact either way. No file is kept open between reads. See `Video`."""
 
     def __init__(self, path: Path, size: tuple[int, int] | None = None, packets: Packets | None = None):
-        self.path, self.size = path, size
+        self.path, self.size, self._scaler = path, size, Scaler()
         packets = packets or scan(path)
         self.rate, self._times, self._keys = packets.rate, packets.times, packets.keys
         self._frames = len(self._times) or sum(1 for _ in self._decode())
@@ -77,5 +78,5 @@ class PyAVReader:
         width, height = self.size or (None, None)
         if turns % 2:
             width, height = height, width
-        array = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
+        array = self._scaler(frame, width or frame.width, height or frame.height)
         return np.ascontiguousarray(np.rot90(array, turns))
