@@ -170,10 +170,10 @@ def evaluate(
 def _of_videos(scores: NDArray[np.float32], of: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The videos (V,) that clips with scores (B, C) are `of`, and the mean scores (V, C) of each one's clips."""
     videos, rows, counts = np.unique(of, return_inverse=True, return_counts=True)
-    sums = np.zeros((len(videos), scores.shape[1]), scores.dtype)
-    np.add.at(sums, rows, scores)
-    sums /= counts[:, None]
-    return videos, sums
+    means = np.zeros((len(videos), scores.shape[1]), scores.dtype)
+    np.add.at(means, rows, scores)
+    means /= counts[:, None]
+    return videos, means
 
 
 def _causes(bad: dict[int, VideoError]) -> dict[str, str]:

@@ -6,6 +6,7 @@ the user's doing, always keeps it.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -21,6 +22,11 @@ def run(command: Callable[..., Any]) -> None:
     """Parses `command`'s typed arguments and calls it."""
     arguments = [each for each in sys.argv[1:] if each != "--debug"]
     debug = len(arguments) < len(sys.argv[1:]) or os.environ.get("ADA3D_DEBUG", "0") not in ("", "0")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # a file's name must not end a command where the terminal lacks a letter
+            stream.reconfigure(errors="backslashreplace")
     try:
         tyro.cli(command, args=arguments)
     except KeyboardInterrupt:

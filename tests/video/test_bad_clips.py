@@ -16,6 +16,8 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.datasets import video_clips
 from ada3d_gym.rewards import MaskReward
 from ada3d_gym.video.clips import VideoClips
+from ada3d_gym.video.decord_reader import DecordReader
+from ada3d_gym.video.pyav_reader import PyAVReader
 from ada3d_gym.video.records import VideoError, VideoRecord
 from ada3d_gym.video.sampling import ClipSampler
 from agents.progress import epoch_batches
@@ -168,3 +170,11 @@ def test_the_data_sets_bear_bad_clips_unless_told_to_be_strict(sets: Path, tmp_p
         clips = video_clips("videos", "train", strict=strict, **options)
         clips.records = [replace(clips.records[0], path=video_file(tmp_path / "x.mp4").path), *clips.records[1:]]
         assert len(clips.undecodable(np.arange(8))) == (0 if strict else 4)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (46, 46), (37, 41), (96, 80)])
+def test_it_does_not_show_which_decoder_read_a_clip(tmp_path: Path, size: tuple[int, int]):
+    """Before damage, decord may or may not fail: that depends on how far ahead it is. PyAV then reads the same."""
+    path = video_file(tmp_path / "a.mp4").path
+    numbers = [0, 7, 39]
+    assert np.array_equal(DecordReader(path, size).read(numbers), PyAVReader(path, size).read(numbers))
