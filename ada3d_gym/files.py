@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,12 +21,13 @@ class OutputError(Ada3DError, OSError):
 
 
 @contextmanager
-def writing(path: Path, remedy: str = "choose another --output") -> Iterator[None]:
+def writing(path: Path, remedy: str = "choose another --output", *, only: Path | None = None) -> Iterator[None]:
     """What goes wrong while a file is written, or one in a folder, becomes one line that names it.
 
     Args:
         path: of the file or folder.
         remedy: what to do where there can be no such file.
+        only: the one file whose errors are meant, where the block reads others; errors without a file's name are too.
 
     Raises:
         OutputError: where the disk is full, the place is no folder or may not be written, and the like.
@@ -36,37 +38,42 @@ def writing(path: Path, remedy: str = "choose another --output") -> Iterator[Non
         raise
     except (OSError, SafetensorError, RuntimeError) as error:
         cause = _system_error(error)
-        if cause is None:
+        if cause is None or (only is not None and getattr(cause, "filename", None) not in (None, only, str(only))):
             raise
         why = getattr(cause, "strerror", None) or str(cause)
-        advice = "free some room, and the same command goes on" if _is_full(cause) else remedy
+        advice = "free some space, then start again" if _is_full(cause) else remedy
         raise OutputError(f"{path} cannot be written ({why}): {advice}") from error
 
 
 @contextmanager
 def replacing(path: Path, remedy: str = "choose another place") -> Iterator[Path]:
-    """Yields another path to write to, which takes the place of `path` once all is on the disk.
+    """Yields an empty file beside `path`, which takes its place once all is on the disk.
 
-    An interruption or a full disk leaves `path` as it was, and nothing beside it.
+    Until then, and if the block raises, whatever was at `path` stays as it was and nothing is left beside it. A link is
+    followed; the file gets the mode that the umask gives. Of two programs that write the same path, the later one's
+    file stays.
 
     Raises:
         OutputError: as `writing` does.
     """
-    part = path.with_name(path.name + ".part")
+    target = Path(os.path.realpath(path))
+    part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
+    if target.exists() and not target.is_file():
+        raise OutputError(f"{path} cannot be written: it is {'a folder' if target.is_dir() else 'no plain file'}")
     with writing(path, remedy):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.touch()
-            mode = stat.S_IMODE(part.stat().st_mode)  # the umask's; safetensors writes files for their owner alone
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part.touch(exist_ok=False)
+        mode = stat.S_IMODE(part.stat().st_mode)  # safetensors writes files for their owner alone
+    try:
+        with writing(path, remedy, only=part):
             yield part
             part.chmod(mode)
             with part.open("rb+") as file:
                 os.fsync(file.fileno())
-            part.replace(path)
-        except BaseException:
-            with suppress(OSError):  # where there can be no such file, there is none
-                part.unlink(missing_ok=True)
-            raise
+            part.replace(target)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _system_error(error: BaseException | None) -> OSError | SafetensorError | None:

@@ -37,13 +37,17 @@ def load_state(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
-        raise CheckpointError(
-            f"{path}: not a readable checkpoint ({type(error).__name__}); delete it to start that part again"
-        ) from None
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
+        raise _unreadable(path, type(error).__name__) from None
+    if not isinstance(state, dict):
+        raise _unreadable(path, f"it holds a {type(state).__name__}")
     try:
         check_state(state)
     except DivergedError as error:
         raise CheckpointError(f"{path}: of a training that had diverged ({error}); delete it and train again") from None
     return state
+
+
+def _unreadable(path: Path, why: str) -> CheckpointError:
+    return CheckpointError(f"{path}: not a readable checkpoint ({why}); delete it to start that part again")

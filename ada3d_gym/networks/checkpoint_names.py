@@ -14,6 +14,18 @@ _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _STATISTICS = r"(weight|bias|running_mean|running_var|num_batches_tracked)"
 _CAFFE2 = {"s": "weight", "b": "bias", "rm": "running_mean", "riv": "running_var"}
 
+# What a checkpoint may hold beside the weights of its network, and why nothing is lost with it. All else that has no
+# place is a trained tensor, so the file is of another network.
+MOMENTS = r".+_momentum|(.+\.)?(momentum_buffer|exp_avg|exp_avg_sq)"  # of the optimizer, weight by weight
+TRAINING = r"(optimi[sz]er|lr_scheduler|scheduler|scaler)(_state)?[._].+"  # states of what trained it
+COUNTERS = r"(.+\.)?num_batches_tracked|n_averaged|lr|model_iter|iter|epoch|step|global_step"  # single numbers
+
+
+def is_left_out(key: str, size: int) -> bool:
+    """Whether a tensor of `size` numbers belongs to the training and not to the network."""
+    return bool(re.fullmatch(f"{MOMENTS}|{TRAINING}", key)) or (size == 1 and bool(re.fullmatch(COUNTERS, key)))
+
+
 Rename = Callable[[re.Match[str]], str]
 
 
@@ -24,7 +36,7 @@ class Format:
     Attributes:
         name: of the project.
         sign: a key that only this format has.
-        rules: (pattern of a whole key, its name here) pairs; what matches none has no place here.
+        rules: (pattern of a whole key, its name here) pairs; what matches none is left out.
         flat: the weights are of a 2D network.
         mean, std: what the network was trained to see pixels in [0, 1] normalised by; None for ours.
     """
@@ -162,27 +174,10 @@ def _part(name: str) -> str:
     return "norm" if name == "bn" else name
 
 
-def detect(keys: Iterable[str]) -> list[tuple[Format, str]]:
-    """The formats that a checkpoint's keys are of, each with what wrappers have put before its names.
-
-    DistributedDataParallel puts "module." there, torch.compile "_orig_mod.", Lightning the name of an attribute, and
-    several of them one before the other.
-    """
+def detect(keys: Iterable[str]) -> Format | None:
+    """The format that a checkpoint's keys are of."""
     keys = list(keys)
-    found = []
-    for each in FORMATS:
-        sign = re.compile(rf"((?:\w+\.)*?){each.sign}")
-        found += [(each, match[1]) for key in keys if (match := sign.fullmatch(key))]
-    return found
-
-
-def is_spare(key: str) -> bool:
-    """Whether a tensor is nothing that a network computes with: a momentum, a counter or a learning rate."""
-    return re.fullmatch(_SPARE, key) is not None
-
-
-# Caffe2's solver state, batch norm's and averaging's counters, MMEngine's copy of pixel statistics (see `Format.mean`).
-_SPARE = r".*_momentum|lr|model_iter|(.*\.)?num_batches_tracked|n_averaged|data_preprocessor\.(mean|std)"
+    return next((each for each in FORMATS if any(re.fullmatch(each.sign, key) for key in keys)), None)
 
 
 def without_pools(keys: Iterable[str]) -> dict[str, str]:

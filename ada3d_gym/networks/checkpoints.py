@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from ada3d_gym.errors import Ada3DError
 from ada3d_gym.files import replacing
+from ada3d_gym.networks.file_kinds import Kind, kind_of
+from ada3d_gym.networks.fitting import CheckpointError, fitting
+
+__all__ = ["SHIPPED", "CheckpointError", "load_weights", "read_metadata", "save_weights"]
 
 SHIPPED = Path(__file__).parents[1] / "weights"
-
-
-class CheckpointError(Ada3DError, RuntimeError):
-    """Weights that cannot be read or do not fit; the message names the file and the first key that is wrong."""
 
 
 def save_weights(module: nn.Module, path: Path, metadata: dict[str, str] | None = None) -> None:
     """Writes a module's state to a safetensors file, whole or not at all.
 
     Raises:
-        OutputError: where it cannot be written.
+        OutputError: for a full disk or a place that cannot be written to.
     """
+    content = save({key: value.contiguous() for key, value in module.state_dict().items()}, metadata)
     with replacing(path) as part:
-        save_file({key: value.contiguous() for key, value in module.state_dict().items()}, part, metadata)
+        part.write_bytes(content)
 
 
 def load_weights(module: nn.Module, path: Path | str, *, centre_taps: bool = False) -> None:
@@ -39,47 +37,25 @@ def load_weights(module: nn.Module, path: Path | str, *, centre_taps: bool = Fal
         centre_taps: take the centre taps of 3D kernels that are longer over time than the module's.
 
     Raises:
-        CheckpointError: for a missing or damaged file, for weights of another network and for ones that are not finite.
+        CheckpointError: for a missing or damaged file, for weights of another network, and for values that no trained
+            network has.
     """
     path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such weights file; give the path of a .safetensors file")
+    if kind_of(path, "a safetensors file") is Kind.TORCH:
+        raise CheckpointError(
+            f"{path}: a PyTorch file, not a readable safetensors file; "
+            "write its tensors anew with safetensors.torch.save_file"
+        )
     try:
         state = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
-    if centre_taps:
-        expected = module.state_dict()
-        state = {key: _centre(value, expected[key]) if key in expected else value for key, value in state.items()}
-    fill(module, state, path)
-
-
-def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
-    """Fills a module with the tensors of a file, which must be exactly its own by name and shape, and finite.
-
-    Raises:
-        CheckpointError: naming the file and the first key that is wrong; the module then stays as it was.
-    """
+        raise CheckpointError(
+            f"{path}: not a readable safetensors file ({error}); download or copy it again"
+        ) from error
     expected = module.state_dict()
-    for key in sorted(expected.keys() | state.keys()):
-        if key not in state:
-            raise CheckpointError(f"{path}: {key} is missing, so these are the weights of another network")
-        if key not in expected:
-            raise CheckpointError(f"{path}: {key} is not expected, so these are the weights of another network")
-        if state[key].shape != expected[key].shape:
-            got, wanted = tuple(state[key].shape), tuple(expected[key].shape)
-            raise CheckpointError(f"{path}: {key} has shape {got}, expected {wanted}")
-        refuse_broken(path, key, state[key])
-    module.load_state_dict(state)
-
-
-def refuse_broken(path: Path, key: str, value: Tensor) -> None:
-    """Raises a CheckpointError for a tensor with NaN or infinity in it, or a variance below zero."""
-    remedy = "as after a training that diverged: take a checkpoint from before that"
-    if value.is_floating_point() and not torch.isfinite(value).all():
-        raise CheckpointError(f"{path}: {key} is not finite (it holds NaN or infinity), {remedy}")
-    if key.endswith("running_var") and (value < 0).any():
-        raise CheckpointError(f"{path}: {key} holds variances below zero, {remedy}")
+    if centre_taps:
+        state = {key: _centre(value, expected[key]) if key in expected else value for key, value in state.items()}
+    module.load_state_dict(fitting(str(path), state, expected))
 
 
 def _centre(kernel: Tensor, wanted: Tensor) -> Tensor:

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ada3d_gym.networks.checkpoint_files import State, read_state
-from ada3d_gym.networks.checkpoint_names import FORMATS, Format, detect, is_spare, without_pools
-from ada3d_gym.networks.checkpoints import CheckpointError, refuse_broken
+from ada3d_gym.networks.checkpoint_names import FORMATS, Format, detect, is_left_out, without_pools
+from ada3d_gym.networks.checkpoint_states import State, find_state
+from ada3d_gym.networks.fitting import CheckpointError, sound
 from ada3d_gym.networks.pixels import PIXEL_MEAN, PIXEL_STD
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.seeding import torch_generator
@@ -26,10 +26,13 @@ class LoadReport:
         format: whose names it uses.
         loaded: names here of tensors taken as they are.
         inflated: names here of 2D kernels that became the centre tap of a longer one.
-        skipped: names in the file of tensors that no network computes with: momenta and counters.
+        skipped: names in the file of tensors that belong to the training, such as momenta.
         replaced: names here of tensors that keep a fresh start, since the classes differ or the file has no head.
         head: in words.
         mean, std: what pixels in [0, 1] are normalised by, as the weights expect.
+        where: the key in the file that the weights were under, "" for none.
+        prefix: what was taken off all their names, such as "module.".
+        left: other keys in the file that hold tensors, such as an optimizer's or an average of the weights.
     """
 
     path: Path
@@ -41,6 +44,9 @@ class LoadReport:
     head: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    where: str = ""
+    prefix: str = ""
+    left: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [
@@ -49,8 +55,12 @@ class LoadReport:
             f"head: {self.head}",
             f"pixels: mean {_listed(self.mean)}; std {_listed(self.std)}",
         ]
+        if self.where or self.prefix or self.left:
+            taken = f"taken from: {self.where or 'the outermost names'}"
+            taken += f", names without {self.prefix}" if self.prefix else ""
+            lines.append(taken + (f"; left: {_first(self.left)}" if self.left else ""))
         if self.skipped:
-            lines.append("skipped: " + ", ".join(self.skipped[:5]) + (", …" if len(self.skipped) > 5 else ""))
+            lines.append(f"skipped: {_first(self.skipped)}")
         return "\n".join(lines)
 
 
@@ -71,12 +81,15 @@ def load_checkpoint(network: MaskedResNet3d, path: Path | str, *, seed: int = 0)
             does not fit.
     """
     path = Path(path)
-    form, source = _unwrapped(path, read_state(path))
+    found = find_state(path, detect, f"a checkpoint of {', '.join(each.name for each in FORMATS)}")
+    source, form = found.state, detect(found.state)
+    assert form is not None
     _refuse_strided(path, form, source)
     plan = _Plan(path, network, form)
     short = without_pools(source) if form.name == "pytorchvideo" else dict.fromkeys(source)
-    for key in sorted(source):
-        plan.place(key, form.rename(short[key] or key), source[key])
+    names = {key: form.rename(short[key] or key) for key in sorted(source)}
+    for key, name in plan.with_place(names, source):
+        plan.place(key, name, source[key])
     plan.check_complete()
     head = plan.fill_head(seed)
     for name, values, own in (("mean", form.mean, PIXEL_MEAN), ("std", form.std, PIXEL_STD)):
@@ -92,23 +105,10 @@ def load_checkpoint(network: MaskedResNet3d, path: Path | str, *, seed: int = 0)
         head,
         tuple(plan.state["pixels.mean"].tolist()),
         tuple(plan.state["pixels.std"].tolist()),
+        found.where,
+        found.prefix,
+        found.left,
     )
-
-
-def _unwrapped(path: Path, source: State) -> tuple[Format, State]:
-    """The format of a checkpoint, and its tensors without what wrappers have put before their names."""
-    found = detect(source)
-    if not found:
-        known = ", ".join(each.name for each in FORMATS)
-        raise CheckpointError(
-            f"{path}: {min(source)} and its other keys are of no known checkpoint; known are {known}. Where they are "
-            "one of these with something before each name, take that off"
-        )
-    if len(found) > 1:
-        several = ", ".join(f"{each.name} at {prefix!r}" for each, prefix in found)
-        raise CheckpointError(f"{path}: holds several networks ({several}): save the one that is meant by itself")
-    ((form, prefix),) = found
-    return form, {key.removeprefix(prefix): value for key, value in source.items()}
 
 
 def _refuse_strided(path: Path, form: Format, source: State) -> None:
@@ -137,29 +137,36 @@ class _Plan:
         self.expected = self.network.state_dict()
         self.keys: dict[str, str] = {}  # ours to theirs
 
-    def place(self, key: str, name: str | None, value: Tensor) -> None:
-        """Puts the file's tensor `key` where `name` is, or notes why not."""
-        if is_spare(key) and name not in self.expected:
-            self.skipped.append(key)
-            return
-        if name is None or name not in self.expected:
-            raise self._refusal(f"{key} has no place")
-        refuse_broken(self.path, key, value)
+    def with_place(self, names: dict[str, str | None], source: State) -> list[tuple[str, str]]:
+        """The file's tensors that go somewhere, and where; notes those of the training and refuses all others."""
+        for key, name in names.items():
+            if name is not None and name in self.expected:
+                if name in self.keys:
+                    raise self._refusal(f"{key} has no place beside {self.keys[name]}")
+                self.keys[name] = key
+            elif is_left_out(key, source[key].numel()):
+                self.skipped.append(key)
+            else:
+                raise self._refusal(f"{key} has no place")
+        return [(key, name) for name, key in self.keys.items()]
+
+    def place(self, key: str, name: str, value: Tensor) -> None:
+        """Puts the file's tensor `key` where `name` is."""
         wanted = self.expected[name]
-        if name.startswith("head.") and value.shape[0] != wanted.shape[0]:
-            self.keys[name] = key
-            return  # another number of classes: `fill_head` sees to it
-        if self.form.flat and name.endswith(".conv.weight") and value.ndim == 4:
+        inflates = self.form.flat and name.endswith(".conv.weight") and value.ndim == 4
+        if inflates:
             value = _inflate(value, wanted.shape[2])
-            (self.inflated if wanted.shape[2] > 1 else self.loaded).append(name)
-        else:
-            self.loaded.append(name)
-        if name.startswith("head.") and value.ndim == 5:
+        is_head = name.startswith("head.")
+        if is_head and value.ndim == 5:
             value = value.flatten(1)
-        if value.shape != wanted.shape:
+        of_others = is_head and value.shape[1:] == wanted.shape[1:] and value.shape != wanted.shape
+        if value.shape != wanted.shape and not of_others:
             raise self._refusal(f"{key} has shape {tuple(value.shape)}, expected {tuple(wanted.shape)}")
-        self.state[name] = value.to(wanted.dtype)
-        self.keys[name] = key
+        value = sound(str(self.path), key, value, wanted)
+        if of_others:
+            return  # another number of classes: `fill_head` sees to it
+        (self.inflated if inflates and wanted.shape[2] > 1 else self.loaded).append(name)
+        self.state[name] = value
 
     def check_complete(self) -> None:
         """Everything but the head, the pixels and counters of batches must have come."""
@@ -174,6 +181,10 @@ class _Plan:
     def fill_head(self, seed: int) -> str:
         """Keeps or starts the head; says which."""
         classes = self.expected["head.bias"].shape[0]
+        if "head.bias" in self.keys and "head.weight" not in self.keys:
+            raise self._refusal(f"{self.keys['head.bias']} has no place without a head.weight")
+        if "head.weight" in self.state and "head.bias" not in self.keys:
+            self.state["head.bias"] = torch.zeros(classes)  # trained without one
         if {"head.weight", "head.bias"} <= self.state.keys():
             return f"kept, {classes} classes"
         generator = torch_generator(np.random.SeedSequence(seed))
@@ -196,6 +207,10 @@ def _inflate(kernel: Tensor, length: int) -> Tensor:
     inflated = kernel.new_zeros(*kernel.shape[:2], length, *kernel.shape[2:])
     inflated[:, :, length // 2] = kernel
     return inflated
+
+
+def _first(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 
 def _listed(values: tuple[float, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -12,8 +13,9 @@ from torch.nn import functional as F
 from torchvision.models import MobileNetV2
 
 from ada3d_gym.errors import InputError
-from ada3d_gym.networks.checkpoint_files import read_state
-from ada3d_gym.networks.checkpoints import CheckpointError, fill
+from ada3d_gym.networks.checkpoint_names import is_left_out
+from ada3d_gym.networks.checkpoint_states import find_state
+from ada3d_gym.networks.fitting import fitting
 from ada3d_gym.networks.pixels import Pixels
 
 Aggregation = Literal["concat", "mean", "uniform"]
@@ -116,23 +118,23 @@ class ClipTrunk(nn.Module):
 
 
 def load_torchvision(trunk: ClipTrunk, path: Path | str) -> None:
-    """Fills a trunk's backbone from a checkpoint of torchvision's MobileNetV2.
+    """Fills a trunk's backbone from a checkpoint of torchvision's MobileNetV2, whose classifier is left out.
 
     Raises:
         CheckpointError: for what is none.
     """
-    path = Path(path)
-    source = read_state(path)
-    prefixes = [key.removesuffix("features.0.0.weight") for key in source if key.endswith("features.0.0.weight")]
-    if len(prefixes) != 1:
-        raise CheckpointError(f"{path}: expected a checkpoint of torchvision's mobilenet_v2, got {min(source)}, …")
-    own = {key.removeprefix(prefixes[0]): value for key, value in source.items()}
-    classes = ("classifier.1.weight", "classifier.1.bias")  # the last layer names ImageNet's classes
-    fill(
-        trunk.backbone,
-        {key.removeprefix("features."): value for key, value in own.items() if key not in classes},
-        path,
-    )
+    known = "a checkpoint of torchvision's mobilenet_v2"
+    expected = {f"features.{key}": value for key, value in trunk.backbone.state_dict().items()}
+    source = find_state(Path(path), lambda keys: any(key.startswith("features.") for key in keys), known).state
+    counters = {key: value for key, value in expected.items() if key.endswith("num_batches_tracked")}
+    state = counters | {
+        key: value
+        for key, value in source.items()
+        if key in expected
+        or not (re.fullmatch(r"classifier\.1\.(weight|bias)", key) or is_left_out(key, value.numel()))
+    }
+    fitted = fitting(f"{path}: expected {known}", state, expected)
+    trunk.backbone.load_state_dict({key.removeprefix("features."): value for key, value in fitted.items()})
 
 
 class FrameScore(nn.Module):

@@ -35,6 +35,28 @@ def test_an_unreadable_state_is_named_with_what_to_do(tmp_path: Path, content: b
         load_state(path)
 
 
+def test_a_state_that_has_diverged_is_named_with_what_to_do(tmp_path: Path):
+    network = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.Adam(network.parameters())
+    network(torch.full((1, 2), torch.inf)).sum().backward()
+    optimizer.step()
+    path = tmp_path / "run.pt"
+    for state, name in (
+        ({"network": network.state_dict()}, "network.weight"),
+        ({"optimizer": optimizer.state_dict()}, "optimizer.state.0.exp_avg"),
+        ({"parts": [{"a": torch.zeros(1)}, {"b": torch.tensor([torch.nan])}]}, "parts.1.b"),
+    ):
+        save_state(path, state)
+        with pytest.raises(CheckpointError, match=rf"{path}: .*diverged .{name} is no longer finite.*delete it"):
+            load_state(path)
+
+
+def test_a_file_of_something_else_is_no_state(tmp_path: Path):
+    torch.save([torch.zeros(1)], tmp_path / "run.pt")
+    with pytest.raises(CheckpointError, match=r"not a readable checkpoint .it holds a list.; delete it"):
+        load_state(tmp_path / "run.pt")
+
+
 def test_a_truncated_state_is_named(tmp_path: Path):
     path = tmp_path / "run.pt"
     save_state(path, STATE)

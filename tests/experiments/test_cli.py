@@ -152,7 +152,7 @@ def test_a_disk_that_fills_up_is_one_line_and_the_command_goes_on_after(tmp_path
     assert "Traceback" not in told
     (line,) = (line for line in told.splitlines() if line.startswith("error: "))
     assert line.startswith(f"error: {folder}") and "cannot be written" in line
-    assert "free some room" in line
+    assert "free some space" in line
     train(MOTION, "uniform", videos=14, output=folder)
 
 
@@ -186,7 +186,7 @@ def test_whatever_a_full_disk_stops_is_named(tmp_path: Path):
     ):
         resource.setrlimit(resource.RLIMIT_FSIZE, (1500, hard))  # writes fail as on a full disk
         try:
-            with pytest.raises(OutputError, match=f"^{named} cannot be written .*free some room"):
+            with pytest.raises(OutputError, match=f"^{named} cannot be written .*free some space"):
                 write()
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from torchvision.models import mobilenet_v2
 
 from ada3d_gym.building import build_trunk
@@ -92,3 +93,27 @@ def test_a_backbone_starts_from_torchvisions_checkpoint(tmp_path: Path):
     torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(CheckpointError, match=r"other\.pth: expected a checkpoint of torchvision's mobilenet_v2"):
         build_trunk(4, 112, tmp_path / "other.pth")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"features.1.se.fc1.weight": torch.zeros(8, 16)}, r"features\.1\.se\.fc1\.weight is not expected"),
+        ({"classifier.3.weight": torch.zeros(8, 16)}, r"classifier\.3\.weight is not expected"),
+        ({"projector.weight": torch.zeros(8, 16)}, r"projector\.weight is not expected"),
+        ({"features.0.1.bias": torch.full((32,), torch.nan)}, r"features\.0\.1\.bias is not finite"),
+        ({"features.0.1.bias": torch.zeros(16)}, r"features\.0\.1\.bias has shape \(16,\), expected \(32,\)"),
+    ],
+)
+def test_a_backbone_loses_no_trained_tensor_in_silence(change: dict[str, Tensor], told: str, tmp_path: Path):
+    torch.save({"model": mobilenet_v2().state_dict() | change}, tmp_path / "net.pth")
+    with pytest.raises(CheckpointError, match=rf"net\.pth: expected .* torchvision's mobilenet_v2: {told}"):
+        build_trunk(4, 112, tmp_path / "net.pth")
+
+
+def test_a_backbone_starts_from_wrapped_weights_without_counters(tmp_path: Path):
+    theirs = mobilenet_v2().state_dict()
+    state = {f"module.{key}": value for key, value in theirs.items() if not key.endswith("num_batches_tracked")}
+    torch.save({"state_dict": state}, tmp_path / "net.pth")
+    trunk = build_trunk(4, 112, tmp_path / "net.pth")
+    assert torch.equal(trunk.backbone[0][0].weight, theirs["features.0.0.weight"])
