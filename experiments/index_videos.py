@@ -10,7 +10,10 @@ again.
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import asdict
+from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +21,9 @@ from tqdm import tqdm
 
 from ada3d_gym.datasets import VIDEO_SETS, find_root, index_path
 from ada3d_gym.video.index import VideoIndex, make_index
-from ada3d_gym.video.listing import find_files, read_splits
+from ada3d_gym.video.list_text import has_extension
+from ada3d_gym.video.listing import ListError, Listing, read_splits
+from ada3d_gym.video.locating import Problem, locate
 from ada3d_gym.video.probe import Probe, probe_all
 from experiments.cli import run
 
@@ -52,16 +57,21 @@ def index_videos(
     folder = find_root(name, root)
     videos = VIDEO_SETS[name]
     listings = read_splits(videos.read, annotations or folder)
-    files = {split: find_files(folder, listing.entries) for split, listing in listings.items()}
-    wanted = list(dict.fromkeys(file for found in files.values() for file in found if file is not None))
+    files = locate(folder, listings)
+    wanted = list(dict.fromkeys(file for found in files.values() for file in found if isinstance(file, Path)))
+    if not wanted:
+        problem = next(each for found in files.values() for each in found if isinstance(each, Problem))
+        raise ListError(folder, f"the videos of the lists, but none can be told: {problem.path}", hint=problem.detail)
     journal = index_path(name, folder, "probes").with_suffix(".thorough.jsonl" if thorough else ".jsonl")
     probes = probe_files(wanted, journal, workers=workers, timeout=timeout, thorough=thorough)
     for split, listing in listings.items():
         index = make_index(listing, files[split], probes, min_frames)
         path = index_path(name, folder, split)
         index.save(path)
-        print(f"{split}: {index.report}; {len(listing.class_names)} classes; {path}")
+        _say(f"{split}: {index.report}; {len(listing.class_names)} classes; {path}")
         _print_problems(index, show)
+    for warning in warnings(listings, files):
+        _say(f"warning: {warning}")
 
 
 def probe_files(files: list[Path], journal: Path, *, workers: int, timeout: float, thorough: bool) -> dict[Path, Probe]:
@@ -107,9 +117,41 @@ def _state(file: Path) -> State:
 
 def _print_problems(index: VideoIndex, show: int) -> None:
     for problem in index.problems[:show]:
-        print(f"  {problem.cause}: {problem.path} ({problem.detail})")
+        _say(f"  {problem.cause}: {problem.path} ({problem.detail})")
     if len(index.problems) > show:
-        print(f"  and {len(index.problems) - show} more")
+        _say(f"  and {len(index.problems) - show} more")
+
+
+def warnings(listings: Mapping[str, Listing], files: Mapping[str, Sequence[Path | Problem]]) -> list[str]:
+    """What is suspicious of lists, though it can be used."""
+    said = []
+    found = {split: {file for file in each if isinstance(file, Path)} for split, each in files.items()}
+    for one, other in combinations(listings, 2):
+        same = [file for file in files[one] if file in found[other]]
+        if same and listings[one] != listings[other] and (other, listings[other]) != ("test", listings["val"]):
+            said.append(f"{_count(same, 'file')} of {other} also in {one}, as {same[0]}")
+    rows = [pair for split, listing in listings.items() for pair in zip(listing.entries, files[split], strict=True)]
+    others = {
+        file: entry.path
+        for entry, file in rows
+        if isinstance(file, Path) and has_extension(entry.path) and not entry.path.endswith(file.suffix)
+    }
+    if others:
+        file, path = next(iter(others.items()))
+        said.append(f"{_count(others, 'file')} of another extension than listed, as {file} for {path}")
+    if all(0 not in entry.labels for entry, _ in rows):
+        said.append("no video has label 0: labels count from 0, and these may count from 1")
+    return said
+
+
+def _count(things: Sized, name: str) -> str:
+    return f"{len(things)} {name} is" if len(things) == 1 else f"{len(things)} {name}s are"
+
+
+def _say(text: str) -> None:
+    """Prints names of files that the terminal's encoding lacks, or that are not in UTF-8, with escapes."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 if __name__ == "__main__":
