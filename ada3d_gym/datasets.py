@@ -128,7 +128,7 @@ def find_root(name: str, data_root: str | Path | None = None) -> Path:
 
 def index_path(name: str, root: Path, split: str) -> Path:
     """Where the index of a split is kept."""
-    place = hashlib.sha256(str(root.absolute()).encode()).hexdigest()[:12]
+    place = hashlib.sha256(os.fsencode(root.absolute())).hexdigest()[:12]
     return cache_folder() / "indexes" / f"{name}-{split}-{place}.npz"
 
 

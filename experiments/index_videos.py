@@ -3,17 +3,15 @@
     python -m experiments.index_videos fcvid --root /data/fcvid
 
 Each file is opened and decoded in a process of its own, so that one that crashes the decoder or hangs it is named and
-the rest go on. Interrupted and started again, the command goes on where it was; files that have changed are probed
-again.
+the rest go on; a long one may take as long as it needs. Interrupted and started again, the command goes on where it
+was; files that have changed are probed again.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence, Sized
 from dataclasses import asdict
-from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
@@ -21,14 +19,16 @@ from tqdm import tqdm
 
 from ada3d_gym.datasets import VIDEO_SETS, find_root, index_path
 from ada3d_gym.video.index import VideoIndex, make_index
-from ada3d_gym.video.list_text import has_extension
-from ada3d_gym.video.listing import ListError, Listing, read_splits
+from ada3d_gym.video.list_checks import suspicions
+from ada3d_gym.video.listing import ListError, read_splits
 from ada3d_gym.video.locating import Problem, locate
 from ada3d_gym.video.probe import Probe, probe_all
+from ada3d_gym.video.records import shown
 from experiments.cli import run
 
 Name = Literal["fcvid", "activitynet", "mini-kinetics", "mini-kinetics-adafocus", "kinetics", "videos"]
 State = list[int] | None
+RULES = 2  # of what passes `probe`: files that passed by others are probed again
 
 
 def index_videos(
@@ -49,7 +49,7 @@ def index_videos(
         root: its folder; what its environment variable names by default.
         annotations: folder of its lists, where they are not at the top of `root`.
         workers: processes that probe.
-        timeout: seconds after which a file counts as hung.
+        timeout: seconds without any progress after which a file counts as hung; slow disks may need more.
         thorough: decode every frame with FFmpeg's error detection, to find damage inside files.
         min_frames: videos of fewer frames are left out.
         show: how many of the videos left out are named for each split; the index names all of them.
@@ -70,8 +70,17 @@ def index_videos(
         index.save(path)
         _say(f"{split}: {index.report}; {len(listing.class_names)} classes; {path}")
         _print_problems(index, show)
-    for warning in warnings(listings, files):
-        _say(f"warning: {warning}")
+    slow = [file for file in wanted if not probes[file].cause and probes[file].seconds > timeout]
+    for file in slow[:show]:
+        hint = (
+            ""
+            if probes[file].seekable
+            else "; so will its clips, since frames are counted from its start: encode it anew"
+        )
+        _say(f"  slow: {file} (took {probes[file].seconds:.0f} s{hint})")
+    _print_rest(len(slow) - show)
+    for suspicion in suspicions(listings, files):
+        _say(f"warning: {suspicion}")
 
 
 def probe_files(files: list[Path], journal: Path, *, workers: int, timeout: float, thorough: bool) -> dict[Path, Probe]:
@@ -89,7 +98,7 @@ def probe_files(files: list[Path], journal: Path, *, workers: int, timeout: floa
         lines.write("\n")  # ends a line that an interruption cut short
         found = probe_all(missing, workers=workers, timeout=timeout, thorough=thorough)
         for file, probe in tqdm(found, total=len(missing), desc="probing", unit="video", disable=None):
-            lines.write(json.dumps([str(file), _state(file), asdict(probe)]) + "\n")
+            lines.write(json.dumps([str(file), _state(file), asdict(probe), RULES]) + "\n")
             lines.flush()
             probes[file] = probe
     return probes
@@ -99,8 +108,9 @@ def _read_journal(path: Path) -> dict[Path, tuple[State, Probe]]:
     journal = {}
     for line in path.read_text().splitlines() if path.exists() else ():
         try:
-            file, state, probe = json.loads(line)
-            journal[Path(file)] = state, Probe(**probe)
+            file, state, probe, rules = json.loads(line)
+            if rules == RULES:
+                journal[Path(file)] = state, Probe(**probe)
         except (ValueError, TypeError):
             continue
     return journal
@@ -118,40 +128,18 @@ def _state(file: Path) -> State:
 def _print_problems(index: VideoIndex, show: int) -> None:
     for problem in index.problems[:show]:
         _say(f"  {problem.cause}: {problem.path} ({problem.detail})")
-    if len(index.problems) > show:
-        _say(f"  and {len(index.problems) - show} more")
+    _print_rest(len(index.problems) - show)
 
 
-def warnings(listings: Mapping[str, Listing], files: Mapping[str, Sequence[Path | Problem]]) -> list[str]:
-    """What is suspicious of lists, though it can be used."""
-    said = []
-    found = {split: {file for file in each if isinstance(file, Path)} for split, each in files.items()}
-    for one, other in combinations(listings, 2):
-        same = [file for file in files[one] if file in found[other]]
-        if same and listings[one] != listings[other] and (other, listings[other]) != ("test", listings["val"]):
-            said.append(f"{_count(same, 'file')} of {other} also in {one}, as {same[0]}")
-    rows = [pair for split, listing in listings.items() for pair in zip(listing.entries, files[split], strict=True)]
-    others = {
-        file: entry.path
-        for entry, file in rows
-        if isinstance(file, Path) and has_extension(entry.path) and not entry.path.endswith(file.suffix)
-    }
-    if others:
-        file, path = next(iter(others.items()))
-        said.append(f"{_count(others, 'file')} of another extension than listed, as {file} for {path}")
-    if all(0 not in entry.labels for entry, _ in rows):
-        said.append("no video has label 0: labels count from 0, and these may count from 1")
-    return said
+def _print_rest(count: int) -> None:
+    if count > 0:
+        _say(f"  and {count} more")
 
 
-def _count(things: Sized, name: str) -> str:
-    return f"{len(things)} {name} is" if len(things) == 1 else f"{len(things)} {name}s are"
-
-
-def _say(text: str) -> None:
-    """Prints names of files that the terminal's encoding lacks, or that are not in UTF-8, with escapes."""
+def _say(line: str) -> None:
+    """Prints a line with names of files in it, escaping what the output cannot take."""
     encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding))
+    print(shown(line).encode(encoding, "backslashreplace").decode(encoding))
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ class VideoClips:
         self.num_frames, self.views, self.size = sampler.num_frames, sampler.views, sampler.size
         self.observation_size = observation_size
         self.remedy = remedy
-        self._seekable: dict[Path, bool] = {}  # found out for records that do not say
+        self._known: dict[Path, tuple[bool, int, float]] = {}  # found out for records that do not say
         shape = (self.num_frames, 3, self.size, self.size)
         self._cache: ClipCache | None = None
         if cache is not None:
@@ -164,11 +164,13 @@ class VideoClips:
     def _open(self, record: VideoRecord, size: tuple[int, int] | None = None) -> Video:
         check_file(record, self.remedy)
         try:
-            video = Video(record.path, size, self._seekable.get(record.path, record.seekable))
+            video = Video(
+                record.path, size, *self._known.get(record.path, (record.seekable, record.frames, record.rate))
+            )
         except VideoError as error:
             raise VideoError(error.path, error.problem, self.remedy) from error
         if record.seekable is None:
-            self._seekable[record.path] = video.seekable
+            self._known[record.path] = video.seekable, len(video), video.rate
         if record.frames and len(video) != record.frames:
             problem = f"has {len(video)} frames instead of the {record.frames} of its index"
             raise VideoError(record.path, problem, self.remedy)

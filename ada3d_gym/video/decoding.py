@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ada3d_gym.video.packets import scan
 from ada3d_gym.video.pyav_reader import PyAVReader
-from ada3d_gym.video.records import NumberingError, VideoError, VideoRecord
+from ada3d_gym.video.records import REMEDY, NumberingError, VideoError, VideoRecord
 
 try:
     from ada3d_gym.video.decord_reader import DecordReader
@@ -20,7 +20,7 @@ except ImportError:  # decord has wheels for Linux on x86-64 and for Windows alo
     DecordReader = None  # type: ignore[assignment,misc]
 
 
-def check_file(record: VideoRecord, remedy: str) -> None:
+def check_file(record: VideoRecord, remedy: str = REMEDY) -> None:
     """Raises `VideoError` if the file is missing or, where its size or checksum is known, differs from the index."""
     try:
         if not record.path.is_file():
@@ -47,21 +47,38 @@ class Reader(Protocol):
 class Video:
     """An open video: `len(video)` frames, read by number.
 
-    decord reads; PyAV stands in where decord has no wheel, cannot read a file (AV1, GIF, some narrow widths), or would
-    give other frames than those asked for (see `packets`). Opened, read and dropped in one thread: a decord reader must
-    not be shared by threads or survive a fork.
+    decord reads; PyAV stands in where decord has no wheel, cannot read a file (AV1, GIF, some narrow widths, paths that
+    are no UTF-8), or would give other frames than those asked for (see `packets`). Opened, read and dropped in one
+    thread: a decord reader must not be shared by threads or survive a fork.
 
     Args:
         path: of the file.
-        size: (width, height) to scale frames to while decoding, antialiased; the video's own by default.
+        size: (width, height) to scale frames to while decoding, antialiased; by default the video's own, which is that
+            of its first frame if the size changes.
         seekable: whether decord numbers the file's frames rightly, where that is known; otherwise its packets are read
             to find out, at a fifth of the price of a clip.
+        frames: how many there are, where that is known. It saves decoding a whole file whose frames must be counted.
+        rate: frames a second, where that is known.
+
+    Raises:
+        VideoError: naming the file, if it is not there or cannot be read as a video.
     """
 
-    def __init__(self, path: Path, size: tuple[int, int] | None = None, seekable: bool | None = None):
+    def __init__(
+        self,
+        path: Path,
+        size: tuple[int, int] | None = None,
+        seekable: bool | None = None,
+        frames: int = 0,
+        rate: float = 0.0,
+    ):
         self.path, self.size = path, size
-        self._reader = self._open(seekable)
+        check_file(VideoRecord(path, ()))  # a pipe would be waited for
+        self._packets = scan(path) if seekable is None else None
+        self.seekable = self._packets.seekable if self._packets else bool(seekable)
+        self._reader = self._open(frames)
         self._frames = len(self._reader)
+        self.rate = rate or (self._packets or self._reader).rate
         if not self._frames:
             raise VideoError(path, "holds no video frame")
 
@@ -69,9 +86,9 @@ class Video:
         return self._frames
 
     @property
-    def rate(self) -> float:
-        """Frames a second."""
-        return self._reader.rate
+    def decoded(self) -> bool:
+        """Whether opening it has decoded all of it, so that all its frames can be read."""
+        return isinstance(self._reader, PyAVReader) and self._reader.counted
 
     def read(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
         """Frames (n, H, W, 3) uint8 RGB at `indices`, each in `[0, len(self))`.
@@ -95,11 +112,9 @@ class Video:
             raise VideoError(self.path, f"decoded to shape {frames.shape} instead of ({len(wanted)}, H, W, 3)")
         return frames
 
-    def _open(self, seekable: bool | None) -> Reader:
-        packets = scan(self.path) if seekable is None else None
-        self.seekable = packets.seekable if packets else bool(seekable)
+    def _open(self, frames: int) -> Reader:
         if DecordReader is None or not self.seekable:
-            return PyAVReader(self.path, self.size, packets)
+            return PyAVReader(self.path, self.size, self._packets, frames)
         try:
             return DecordReader(self.path, self.size)
         except NumberingError:
@@ -109,6 +124,6 @@ class Video:
 
     def _fallback(self, cause: VideoError) -> Reader:
         try:
-            return PyAVReader(self.path, self.size)
+            return PyAVReader(self.path, self.size, self._packets)
         except VideoError as error:
             raise cause from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
@@ -95,8 +96,8 @@ class VideoIndex(Sequence[VideoRecord]):
             np.savez_compressed(
                 file,
                 format=np.array(FORMAT),
-                class_names=_pack(self.class_names),
-                paths=_pack(self._paths),
+                class_names=_pack([name.encode("utf-8", "surrogateescape") for name in self.class_names]),
+                paths=_pack([os.fsencode(path) for path in self._paths]),
                 labels=self._flat.astype(np.int32),
                 ends=self._ends,
                 figures=self._figures,
@@ -116,8 +117,8 @@ class VideoIndex(Sequence[VideoRecord]):
                 if int(file["format"]) != FORMAT:
                     raise IndexFileError(f"{path}: an index of format {int(file['format'])}; make it anew")
                 index = cls.__new__(cls)
-                index.class_names = _unpack(file["class_names"])
-                index._paths = _unpack(file["paths"])
+                index.class_names = _unpack(file["class_names"].tobytes().decode("utf-8", "surrogateescape"))
+                index._paths = _unpack(os.fsdecode(file["paths"].tobytes()))  # as it is on disk, in any encoding
                 index._flat, index._ends, index._figures = file["labels"], file["ends"], file["figures"]
                 found = json.loads(file["problems"].tobytes())
                 index.problems = tuple(Problem(*problem) for problem in found)
@@ -162,9 +163,9 @@ def make_index(
     return VideoIndex(listing.class_names, paths, labels, np.array(figures, np.float64).reshape(-1, 6), problems)
 
 
-def _pack(texts: Sequence[str]) -> NDArray[np.uint8]:
-    return np.frombuffer("\0".join(texts).encode("utf-8", "surrogateescape"), np.uint8)
+def _pack(texts: Sequence[bytes]) -> NDArray[np.uint8]:
+    return np.frombuffer(b"\0".join(texts), np.uint8)
 
 
-def _unpack(packed: NDArray[np.uint8]) -> tuple[str, ...]:
-    return tuple(packed.tobytes().decode("utf-8", "surrogateescape").split("\0")) if len(packed) else ()
+def _unpack(packed: str) -> tuple[str, ...]:
+    return tuple(packed.split("\0")) if packed else ()

@@ -127,7 +127,7 @@ class _Files:
         if found:
             return Problem(path, "ambiguous", f"may be any of {', '.join(found[:3])}" + ", …" * (len(found) > 3))
         others = self._below.get(_stem(place.rpartition("/")[2]), ())
-        hint = f" ({others[0]} has the name, but is not where the list says)" if others else ""
+        hint = f"; {others[0]} has the name, but is not where the list says" if others else ""
         return Problem(path, "missing", f"no such file{hint}")
 
     def _place(self, path: str) -> str:

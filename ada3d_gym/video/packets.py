@@ -1,7 +1,11 @@
-"""What a file's packets say without being decoded: which frames there are, and whether decord finds them by number."""
+"""What a file's packets say without being decoded: which frames there are, whether the end is missing, and whether
+decord finds frames by number."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +13,16 @@ from typing import Any
 import av
 import av.error
 import numpy as np
+from av.stream import Disposition
 from numpy.typing import NDArray
 
+from ada3d_gym.video.ends import is_cut, lacks_frames, shortage
+from ada3d_gym.video.progress import advance
 from ada3d_gym.video.records import NumberingError, TruncatedError, VideoError
 
 UNREADABLE = (av.error.FFmpegError, OSError, ValueError, IndexError)  # all that PyAV was seen to raise on bad files
 _TIMED = {"mov", "matroska", "flv"}  # MP4 and QuickTime, Matroska and WebM, Flash: elsewhere FFmpeg guesses at times
+_DURATION_IN_HEADER = {"matroska", "avi", "flv", "asf"}  # elsewhere FFmpeg takes it from what is there, or guesses
 
 
 @dataclass(frozen=True)
@@ -25,11 +33,12 @@ class Packets:
         times: of the frames that are shown, in the stream's time base, rising; empty where the container does not hold
             the time of each frame (AVI, WMV, MPEG streams).
         keys: those of the key frames.
-        rate: frames a second, on average.
+        rate: frames a second, on average; 0 where the file does not say.
         seekable: decord finds the frames of this file by their numbers. It takes a frame's place among the packets for
             its number, and after a seek it counts from the key frame. That fails, silently, where frames that are shown
             before a key frame follow it in the file (open groups of pictures: x265's default; MPEG-4 with B-frames),
             where an edit list hides packets (a video cut without encoding it anew), and in AVI, WMV and MPEG streams.
+            Where a file has several video streams (a cover picture is one), it may take another one.
     """
 
     times: NDArray[np.int64]
@@ -38,11 +47,29 @@ class Packets:
     seekable: bool
 
 
-def video_stream(path: Path, container: Any) -> Any:
-    """The stream to decode, or a VideoError; a picture is no video."""
-    if not container.streams.video or container.format.name.endswith(("_pipe", "image2")):
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """A file's container and the stream to decode.
+
+    Raises:
+        VideoError: if the file cannot be opened or read, inside the block too; a picture is no video.
+    """
+    try:
+        # An absolute path is no protocol's address ("a:b.mp4"). Tags in another encoding say nothing about the video.
+        with av.open(str(path.absolute()), metadata_errors="replace") as container:
+            yield container, _video_stream(path, container)
+    except UNREADABLE as error:
+        problem = getattr(error, "strerror", None) or type(error).__name__
+        raise VideoError(path, f"cannot be read as a video ({problem})") from error
+
+
+def _video_stream(path: Path, container: Any) -> Any:
+    """The stream that FFmpeg would show, but no cover picture."""
+    streams = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
+    if not streams or container.format.name.endswith(("_pipe", "image2")):
         raise VideoError(path, "holds no video stream")
-    return container.streams.video[0]
+    best = container.streams.best("video")
+    return best if best in streams else streams[0]
 
 
 def scan(path: Path) -> Packets:
@@ -55,35 +82,64 @@ def scan(path: Path) -> Packets:
     """
     times: list[Any] = []  # None where a packet has no time
     keys: list[Any] = []
-    count = end = 0
-    hidden = late = cut = False
-    try:
-        with av.open(str(path)) as container:
-            stream = video_stream(path, container)
-            for packet in container.demux(stream):
-                if not packet.size:
-                    continue
-                if not keys and not packet.is_keyframe:
-                    raise NumberingError(path)
-                if packet.is_keyframe:
-                    keys.append(packet.pts)
-                count, end = count + 1, max(end, (packet.pts or 0) + (packet.duration or 0))
-                cut |= packet.is_corrupt
-                hidden |= packet.is_discard
-                if not packet.is_discard:
-                    times.append(packet.pts)
-                late |= None not in (packet.pts, keys[-1]) and packet.pts < keys[-1]
-            rate = float(stream.average_rate or 0)
-            if stream.duration and count < stream.frames:  # fewer also where an edit list hides the beginning
-                cut |= end < (stream.start_time or 0) + stream.duration * (1 - 1 / stream.frames)
-            timed = not _TIMED.isdisjoint(container.format.name.split(","))
-            if cut and timed:
-                raise TruncatedError(path, f"breaks off after {count} of its {stream.frames or '?'} frames")
-    except UNREADABLE as error:
-        problem = getattr(error, "strerror", None) or type(error).__name__
-        raise VideoError(path, f"cannot be opened as a video ({problem})") from error
-    if not times:
-        raise VideoError(path, "holds no video frame")
-    if not timed or None in times or None in keys or len(set(times)) < len(times):
+    count, begin, latest, end = 0, math.inf, -math.inf, 0
+    hidden = late = corrupt = False
+    last = 0.0  # end of the stream that lasts longest, in seconds
+    with opened(path) as (container, stream):
+        kinds = set(container.format.name.split(","))
+        timed = not _TIMED.isdisjoint(kinds)
+        every = not _DURATION_IN_HEADER.isdisjoint(kinds)  # which is that of the longest stream
+        for packet in container.demux() if every else container.demux(stream):
+            advance()
+            if not packet.size:
+                continue
+            time = packet.dts if packet.pts is None else packet.pts
+            if time is not None and packet.time_base:
+                last = max(last, float((time + (packet.duration or 0)) * packet.time_base))
+            if packet.stream.index != stream.index:
+                continue
+            if not keys and not packet.is_keyframe:
+                raise NumberingError(path)
+            if packet.is_keyframe:
+                keys.append(packet.pts)
+            count, end = count + 1, max(end, (time or 0) + (packet.duration or 0))
+            begin, latest = min(begin, time or 0), max(latest, time or 0)
+            corrupt |= packet.is_corrupt
+            hidden |= packet.is_discard
+            if not packet.is_discard:
+                times.append(packet.pts)
+            late |= None not in (packet.pts, keys[-1]) and packet.pts < keys[-1]
+        if not times:
+            raise VideoError(path, "holds no video frame")
+        known = timed and None not in times and None not in keys and len(set(times)) == len(times)
+        evenly = not kinds.isdisjoint({"avi", "asf"})  # their times are not those to show frames at, but as far apart
+        rate = _rate(stream, count, float((latest - begin) * stream.time_base) if known or evenly else 0.0)
+        cut = is_cut(path)
+        short = "mov" in kinds and lacks_frames(stream, count, end, cut)
+        if short or (corrupt and (timed or cut)):
+            raise TruncatedError(path, f"breaks off after {count} of its {stream.frames or '?'} frames")
+        fragmented = "mov" in kinds and cut and not stream.frames
+        if (every or fragmented) and (
+            problem := shortage(container, stream, float(end * stream.time_base), last, rate, cut)
+        ):
+            raise TruncatedError(path, problem)
+        several = len(container.streams.video) > 1
+    if not known:
         return Packets(np.empty(0, np.int64), np.empty(0, np.int64), rate, False)
-    return Packets(np.array(sorted(times), np.int64), np.array(sorted(keys), np.int64), rate, not hidden and not late)
+    seekable = not hidden and not late and not several
+    return Packets(np.array(sorted(times), np.int64), np.array(sorted(keys), np.int64), rate, seekable)
+
+
+def _rate(stream: Any, count: int, seconds: float) -> float:
+    """Frames a second, 0 if unknown: what the file states, unless its times contradict that.
+
+    AVI states the rate of its ticks, some of which are empty, and others that of a video before frames were left out.
+
+    Args:
+        stream: of the frames.
+        count: of the packets.
+        seconds: between the first and the last, 0 if that is not known for certain.
+    """
+    stated = max(float(stream.average_rate or stream.guessed_rate or 0), 0.0)
+    measured = (count - 1) / seconds if seconds > 0 else 0.0
+    return measured if abs(stated - measured) > 0.05 * measured > 0 else stated

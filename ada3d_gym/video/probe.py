@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from ada3d_gym.errors import InputError
 from ada3d_gym.video.decoding import Video
+from ada3d_gym.video.packets import opened
+from ada3d_gym.video.progress import advance, listening
 from ada3d_gym.video.records import NumberingError, TruncatedError, VideoError
 
 if TYPE_CHECKING:
@@ -30,6 +34,7 @@ class Probe:
         cause: "" for a good file, or the kind of problem.
         detail: the problem in words.
         frames, width, height, rate, size, seekable: as in `VideoRecord`.
+        seconds: that it took.
     """
 
     cause: Cause = ""
@@ -40,7 +45,12 @@ class Probe:
     rate: float = 0.0
     size: int = 0
     seekable: bool = False
+    seconds: float = field(default=0.0, compare=False)
 
+
+_ALIVE = "alive"  # what a child sends while it goes on; not a Probe
+_PULSE = 0.1  # seconds between two of them
+_READINGS = 16  # how many times its size a file may be read before reading it is no sign of progress any more
 
 Look = Callable[[Path, bool], Probe]
 
@@ -52,41 +62,45 @@ def probe(path: Path, thorough: bool = False) -> Probe:
         path: of the file.
         thorough: decode all of it, with FFmpeg's error detection, to find damage inside.
     """
-    if not path.is_file():
-        return Probe("missing", "is not there" if not path.exists() else "is a folder or no file")
     try:
+        if not path.is_file():
+            return Probe("missing", "is not there" if not path.exists() else "is a folder or no file")
         size = path.stat().st_size
         video = Video(path)
     except NumberingError as error:
         return Probe("no key frame", error.problem)
     except TruncatedError as error:
         return Probe("truncated", error.problem)
-    except (VideoError, OSError) as error:
-        return Probe("unreadable", getattr(error, "problem", str(error)))
+    except VideoError as error:
+        return Probe("unreadable", error.problem)
+    except OSError as error:
+        return Probe("unreadable", error.strerror or str(error))
     try:
         count = len(video)
-        frames = video.read([0, count // 2, count - 1])
+        frames = video.read([0] if video.decoded else [0, count // 2, count - 1])
         if thorough and (detail := _damage(path)):
             return Probe("damaged", detail)
+        if path.stat().st_size != size:
+            return Probe("truncated", "grows while it is read; index it again when it is complete")
     except VideoError as error:
         return Probe("truncated", error.problem)
+    except OSError as error:
+        return Probe("unreadable", error.strerror or str(error))
     return Probe("", "", count, frames.shape[2], frames.shape[1], video.rate, size, video.seekable)
 
 
 def _damage(path: Path) -> str:
     """What FFmpeg's decoder complains of in a file, "" for nothing."""
-    import av
-    import av.error
-
     try:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
+        with opened(path) as (container, stream):
             stream.codec_context.options = {"err_detect": "crccheck+bitstream+buffer+explode"}
-            for frame in container.decode(stream):
-                if getattr(frame, "is_corrupt", False):
-                    return f"frame at {frame.time} s is corrupt"
-    except (av.error.FFmpegError, OSError, ValueError, IndexError) as error:
-        return f"decoding stops ({getattr(error, 'strerror', None) or error})"
+            for packet in container.demux(stream):
+                advance()
+                for frame in packet.decode():
+                    if frame.is_corrupt:
+                        return f"frame at {frame.time} s is corrupt"
+    except VideoError as error:
+        return error.problem
     return ""
 
 
@@ -100,15 +114,21 @@ def probe_all(
 ) -> Iterator[tuple[Path, Probe]]:
     """Probes files in child processes and yields each when it is known, in order.
 
-    A file that a child dies of is "crashed", one that takes longer than `timeout` seconds "hung"; the rest go on.
+    A file that a child dies of is "crashed"; one that no packet or frame and no byte is read from in `timeout` seconds
+    is "hung"; the rest go on. However long a file takes, it may: `Probe.seconds` says.
 
     Args:
         paths: of the files.
         workers: processes.
-        timeout: seconds for one file.
+        timeout: seconds without progress.
         thorough: see `probe`.
         look: what a child does with a file.
+
+    Raises:
+        InputError: for a timeout that is no positive number.
     """
+    if not timeout > 0:
+        raise InputError(f"the timeout for probing a video is a positive number of seconds, not {timeout}")
     workers = max(1, min(workers, 1 + len(paths) // 50))  # a process takes seconds to start
     children = [_Child(look) for _ in range(workers)]
     idle: SimpleQueue[_Child] = SimpleQueue()
@@ -148,16 +168,24 @@ class _Child:
         self._stopped = False
 
     def ask(self, path: Path, thorough: bool, timeout: float) -> Probe:
+        begin = time.monotonic()
         try:
             connection = self._connect()
             connection.send((path, thorough))
-            if connection.poll(timeout):
-                return cast(Probe, connection.recv())
+            begin, signs = time.monotonic(), _Signs(self._process, path)
+            while time.monotonic() < signs.last + timeout:
+                if not connection.poll(min(1.0, timeout)):
+                    signs.look()
+                elif (answer := connection.recv()) == _ALIVE:
+                    signs.last = time.monotonic()
+                else:
+                    return replace(cast(Probe, answer), seconds=time.monotonic() - begin)
         except (EOFError, OSError):  # its end of the pipe is closed
             code = self._end(5.0)
             return Probe("crashed", f"the decoder died of it (exit code {code})")
         self._end()
-        return Probe("hung", f"was not probed within {timeout:g} s")
+        problem = f"nothing more was read from it for {timeout:g} s; if its disk is that slow, give a longer --timeout"
+        return Probe("hung", problem, seconds=time.monotonic() - begin)
 
     def stop(self) -> None:
         """Ends the process, whatever it is at."""
@@ -190,8 +218,46 @@ class _Child:
         return process.exitcode
 
 
+class _Signs:
+    """When a process last went on with a file: it says so itself, or has read more bytes, which a decoder does that is
+    slow to come back."""
+
+    def __init__(self, process: BaseProcess | None, path: Path):
+        self.last = time.monotonic()
+        self._counters = Path(f"/proc/{process.pid if process else 0}/io")
+        self._begin = self._read = self._bytes()
+        try:
+            self._most = _READINGS * path.stat().st_size
+        except OSError:
+            self._most = 0
+
+    def look(self) -> None:
+        read = self._bytes()
+        if read > self._read and read - self._begin <= self._most:  # it does not read the same again and again
+            self.last, self._read = time.monotonic(), read
+
+    def _bytes(self) -> int:
+        try:
+            return int(self._counters.read_text().split()[1])
+        except (OSError, ValueError, IndexError):  # Linux alone has it
+            return 0
+
+
 def _serve(connection: Connection[Any, Any], look: Look) -> None:
-    with suppress(EOFError, BrokenPipeError):  # the parent is gone, or wants no more
+    told = time.monotonic()
+
+    def tell() -> None:
+        nonlocal told
+        if time.monotonic() - told > _PULSE:
+            told = time.monotonic()
+            connection.send(_ALIVE)
+
+    with suppress(EOFError, BrokenPipeError), listening(tell):  # the parent is gone, or wants no more
         connection.send(None)
         while True:
-            connection.send(look(*connection.recv()))
+            path, thorough = connection.recv()
+            try:
+                found = look(path, thorough)
+            except Exception as error:  # one file must not stop all the others
+                found = Probe("unreadable", f"looking at it fails ({type(error).__name__}: {error})")
+            connection.send(found)

@@ -6,23 +6,37 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
-from ada3d_gym.video.packets import UNREADABLE, Packets, scan, video_stream
+from ada3d_gym.video.packets import Packets, opened, scan
+from ada3d_gym.video.progress import advance
 from ada3d_gym.video.records import VideoError
 
 
 class PyAVReader:
     """Frames are found by their times, decoding from the key frame before; where they have none, they are counted from
-    the start of the file. Exact either way. No file is kept open between reads. See `Video`."""
+    the start of the file. Exact either way. No file is kept open between reads. See `Video`.
 
-    def __init__(self, path: Path, size: tuple[int, int] | None = None, packets: Packets | None = None):
+    Args:
+        path: of the file.
+        size: (width, height) to scale frames to.
+        packets: of the file, where they are known.
+        frames: how many there are, where that is known; otherwise, those without times are decoded to be counted.
+
+    Attributes:
+        rate: frames a second, or 0.
+        counted: all frames have been decoded, so all can be.
+    """
+
+    def __init__(
+        self, path: Path, size: tuple[int, int] | None = None, packets: Packets | None = None, frames: int = 0
+    ):
         self.path, self.size = path, size
         packets = packets or scan(path)
         self.rate, self._times, self._keys = packets.rate, packets.times, packets.keys
-        self._frames = len(self._times) or sum(1 for _ in self._decode())
+        self.counted = not len(self._times) and not frames
+        self._frames = sum(1 for _ in self._decode()) if self.counted else len(self._times) or frames
         if not self._frames:
             raise VideoError(path, "holds no frame that can be decoded")
 
@@ -42,9 +56,9 @@ class PyAVReader:
         before = self._keys[self._keys <= min(wanted)]
         for start in (before[-1:], before[:0]):  # a seek may land too late: then from the start
             found: dict[int, NDArray[np.uint8]] = {}
-            for frame in self._decode(int(start[0]) if len(start) else None):
+            for frame, shape in self._decode(int(start[0]) if len(start) else None):
                 if frame.pts in wanted and not frame.is_corrupt:
-                    found[wanted[frame.pts]] = self._array(frame)
+                    found[wanted[frame.pts]] = self._array(frame, shape)
                 if frame.pts is not None and frame.pts >= max(wanted):
                     break
             if len(found) == len(wanted):
@@ -54,28 +68,31 @@ class PyAVReader:
     def _by_counting(self, indices: list[int]) -> dict[int, NDArray[np.uint8]]:
         wanted, last = set(indices), max(indices)
         found = {}
-        for number, frame in enumerate(self._decode()):
+        for number, (frame, shape) in enumerate(self._decode()):
             if number in wanted:
-                found[number] = self._array(frame)
+                found[number] = self._array(frame, shape)
             if number == last:
                 break
         return found
 
-    def _decode(self, start: int | None = None) -> Iterator[Any]:
-        try:
-            with av.open(str(self.path)) as container:
-                stream = video_stream(self.path, container)
-                if start is not None:
-                    container.seek(start, stream=stream)
-                yield from container.decode(stream)
-        except UNREADABLE as error:
-            problem = getattr(error, "strerror", None) or type(error).__name__
-            raise VideoError(self.path, f"cannot be decoded ({problem})") from error
+    def _decode(self, start: int | None = None) -> Iterator[tuple[Any, tuple[int, int]]]:
+        """Frames, from a time or the file's beginning, each with the (width, height) that the file opens with."""
+        with opened(self.path) as (container, stream):
+            shape = stream.codec_context.width, stream.codec_context.height  # decoding may change them
+            if start is not None:
+                container.seek(start, stream=stream)
+            for packet in container.demux(stream):
+                advance()
+                for frame in packet.decode():
+                    yield frame, shape
 
-    def _array(self, frame: Any) -> NDArray[np.uint8]:
+    def _array(self, frame: Any, shape: tuple[int, int]) -> NDArray[np.uint8]:
+        """Pixels (H, W, 3). Frames of another size than the first are scaled to it, as decord does."""
         turns = round(getattr(frame, "rotation", 0) / 90) % 4  # decord turns frames as they are meant to be seen
-        width, height = self.size or (None, None)
-        if turns % 2:
+        width, height = self.size or shape
+        if turns % 2 and self.size:
             width, height = height, width
+        if not width or not height:  # the header does not say
+            width, height = frame.width, frame.height
         array = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
         return np.ascontiguousarray(np.rot90(array, turns))

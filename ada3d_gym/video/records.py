@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 from ada3d_gym.errors import Ada3DError
 
 REMEDY = "replace the file or drop it from the list"
+
+
+def shown(path: Path | str) -> str:
+    """A path on one line that any output takes: bytes that are no text in this system's encoding, line breaks and other
+    control characters are written as escapes."""
+    unprintable = {"Cc", "Cs"}  # control characters; what stands for bytes that could not be decoded
+    return "".join(
+        char.encode("unicode_escape").decode() if unicodedata.category(char) in unprintable else char
+        for char in str(path)
+    )
 
 
 class VideoError(Ada3DError, RuntimeError):
@@ -17,7 +28,7 @@ class VideoError(Ada3DError, RuntimeError):
     """
 
     def __init__(self, path: Path | str, problem: str, remedy: str = REMEDY):
-        super().__init__(f"{path}: {problem}; {remedy}")
+        super().__init__(f"{shown(path)}: {problem}; {remedy}")
         self.path = Path(path)
         self.problem = problem
         self.remedy = remedy
@@ -48,7 +59,7 @@ class VideoRecord:
         sha256: hex digest that a damaged file is found by, or `""` where none is known.
         size: of the file in bytes, or 0 where it is not known before opening.
         width, height: as shown, in pixels, or 0 where they are not known before opening.
-        rate: frames a second, or 0.
+        rate: frames a second, or 0 where it is not known before opening, or the file does not say.
         seekable: whether decord finds frames by their numbers (see `packets.Packets`), or None where that is not known
             before opening.
         family: the kind of class (MotionShapes: scene, object, motion), or `""`.

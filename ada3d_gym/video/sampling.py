@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,7 +54,7 @@ class ClipSampler:
         Args:
             video, view: which clip.
             video_frames: how many frames the video has.
-            rate: its frames a second, for "pyslowfast"; 0 for unknown, taken as 30.
+            rate: its frames a second, for "pyslowfast"; anything but a positive number is unknown, taken as 30.
         """
         if self.sampling == "strided":
             span = (self.num_frames - 1) * self.stride + 1
@@ -62,10 +63,11 @@ class ClipSampler:
             start = int(self._rng(video, view).integers(room + 1)) if self.random else even
             numbers = start + self.stride * np.arange(self.num_frames)
         else:
-            width = self.num_frames * self.stride * (rate or PYSLOWFAST_RATE) / PYSLOWFAST_RATE
+            known = math.isfinite(rate) and rate > 0
+            width = self.num_frames * self.stride * (rate if known else PYSLOWFAST_RATE) / PYSLOWFAST_RATE
             left = max(0.0, video_frames - width)
             begin = self._rng(video, view).uniform(0, left) if self.random else left * view / self.views
-            numbers = np.linspace(begin, begin + width - 1, self.num_frames).astype(np.int64)
+            numbers = np.linspace(begin, begin + max(0.0, width - 1), self.num_frames).astype(np.int64)
         return np.clip(numbers, 0, video_frames - 1)
 
     def scale(self, video: int, view: int) -> int:

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from ada3d_gym.datasets import index_path, load_index
+from ada3d_gym.video.decoding import Video
 from ada3d_gym.video.probe import probe_all
 from experiments import index_videos as module
 from experiments.index_videos import index_videos
-from tests.processes import kill_when, start
+from tests.processes import kill_when, run, start
 from tests.video.files import video_file
-from tests.video.looks import crash_or_hang
+from tests.video.looks import crash_or_hang, odd
 
 
 def video_set(root: Path, names: Sequence[str]) -> Path:
@@ -99,7 +100,36 @@ def test_files_that_crash_or_hang_their_reader_are_named_and_the_rest_go_on(
     assert causes == {"crash.mp4": "crashed", "hang.mp4": "hung", "crash too.mp4": "crashed"}
     printed = capsys.readouterr().out
     assert "train: 4 videos of 7; left out: 2 crashed, 1 hung" in printed
-    assert f"hung: {root / 'hang.mp4'} (was not probed within 5 s)" in printed
+    assert f"hung: {root / 'hang.mp4'} (nothing more was read from it for 5 s; " in printed
+    assert "give a longer --timeout)" in printed
+
+
+def test_a_slow_file_is_indexed_and_called_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    root = video_set(tmp_path / "set", ["slow.mp4"])
+    monkeypatch.setattr(module, "probe_all", functools.partial(probe_all, look=odd))
+    index_videos("videos", root=root, timeout=0.7)
+    printed = capsys.readouterr().out
+    assert "train: 1 videos of 1" in printed
+    assert f"slow: {root / 'slow.mp4'} (took 2 s; so will its clips" in printed
+
+
+def test_a_folder_whose_name_is_no_text_is_indexed_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "utf-8:strict")  # what a terminal has
+    root = tmp_path / os.fsdecode(b"r\xe9")
+    folder = root / os.fsdecode(b"caf\xe9")
+    folder.mkdir(parents=True)
+    video_file(folder / "a.mp4", 12)
+    (folder / "b.mp4").write_text("no video")
+    (root / "train.csv").write_text("a.mp4 0\nb.mp4 0\n")
+    (root / "val.csv").write_text("a.mp4 0\n")
+    printed = run("-m", "experiments.index_videos", "videos", "--root", str(root))
+    assert "train: 1 videos of 2; left out: 1 unreadable" in printed
+    assert r"unreadable:" in printed and r"caf\udce9/b.mp4" in printed
+    index = load_index("videos", root, "train")
+    assert index[0].path == folder / "a.mp4"
+    assert Video(index[0].path, seekable=index[0].seekable).read([11]).shape == (1, 64, 64, 3)
 
 
 def test_lists_may_lie_elsewhere(tmp_path: Path):

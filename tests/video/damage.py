@@ -12,19 +12,40 @@ import numpy as np
 
 from tests.video.files import BAD_FILES, random_frames
 
+AUDIO = {"webm": "libopus", "avi": "mp3", "flv": "aac", "asf": "mp3"}
+CONTAINERS = {"matroska": "libx264", "webm": "libvpx-vp9", "avi": "mpeg4", "flv": "libx264", "asf": "wmv2"}
+"""Containers whose headers say how long a file is, though nothing keeps a decoder from reading a part, and a codec."""
+
 Damage = Callable[[bytes, np.random.Generator], bytes]
 
 
-def encode(movflags: str = "", container: str = "mp4", codec: str = "libx264", count: int = 40, gop: int = 10) -> bytes:
+def encode(
+    movflags: str = "", container: str = "mp4", codec: str = "libx264", count: int = 40, gop: int = 10, sound: float = 0
+) -> bytes:
+    """A video of `count` frames of 1/25 s, with so many seconds of noise to hear."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "video"
         with av.open(str(path), "w", format=container, options={"movflags": movflags} if movflags else {}) as output:
             stream = output.add_stream(codec, rate=25, options={"g": str(gop)})
             stream.width = stream.height = 64
-            for frame in random_frames(count):
+            audio = output.add_stream(AUDIO.get(container, "aac"), rate=48000, layout="mono") if sound else None
+            heard = 0
+            for number, frame in enumerate(random_frames(count)):
                 output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+                while audio and heard < 48000 * min(sound, sound if number == count - 1 else (number + 1) / 25):
+                    output.mux(audio.encode(_noise_to_hear(audio.format.name, heard)))
+                    heard += 960
             output.mux(stream.encode())
+            if audio:
+                output.mux(audio.encode())
         return path.read_bytes()
+
+
+def _noise_to_hear(kind: str, start: int) -> av.AudioFrame:
+    samples = np.random.default_rng(start).normal(0, 0.1, (1, 960)).astype(np.float32)
+    frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+    frame.sample_rate, frame.pts = 48000, start
+    return av.AudioResampler(format=kind, layout="mono", rate=48000).resample(frame)[0]
 
 
 def _audio_only() -> bytes:
@@ -92,3 +113,15 @@ def damaged_files(folder: Path, each: int = 45, seed: int = 0) -> Iterator[tuple
         path = folder / f"{kind.replace(' ', '-')}.mp4"
         make(path)
         yield kind, path
+
+
+def cut_files(folder: Path, each: int, seed: int = 0) -> Iterator[Path]:
+    """Files of 40 frames, named after their containers, that end anywhere; without sound and with some."""
+    rng = np.random.default_rng(seed)
+    for container, codec in CONTAINERS.items():
+        for sound in (0, 1.6, 3.0):
+            whole = encode(container=container, codec=codec, sound=sound)
+            for number in range(each):
+                path = folder / f"{container}-{sound}-{number}"
+                path.write_bytes(whole[: int(rng.uniform(0.05, 1) * len(whole))])
+                yield path

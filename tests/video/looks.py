@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from ada3d_gym.video.probe import Probe, probe
+from ada3d_gym.video.progress import advance
 
 
 def crash_or_hang(path: Path, thorough: bool) -> Probe:
@@ -17,3 +18,16 @@ def crash_or_hang(path: Path, thorough: bool) -> Probe:
     if path.name.startswith("hang"):
         time.sleep(3600)
     return probe(path, thorough)
+
+
+def odd(path: Path, thorough: bool) -> Probe:
+    """Goes on for seconds with one called "slow…" while packets come, and for ever with "hang…", where none do; raises
+    for "raise…"."""
+    if path.name.startswith("raise"):
+        raise ZeroDivisionError("what nobody thought of")
+    end = time.monotonic() + (3600 if path.name.startswith("hang") else 2)
+    while time.monotonic() < end:
+        time.sleep(0.05)
+        if path.name.startswith("slow"):
+            advance()
+    return Probe("", "", 5)

@@ -10,13 +10,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.decoding import Video
 from ada3d_gym.video.decord_reader import DecordReader
 from ada3d_gym.video.packets import scan
 from ada3d_gym.video.probe import probe
-from ada3d_gym.video.records import TruncatedError, VideoRecord
+from ada3d_gym.video.records import TruncatedError, VideoError, VideoRecord
 from ada3d_gym.video.sampling import ClipSampler
 from tests.video.files import decode_with_pyav, random_frames
 
@@ -30,10 +31,13 @@ def encode(
     options: dict[str, str] | None = None,
     frames: np.ndarray | None = None,
     uneven: bool = False,
+    count: int = COUNT,
+    tags: dict[str, str] | None = None,
 ) -> Path:
     """Writes a video in the container that the path's extension names; `uneven` times are 1 or 2 apart."""
-    frames = random_frames(COUNT) if frames is None else frames
+    frames = random_frames(count) if frames is None else frames
     with av.open(str(path), "w") as output:
+        output.metadata.update(tags or {})
         stream = output.add_stream(codec, rate=25, options={"g": "12", **(options or {})})
         stream.height, stream.width = frames.shape[1:3]
         for number, pixels in enumerate(frames):
@@ -176,3 +180,93 @@ def test_an_end_that_is_missing_is_noticed_before_anything_is_decoded(kept: floa
         with pytest.raises(TruncatedError, match=r"breaks off after \d+ of its 60 frames"):
             Video(cut)
         assert probe(cut).cause == "truncated"
+
+
+def test_several_video_streams_and_a_cover_picture(tmp_path: Path):
+    """A cover comes first in many downloads; it is no video, and no more is a second stream the one that is shown."""
+    path = tmp_path / "a.mp4"
+    film = encode(tmp_path / "film.mp4", "libx264")
+    with av.open(str(path), "w") as output:
+        cover = output.add_stream("png", rate=1)
+        cover.width = cover.height = 32
+        cover.pix_fmt = "rgb24"
+        cover.disposition = Disposition.attached_pic
+        copy = None
+        for stream, packet in packets(film):
+            if copy is None:
+                copy = output.add_stream_from_template(stream)
+                output.mux(cover.encode(av.VideoFrame.from_ndarray(random_frames(1, 32, 32)[0], format="rgb24")))
+            packet.stream = copy
+            output.mux(packet)
+    assert len(Video(path)) == COUNT
+    assert np.array_equal(Video(path).read([0, 41]), decode_with_pyav(film)[[0, 41]])
+    assert probe(path).frames == COUNT
+
+
+def join(path: Path, small: Path, large: Path) -> Path:
+    """One stream of the packets of two, 1/25 s apart."""
+    with av.open(str(path), "w") as output:
+        copy, number = None, 0
+        for part in (small, large):
+            with av.open(str(part)) as container:
+                for packet in container.demux(video=0):
+                    if packet.size:
+                        copy = copy or output.add_stream_from_template(packet.stream)
+                        packet.stream, packet.time_base = copy, Fraction(1, 25)
+                        packet.pts = packet.dts = number
+                        packet.duration, number = 1, number + 1
+                        output.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("extension", ["h264", "ts", "mkv", "mp4", "flv"])
+def test_frames_of_a_stream_whose_size_changes_are_scaled_to_the_first(extension: str, tmp_path: Path):
+    options = {"bf": "0", "g": "12"}
+    small = encode(tmp_path / "small.h264", "libx264", options, random_frames(30, 64, 64))
+    large = encode(tmp_path / "large.h264", "libx264", options, random_frames(30, 128, 192, seed=1))
+    path = tmp_path / f"joined.{extension}"
+    if extension == "h264":
+        path.write_bytes(small.read_bytes() + large.read_bytes())
+    else:
+        join(path, small, large)
+    found = probe(path)
+    assert (found.cause, found.frames, found.width, found.height) == ("", 60, 64, 64)
+    frames = Video(path).read([0, 29, 30, 59])
+    assert frames.shape == (4, 64, 64, 3)
+    assert np.array_equal(frames[:2], decode_with_pyav(small)[[0, 29]])
+    scaled = decode_with_pyav(large)[[0, 29], 1::2, 1::3]
+    assert np.median(np.abs(frames[2:].astype(int) - scaled)) < 8
+    record = VideoRecord(path, (0,), found.frames, width=64, height=64, rate=found.rate, seekable=found.seekable)
+    for short_side in (32, 64):
+        clips = VideoClips([record], ("a",), ClipSampler(4, 15, 1, short_side), observation_size=32)
+        assert clips.clips(np.array([0])).shape == (1, 4, 3, short_side, short_side)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.h264", "libx264"), ("a.ivf", "libvpx"), ("a.avi", "libx264")])
+def test_a_container_that_states_no_rate_or_another_one(name: str, codec: str, tmp_path: Path):
+    path = encode(tmp_path / name, codec)
+    assert probe(path).rate == Video(path).rate == 25
+    clips = VideoClips(
+        [VideoRecord(path, (0,))], ("a",), ClipSampler(4, 8, 1, 32, sampling="pyslowfast"), observation_size=32
+    )
+    assert len({clip.tobytes() for clip in clips.clips(np.array([0]))[0]}) == 4
+
+
+def test_a_rate_is_that_of_the_frames_there_are(tmp_path: Path):
+    for name in ("a.mkv", "a.mp4", "a.flv"):
+        assert Video(encode(tmp_path / name, "libx264", {"bf": "0"}, uneven=True)).rate == pytest.approx(18.8, abs=0.2)
+
+
+def test_tags_in_another_encoding_do_not_matter(tmp_path: Path):
+    path = encode(tmp_path / "a.avi", "mpeg4", tags={"title": "cafe"})
+    path.write_bytes(path.read_bytes().replace(b"cafe", b"caf\xe9"))
+    assert probe(path).frames == len(Video(path)) == COUNT
+
+
+def test_a_known_number_of_frames_is_not_counted_again(tmp_path: Path):
+    path = encode(tmp_path / "a.ts", "libx264")
+    video = Video(path, seekable=False, frames=COUNT)
+    assert not video.decoded and len(video) == COUNT
+    assert np.array_equal(video.read([59]), Video(path).read([59]))
+    with pytest.raises(VideoError, match="only 60 of its 70 frames"):
+        Video(path, seekable=False, frames=70).read([65])

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.index import VideoIndex, make_index
 from ada3d_gym.video.listing import Entry, Listing
-from ada3d_gym.video.probe import Probe, probe_all
+from ada3d_gym.video.probe import Probe, probe, probe_all
 from ada3d_gym.video.records import VideoError, VideoRecord
 from ada3d_gym.video.sampling import ClipSampler
-from tests.video.damage import damaged_files
+from tests.video.damage import CONTAINERS, cut_files, damaged_files, encode
 
 BROKEN = {"audio only", "no key frame", "missing", "empty", "text", "random bytes", "directory", "picture"}
 
@@ -88,3 +90,45 @@ def test_a_thorough_probe_finds_most_damage_inside(files):
     found = sum(bool(thorough[path].cause) for path in silent)
     print(f"{len(silent)} of {len(inside)} pass the quick probe; the thorough one finds {found} of them")
     assert found > len(silent) / 2
+
+
+def test_an_end_that_is_missing_is_noticed_in_every_container_whose_header_tells(tmp_path: Path):
+    cut = list(cut_files(tmp_path, 12))
+    accepted = [(path.name, found.frames) for path in cut if not (found := probe(path)).cause]
+    short = [(name, frames) for name, frames in accepted if frames < 40]
+    print(
+        f"of {len(cut)} files, {len(accepted)} are accepted, {len(short)} of them without all of their frames: {short}"
+    )
+    # In FLV, where nothing but a rough duration tells, a frame or two may be missing between two packets.
+    assert all(name.startswith("flv") and frames >= 37 for name, frames in short)
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_a_whole_file_is_whole_whatever_sounds_longer(container: str, tmp_path: Path):
+    for sound in (0, 1.0, 1.6, 3.0):
+        path = tmp_path / f"{sound}"
+        path.write_bytes(encode(container=container, codec=CONTAINERS[container], sound=sound))
+        assert (probe(path).cause, probe(path).frames) == ("", 40)
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_a_recording_that_was_sent_live_is_whole(container: str, tmp_path: Path):
+    """Its header was written before anything was known of its end, as those of MediaRecorder are."""
+
+    class Pipe:  # no going back in it
+        content = b""
+
+        def write(self, content: bytes) -> int:
+            self.content += bytes(content)
+            return len(content)
+
+    pipe, whole = Pipe(), io.BytesIO(encode(container=container, codec=CONTAINERS[container], sound=3))
+    with av.open(whole) as source, av.open(pipe, "w", format=container) as output:
+        copies = {stream.index: output.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.size:
+                packet.stream = copies[packet.stream.index]
+                output.mux(packet)
+    path = tmp_path / "live"
+    path.write_bytes(pipe.content)
+    assert (probe(path).cause, probe(path).frames) == ("", 40)

@@ -66,3 +66,13 @@ def test_the_centre_square_for_testing_and_any_for_training():
     assert torch.equal(squares[5], sampler.square(frames, 0, 5))
     unflipped = ClipSampler(2, 1, 100, 32, (36, 48), random=True)
     assert all((unflipped.square(frames, 0, view)[0, 0, 0].diff() > 0).all() for view in range(100))
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_rate_that_is_none_is_taken_as_30(rate: float):
+    sampler = ClipSampler(8, 8, 10, 256, sampling="pyslowfast")
+    assert sampler.frame_numbers(0, 0, 300, rate).tolist() == [0, 9, 18, 27, 36, 45, 54, 63]
+
+
+def test_frames_never_go_backwards_however_low_the_rate():
+    assert (np.diff(ClipSampler(4, 8, 2, 32, sampling="pyslowfast").frame_numbers(0, 1, 300, 0.1)) >= 0).all()
