@@ -119,8 +119,8 @@ class _Files:
         found = self._outside(path) if outside else self._at(f"/{place}")
         if not found and (anywhere or "/" not in _key(path)):
             found = self._search(place.strip("/").split("/"))
-        if not found and not anywhere and os.path.exists(self._root / path):
-            found = [path]  # a folder, or the file of a file system to which upper and lower case are the same
+        if not found and os.path.isfile(self._root / path):
+            found = [path]  # to this file system, upper and lower case are the same
         found = _distinct(self._root, found)
         if len(found) == 1:
             return self._root / found[0]
@@ -128,6 +128,7 @@ class _Files:
             return Problem(path, "ambiguous", f"may be any of {', '.join(found[:3])}" + ", …" * (len(found) > 3))
         others = self._below.get(_stem(place.rpartition("/")[2]), ())
         hint = f"; {others[0]} has the name, but is not where the list says" if others else ""
+        hint = "; it is a folder" if os.path.isdir(self._root / path) else hint
         return Problem(path, "missing", f"no such file{hint}")
 
     def _place(self, path: str) -> str:

@@ -29,23 +29,24 @@ def read(root: Path, split: str) -> Listing:
     """The official lists' train and test; val is the test split, as there is no other."""
     if not (root / VIDEOS).exists() and (root / "fcvid_train_split.txt").exists():
         return _read_arnet(root, split)
-    videos = list(read_lines(root / VIDEOS, f"FCVID's list of rows {SPLIT_ROW}"))
+    videos = []
+    for number, line in read_lines(root / VIDEOS, f"FCVID's list of rows {SPLIT_ROW}"):
+        match = re.fullmatch(rf"(.+?){SEPARATOR}([A-Za-z]+)", line.rstrip(" \t,;"))
+        if not match or not to_split(match[2]):
+            raise ListError(root / VIDEOS, SPLIT_ROW, number, line)
+        videos.append((unquote(match[1]).replace("\\", "/"), to_split(match[2])))
     rows = list(read_lines(root / LABELS, f"FCVID's labels, {LABEL_ROW}"))
     if len(videos) != len(rows):
         raise ListError(root / LABELS, f"a row for each of the {len(videos)} videos of {VIDEOS}, got {len(rows)} rows")
     classes = len(_columns(rows[0][1]))
     entries = []
-    for (number, line), (label_number, columns) in zip(videos, rows, strict=True):
-        match = re.fullmatch(rf"(.+?){SEPARATOR}([A-Za-z]+)", line.rstrip(" \t,;"))
-        word = to_split(match[2]) if match else None
-        if not match or not word:
-            raise ListError(root / VIDEOS, SPLIT_ROW, number, line)
+    for (video, word), (number, columns) in zip(videos, rows, strict=True):
         flags = _columns(columns)
         if len(flags) != classes or not set(flags) <= {"0", "1"} or "1" not in flags:
-            raise ListError(root / LABELS, f"{classes} columns of 0 or 1 with at least one 1", label_number, columns)
+            raise ListError(root / LABELS, f"{classes} columns of 0 or 1 with at least one 1", number, columns)
         if (word == "train") == (split == "train"):
             labels = tuple(label for label, flag in enumerate(flags) if flag == "1")
-            entries.append(Entry(unquote(match[1]).replace("\\", "/"), labels, anywhere=True))
+            entries.append(Entry(video, labels, anywhere=True))
     return filled(Listing(named(classes, _names(root, classes)), tuple(entries)), root / VIDEOS, split)
 
 

@@ -111,8 +111,8 @@ def _rows(root: Path) -> list[tuple[Path, int, Row]]:
 def _read_csv(path: Path) -> list[tuple[Path, int, Row]]:
     text = read_text(path, f"Kinetics' annotations with {HEADER}")
     lines = re.split(LINE_END, text)
-    first = next((number for number, line in enumerate(lines) if line.strip()), 0)
-    delimiter = next((each for each in "\t;" if each in lines[first]), ",")
+    header = next((line.strip() for line in lines if line.strip()), "")
+    delimiter = max(",\t;", key=header.count)  # as spreadsheets in some languages have it
     reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, skipinitialspace=True)
     titles: dict[str, int] = {}
     rows = []
