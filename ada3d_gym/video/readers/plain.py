@@ -80,7 +80,7 @@ def _split(line: str, names: dict[str, int]) -> tuple[str, str]:
     if (parts := split_path(line)) and (unquote(parts[1]) in names or re.fullmatch(LABEL, unquote(parts[1]))):
         return parts[0], unquote(parts[1])
     if numbers := split_numbers(line, 1):
-        if (several := split_numbers(line)) and re.search(r"[\t,;]", line[len(several[0]) :]) and line[0] not in "\"'":
+        if (several := split_numbers(line)) and re.match(" *[\t,;]", line[len(several[0]) :]) and line[0] not in "\"'":
             return several[0], " ".join(several[1])
         return numbers[0], numbers[1][0]
     if parts:
