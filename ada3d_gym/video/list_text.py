@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -64,7 +65,7 @@ def read_text(path: Path, expected: str, *, raw_names: bool = False) -> str:
         number = len(re.split(LINE_END, text[: text.index("\0")]))
         hint = "it holds NUL bytes, as UTF-16 without a byte-order mark does, or a damaged file: save it as UTF-8"
         raise ListError(path, expected, number, hint=hint)
-    return text
+    return text.removesuffix("\x1a")  # which ended files once
 
 
 def not_utf8(path: Path, expected: str, line: int, got: str) -> ListError:
@@ -96,8 +97,9 @@ def read_lines(
 
 
 def read_names(path: Path, expected: str = "class names, one a line") -> list[str]:
-    """Names of classes, one a line; blank lines do not count."""
-    return [unquote(line.rstrip(" \t,;")) for _, line in read_lines(path, expected, comments=False)]
+    """Names of classes, one a line; blank lines and those that begin with "#" and a blank do not count."""
+    lines = (line for _, line in read_lines(path, expected, comments=False) if not re.match(r"#(?:[ \t]|$)", line))
+    return [unicodedata.normalize("NFC", unquote(line.rstrip(" \t,;"))) for line in lines]
 
 
 def unquote(text: str) -> str:

@@ -131,11 +131,12 @@ def test_a_list_of_another_set_is_an_error_of_line_1(kind: str, other: str, tmp_
         ("a.mp4,jumping jack", "a.mp4"),
         ('"a.mp4","jumping jack"', "a.mp4"),
         ("walk/a jumping jack", "walk/a"),
+        ("my.ts folder/a 1", "my.ts folder/a"),
     ],
 )
 def test_an_own_list_takes_separators_quotes_and_names_of_classes(row: str, path: str, tmp_path: Path):
     text = f"path,label\n# walks\n{row}\n"
-    root = write(tmp_path, {"train.csv": text, "classes.txt": "walk\n\njumping jack\n"})
+    root = write(tmp_path, {"train.csv": text, "classes.txt": "# names\nwalk\n\njumping jack\n"})
     assert plain.read(root, "train") == Listing(("walk", "jumping jack"), (Entry(path, (1,)),))
 
 
@@ -145,12 +146,13 @@ def test_an_own_list_takes_separators_quotes_and_names_of_classes(row: str, path
         ("a.mp4 -1", "", "expected a label of 0 or more, got '-1'"),
         ("a.mp4 12345678901", "", "expected a label of 0 to 99999"),
         ("a.mp4 2", "x\ny\n", "expected a label of 0 to 1, got '2'; .*count from 1"),
-        ("a.mp4 walk", "", "'walk'; write class names to classes.txt"),
+        ("a.mp4 walk", "", "'walk'; names of classes are labels once"),
         ("a.mp4 walk", "x\ny\n", "'walk'; classes.txt holds no such name"),
         ("a.mp4", "", "expected rows of 'path label'"),
         ("my a.mp4", "", "expected rows of 'path label'"),
         ("a.mp4 120 1", "", "more than two columns"),
         ("a,120,1", "", "more than two columns"),
+        ("a.mp4,walk,1", "", "more than two columns"),
         ("1 a.mp4", "", "expected rows of 'path label'"),
         ("video;frames;label", "", "looks like a header"),
         ("label,path", "", "expected rows of 'path label'"),
@@ -263,7 +265,7 @@ def test_activitynets_file_with_other_content(content: str, told: str, tmp_path:
     [
         'Label, youtube_id, time_start, time_end, Split, is_cc\n"a, b", "-x", 1.0, 11, TRAIN, 0\nc,y,2,3,Validate,1\n',
         "label\tyoutube_id\ttime_start\ttime_end\tsplit\na, b\t-x\t1\t11\ttraining\nc\ty\t2\t3\tval\n",
-        'label;youtube_id;time_start;time_end;split\n"a, b";-x;1;11;train\n\nc;y;2;3;validation\nc;z;2;3;test\n',
+        'label;youtube_id;time_start;time_end;split\n"a, b";-x;1;11;train\n\nc;y;2;3;validation\n;z;2;3;test\n',
     ],
 )
 def test_kinetics_columns_as_spreadsheets_write_them(text: str, tmp_path: Path):

@@ -37,7 +37,8 @@ def read(root: Path, split: str) -> Listing:
         word = to_split(row[4])
         if not word:
             raise ListError(path, "a split of train, val (validate, validation) or test", line, row[4])
-        names.add(row[0])
+        if row[0]:
+            names.add(row[0])
         if word == ("train" if split == "train" else "val"):
             wanted.append(row)
     return filled(_listing(sorted(names), wanted), _files(root)[0 if split == "train" else -1], split)
@@ -51,7 +52,7 @@ def read_mini(root: Path, split: str) -> Listing:
     by_id: defaultdict[str, dict[Row, str]] = defaultdict(dict)
     for file, line, row in _rows(root):
         by_id[row[1]].setdefault(row, f"line {line} of {file.name}")
-    wanted = []
+    wanted: list[Row] = []
     for number, video in _ids(path):
         if video not in by_id:
             raise ListError(path, "the id of a video of Kinetics-400's CSV", number, video)
@@ -142,7 +143,7 @@ def _to_row(path: Path, line: int, fields: list[str], titles: dict[str, int]) ->
         row = label, video, int(float(start)), int(float(end)), split
     except (IndexError, ValueError, OverflowError):
         raise ListError(path, "label,youtube_id,seconds,seconds,split", line, ",".join(fields)) from None
-    if not label or not video:
+    if not video or not (label or to_split(split) == "test"):  # the labels of test videos may be withheld
         raise ListError(path, "a label and an id in each row", line, ",".join(fields))
     return row
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 
 from ada3d_gym.video.list_text import (
     LABEL,
     SEPARATOR,
     ListError,
+    has_extension,
     not_utf8,
     read_lines,
     read_names,
@@ -20,18 +22,7 @@ from ada3d_gym.video.list_text import (
 from ada3d_gym.video.listing import Entry, Listing, numbered
 
 ROW = "rows of 'path label' (the label an integer from 0, or a name that classes.txt holds)"
-_PATH_TITLES = {
-    "path",
-    "file",
-    "filename",
-    "file_name",
-    "filepath",
-    "file_path",
-    "video",
-    "video_path",
-    "video_name",
-    "name",
-}
+_PATH_TITLES = frozenset("path file filename file_name filepath file_path video video_path video_name name".split())
 _LABEL_TITLES = {"label", "labels", "class", "class_id", "class_index", "class_name", "category", "target", "label_id"}
 
 
@@ -53,7 +44,7 @@ def read(root: Path, split: str) -> Listing:
             video, text = _split(line, names)
             if not _is_text(line) and not (root / video).exists():
                 raise not_utf8(path, ROW, number, line.encode(errors="surrogateescape").decode("latin-1"))
-            label = names.get(text)
+            label = names.get(_name(text))
             if label is None or re.fullmatch(LABEL, text):  # a number is never a name
                 if not video or not re.fullmatch(LABEL, text):
                     raise ListError(path, ROW, number, text if video else line, _hint(line, text, names, first))
@@ -77,18 +68,24 @@ def _names(path: Path) -> dict[str, int]:
 def _split(line: str, names: dict[str, int]) -> tuple[str, str]:
     """The path and the label of a row, either of which may be nonsense."""
     line = line.rstrip(" \t,;")
-    if (parts := split_path(line)) and (unquote(parts[1]) in names or re.fullmatch(LABEL, unquote(parts[1]))):
+    if (parts := split_path(line)) and (_name(parts[1]) in names or re.fullmatch(LABEL, unquote(parts[1]))):
         return parts[0], unquote(parts[1])
-    if numbers := split_numbers(line, 1):
+    whole = not parts or re.search(r"[/\\]", parts[1])  # else the path has ended at an extension, and not in a folder
+    if whole and (numbers := split_numbers(line, 1)):
         if (several := split_numbers(line)) and re.match(" *[\t,;]", line[len(several[0]) :]) and line[0] not in "\"'":
             return several[0], " ".join(several[1])
         return numbers[0], numbers[1][0]
     if parts:
         return parts[0], unquote(parts[1])
-    for start in (match for match in re.finditer(SEPARATOR, line) if unquote(line[match.end() :]) in names):
+    for start in (match for match in re.finditer(SEPARATOR, line) if _name(line[match.end() :]) in names):
         return unquote(line[: start.start()]), unquote(line[start.end() :])
     video, _, label = re.sub(r"[\t,;]", " ", line).rpartition(" ")
     return video.strip(), unquote(label)
+
+
+def _name(text: str) -> str:
+    """A label as `read_names` has it."""
+    return unicodedata.normalize("NFC", unquote(text))
 
 
 def _is_header(line: str, names: dict[str, int]) -> bool:
@@ -106,8 +103,10 @@ def _hint(line: str, text: str, names: dict[str, int], first: bool) -> str:
         return "this looks like Kinetics' annotations, which 'index_videos kinetics' reads"
     if first and _LABEL_TITLES & {unquote(title).lower() for title in re.split(SEPARATOR, line)}:
         return "this looks like a header: take it out"
-    if re.fullmatch(rf"\d+(?:{SEPARATOR}\d+)+", text):
+    if re.fullmatch(rf"(?:.*{SEPARATOR})?\d+{SEPARATOR}\d+|[^\t,;]+[\t,;].*", text):
         return "there are more than two columns"
-    if names:
-        return "classes.txt holds no such name"
-    return "write class names to classes.txt, one a line, to use them as labels"
+    if has_extension(text):
+        return "the label stands behind the path"
+    if not re.search(r"[^\W\d_]", text):
+        return ""
+    return "classes.txt holds no such name" if names else "names of classes are labels once classes.txt holds them"
