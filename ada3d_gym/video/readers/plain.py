@@ -22,7 +22,9 @@ from ada3d_gym.video.list_text import (
 from ada3d_gym.video.listing import Entry, Listing, numbered
 
 ROW = "rows of 'path label' (the label an integer from 0, or a name that classes.txt holds)"
-_PATH_TITLES = frozenset("path file filename file_name filepath file_path video video_path video_name name".split())
+_PATH_TITLES = frozenset(
+    ["path", "file", "filename", "file_name", "filepath", "file_path", "video", "video_path", "video_name", "name"]
+)
 _LABEL_TITLES = {"label", "labels", "class", "class_id", "class_index", "class_name", "category", "target", "label_id"}
 
 
