@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ada3d_gym.errors import InputError
 from ada3d_gym.observers import Observer, PixelObserver
 from ada3d_gym.rewards import Answers, Reward
-from ada3d_gym.video.records import VideoRecord
+from ada3d_gym.video.records import VideoError, VideoRecord
 
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -45,6 +45,22 @@ class ClipSource(Protocol):
     def full_size(self, clip: int) -> NDArray[np.uint8]: ...
     def close(self) -> None:
         """Stops decoding; the next call starts it again."""
+
+
+@runtime_checkable
+class FallibleSource(Protocol):
+    """What a source has besides, if some of its clips may turn out to be bad; see `ada3d_gym.video.bad_clips`."""
+
+    def usable(self, ids: Ids) -> Ids:
+        """The same ids, with others in the place of bad ones; always the same others."""
+
+    def undecodable(self, ids: Ids) -> dict[int, VideoError]:
+        """The bad ones, with what is wrong with them."""
+
+
+def usable(source: ClipSource, ids: Ids) -> Ids:
+    """Clip ids to train on in the place of `ids`: without those of clips that cannot be decoded."""
+    return source.usable(ids) if isinstance(source, FallibleSource) else ids
 
 
 class Classifier(Protocol):
@@ -140,17 +156,25 @@ class ClipBandit:
         self._ahead: Ids = np.empty(0, np.int64)
 
     def epoch(self, rng: np.random.Generator) -> Ids:
-        """One random view of every video, in random order."""
+        """One random view of every video, in random order. Whether they can be decoded is for `usable` to say."""
         videos = rng.permutation(len(self.source) // self.source.views)
         return np.asarray(videos * self.source.views + rng.integers(self.source.views, size=len(videos)), np.int64)
 
     def draw(self, count: int) -> Ids:
-        """The next `count` clip ids (count,)."""
+        """The next `count` clip ids (count,), of clips that can be decoded.
+
+        Raises:
+            VideoError: where too many videos are bad, see `ada3d_gym.video.clips.VideoClips.usable`.
+        """
         while len(self._ahead) < 2 * count:
             self._ahead = np.concatenate([self._ahead, self._more()])
         self.source.expect(self._ahead[: 2 * count])  # the next draw is decoded beside this one's network
         ids, self._ahead = self._ahead[:count], self._ahead[count:]
-        return ids
+        return self.usable(ids)
+
+    def usable(self, ids: Ids) -> Ids:
+        """Clip ids of an epoch, with stand-ins for those whose clips cannot be decoded: what to learn from."""
+        return usable(self.source, ids)
 
     def _more(self) -> Ids:
         if self.order == "epochs":

@@ -8,6 +8,8 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, get_args
 
+from safetensors import SafetensorError, safe_open
+
 from ada3d_gym.bandit import ClipBandit, Order
 from ada3d_gym.datasets import EMBEDDED, VIDEO_SETS, motionshapes_clips, video_clips
 from ada3d_gym.errors import InputError
@@ -15,7 +17,7 @@ from ada3d_gym.networks.checkpoints import load_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.loading import load_checkpoint
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
-from ada3d_gym.networks.selection import ClipTrunk, load_torchvision
+from ada3d_gym.networks.selection import Aggregation, ClipTrunk, load_torchvision
 from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.observers import FeatureObserver, IndexObserver, Observation, Observer, PixelObserver
 from ada3d_gym.rewards import Cost, MaskReward, Shaping
@@ -99,10 +101,22 @@ def build_observer(
             "no weights ship for features of these videos: give features=, the weights of a selection trunk, as "
             "'python -m experiments.train ID' writes them to trunk.safetensors of its folder"
         )
-    return FeatureObserver(clips, build_trunk(clips.num_frames, clips.observation_size, features), device)
+    trunk = build_trunk(clips.num_frames, clips.observation_size, features, _aggregation_of(features))
+    return FeatureObserver(clips, trunk, device)
 
 
-def build_trunk(num_frames: int, side: int, weights: str | Path | None = None) -> ClipTrunk:
+def _aggregation_of(weights: str | Path | None) -> Aggregation:
+    """Of the trunk in a file; features of frames are the same with either."""
+    try:
+        with safe_open(str(weights), "pt") as file:
+            return "concat" if any(key.startswith("mix.") for key in file.keys()) else "mean"  # noqa: SIM118
+    except (OSError, SafetensorError):  # no trunk of ours; who reads it says what is wrong
+        return "concat"
+
+
+def build_trunk(
+    num_frames: int, side: int, weights: str | Path | None = None, aggregation: Aggregation = "concat"
+) -> ClipTrunk:
     """The selection network's trunk: MobileNetV2 (the paper's), or a tiny one for small frames.
 
     Args:
@@ -110,8 +124,9 @@ def build_trunk(num_frames: int, side: int, weights: str | Path | None = None) -
         side: of the frames that it will see, in pixels.
         weights: a safetensors file, or a checkpoint of torchvision's MobileNetV2 (for its backbone); the shipped ones
             where they fit, else random.
+        aggregation: see `ClipTrunk`.
     """
-    trunk = ClipTrunk(num_frames, "mobilenet_v2_tiny" if side <= SMALL else "mobilenet_v2")
+    trunk = ClipTrunk(num_frames, "mobilenet_v2_tiny" if side <= SMALL else "mobilenet_v2", aggregation)
     if weights is not None and Path(weights).suffix == ".safetensors":
         load_weights(trunk, weights)
     elif weights is not None:

@@ -249,7 +249,7 @@ class FrameBudget(MaskCoding):
         u = masks.reshape(-1, self.length)[:, : self.num_frames]  # a view: what is set here is set in `masks`
         kept = u.sum(1, keepdims=True)
         ranks = np.where(u, u.cumsum(1) - 1, -1)  # of each kept frame among the kept
-        chosen = (2 * np.arange(self.at_most) + 1) * kept // (2 * self.at_most)  # `spread` of them (B, at_most)
+        chosen = spread(kept, self.at_most)  # (B, at_most)
         u &= (kept <= self.at_most) | (ranks[:, :, None] == chosen[:, None]).any(2)
         if self.at_least:
             u[np.ix_(~u.any(1), spread(self.num_frames, self.at_least))] = 1
@@ -281,8 +281,11 @@ CODINGS: dict[str, Callable[..., MaskCoding]] = {
 }
 
 
-def spread(num_frames: int, kept: int) -> NDArray[np.int64]:
-    """The middle frames (kept,) of `kept` equal parts of `num_frames` frames: evenly spread, for 1 <= kept <= T."""
+def spread(num_frames: int | NDArray[np.int64], kept: int) -> NDArray[np.int64]:
+    """The middle frames (kept,) of `kept` equal parts of `num_frames` frames: evenly spread, for 1 <= kept <= T.
+
+    Of several numbers of frames (B, 1), those of each (B, kept).
+    """
     return (2 * np.arange(kept) + 1) * num_frames // (2 * kept)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.video.clips import AHEAD_BYTES, VideoClips
@@ -18,6 +19,7 @@ from ada3d_gym.video.sampling import ClipSampler, Sampling
 
 MOTIONSHAPES_SIZE = 32  # pixels; the videos have twice as many
 _STRIDES = {8: 4, 16: 2}  # clips of 29 and 31 of the 32 frames
+Protocol = Literal["train", "test"]
 RANDOM_VIEWS = 1000  # of a training video
 TEST_VIEWS = 10  # the paper's
 
@@ -161,6 +163,8 @@ def video_clips(
     sampling: Sampling = "strided",
     flip: bool = True,
     strict: bool = False,
+    protocol: Protocol | None = None,
+    max_bad_share: float = 0.01,
     cache_bytes: int = 0,
     workers: int = 2,
     ahead_bytes: int = AHEAD_BYTES,
@@ -179,7 +183,11 @@ def video_clips(
         size: side of the square; 224 for training, 256 for testing by default. Other sizes scale the short side alike.
         sampling: see `ClipSampler`.
         flip: mirror half of the training clips. Switch it off where direction is what classes differ by.
-        strict: raise for the first video that the index had to leave out, instead of going without.
+        strict: raise for the first video that the index had to leave out, and for the first clip that cannot be
+            decoded, instead of going without.
+        max_bad_share: share of the videos that may turn out to hold clips that cannot be decoded, in [0, 1]: beyond it
+            (and beyond 3 videos, or half of a set of fewer than 6; 0 allows none) a training stops.
+        protocol: "train" for random clips or "test" for evenly spread ones; by default, that of the split.
         cache_bytes: disk for decoded clips; for test splits, and for sets small enough.
         workers: threads that decode.
         ahead_bytes: memory for clips that are decoded ahead; see `VideoClips`.
@@ -200,6 +208,8 @@ def video_clips(
     ):
         if value is not None and value < 1:
             raise InputError(f"{key}={value}: expected at least 1")
+    if not 0 <= max_bad_share <= 1:
+        raise InputError(f"max_bad_share={max_bad_share}: expected a share of the videos, 0 to 1")
     root = find_root(name, data_root)
     index = load_index(name, root, split)
     if strict and index.problems:
@@ -207,7 +217,9 @@ def video_clips(
         raise DataError(f"{first.path}: {first.cause}, {first.detail} ({index.report}); strict=False goes without")
     if videos is not None and not 0 < videos <= len(index):
         raise InputError(f"videos={videos} is outside 1 to {len(index)}, the videos of {name} {split}")
-    train = split == "train"
+    if protocol not in (None, "train", "test"):
+        raise InputError(f"unknown protocol {protocol!r}: expected train or test")
+    train = (protocol or split) == "train"
     size = size or (224 if train else 256)
     scale = size / (224 if train else 256)
     short_side = (round(256 * scale), round(320 * scale)) if train else (size, size)
@@ -221,6 +233,7 @@ def video_clips(
         cache=cache_folder() / "clips" if cache_bytes else None,
         cache_bytes=cache_bytes,
         key={"dataset": name, "split": split},
+        max_bad_share=None if strict else max_bad_share,
         workers=workers,
         ahead_bytes=ahead_bytes,
     )
@@ -246,6 +259,8 @@ def motionshapes_clips(
         raise InputError(f"unknown MotionShapes split {split!r}: expected one of {', '.join(SPLITS)}")
     if views is not None and views < 1:
         raise InputError(f"views={views}: expected at least 1")
+    if videos is not None and not 0 < videos <= SPLITS[split]:
+        raise InputError(f"videos={videos} is outside 1 to {SPLITS[split]}, the videos of {EMBEDDED} {split}")
     return VideoClips(
         motionshapes(split, videos),
         CLASSES,

@@ -1,5 +1,10 @@
 """The base of the errors that this package raises on purpose, which tells them from faults of its own."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class Ada3DError(Exception):
     """Something given (a file, list, checkpoint, action or option) cannot be used.
@@ -11,3 +16,14 @@ class Ada3DError(Exception):
 
 class InputError(Ada3DError, ValueError):
     """An argument, option or setting that makes no sense."""
+
+
+class DivergedError(Ada3DError):
+    """A training whose loss or weights are no longer numbers, stopped before any of it was saved."""
+
+
+def did_you_mean(given: Iterable[str], known: Iterable[str]) -> str:
+    """The end of a message on misspelt names: "; did you mean …?", or nothing where none of the known is close."""
+    known = list(known)
+    close = dict.fromkeys(match for name in given for match in get_close_matches(name, known, n=1))
+    return f"; did you mean {', '.join(close)}?" if close else ""

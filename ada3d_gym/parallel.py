@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from ada3d_gym.devices import checked_device
+
 T = TypeVar("T")
 
 
@@ -31,7 +33,7 @@ def joined(device: str) -> Iterator[str]:
         return
     on_gpu = torch.device(device).type == "cuda"
     if on_gpu:
-        device = f"cuda:{os.environ['LOCAL_RANK']}"
+        device = checked_device(f"cuda:{os.environ['LOCAL_RANK']}")
         torch.cuda.set_device(device)
     # Between batches of training processes meet at once, but a part of a test split takes as long as it takes.
     dist.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(days=1))
@@ -67,6 +69,17 @@ def total(value: float) -> float:
 def wrap(module: nn.Module) -> nn.Module:
     """A module whose `backward` averages gradients over processes; stages that all masks leave out have none."""
     return DistributedDataParallel(module, find_unused_parameters=True) if world() > 1 else module
+
+
+def share_buffers(module: nn.Module) -> None:
+    """Gives every process the first one's floating-point buffers, such as batch norm's statistics of its own clips."""
+    buffers = [buffer for buffer in module.buffers() if buffer.is_floating_point()]
+    if world() == 1 or not buffers:
+        return
+    flat = torch.cat([buffer.float().flatten() for buffer in buffers])
+    dist.broadcast(flat, 0)
+    for buffer, values in zip(buffers, flat.split([buffer.numel() for buffer in buffers]), strict=True):
+        buffer.copy_(values.view_as(buffer))
 
 
 def gather(value: T) -> list[T]:

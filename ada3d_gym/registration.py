@@ -6,7 +6,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from ada3d_gym.errors import InputError
+from ada3d_gym.errors import InputError, did_you_mean
 
 SETS = {
     "MotionShapes": "motionshapes",
@@ -35,7 +35,8 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
 def check_id(env_id: str) -> None:
     """Raises ValueError for an id that is not one of this package's."""
     if env_id not in ENVIRONMENTS:
-        raise InputError(f"unknown environment {env_id!r}: expected one of {', '.join(ENVIRONMENTS)}")
+        expected = f"one of {', '.join(ENVIRONMENTS)}{did_you_mean([env_id], ENVIRONMENTS)}"
+        raise InputError(f"unknown environment {env_id!r}: expected {expected}")
 
 
 def register() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,10 +15,12 @@ from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.macs import count_macs
-from ada3d_gym.networks.selection import SelectionNetwork
-from ada3d_gym.seeding import spawn, torch_seed
+from ada3d_gym.networks.selection import Aggregation, SelectionNetwork
+from ada3d_gym.seeding import Stream, spawn, torch_seed
 from agents.agent import Policy
-from agents.reinforce import Reinforce, ReinforceConfig
+from agents.reference import Random, probabilities
+from agents.reinforce import Reinforce
+from agents.reinforce_options import ReinforceConfig
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,29 @@ class Ada3DOptions(ReinforceConfig):
 
     Attributes:
         weights: of the selection network's trunk, a safetensors file; the shipped ones where they fit, else random.
+        aggregation: of the frames' features: "concat" tells frames apart; "uniform" is the paper's mean.
+        keep: probability of keeping each frame and stage at the start.
         classifier_lr: of the classifier's SGD in stage 2; a cosine takes it to zero.
-        freeze_batch_norm: of the classifier; see `ClassifierTrainer`.
+        freeze_batch_norm, classifier_dropout: of the classifier in stage 2; see `ClassifierTrainer`.
+        other_frames, other_stages: of the random masks for a head that `heads` leaves unlearned: kept frames on
+            average, and the probability of each stage, or one for all.
     """
 
     weights: str | None = None
+    aggregation: Aggregation = "concat"
+    keep: float = 0.8
     classifier_lr: float = 0.01
     freeze_batch_norm: bool = True
+    classifier_dropout: float = 0.0
+    other_frames: float = 4.0
+    other_stages: float | tuple[float, ...] = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.classifier_dropout < 1:
+            raise InputError(f"classifier_dropout={self.classifier_dropout}: expected a probability, less than 1")
+        if not 0 < self.keep < 1:
+            raise InputError(f"keep={self.keep}: expected more than 0, less than 1")
 
 
 class Ada3D(Reinforce):
@@ -54,25 +71,28 @@ class Ada3D(Reinforce):
         if options.seed not in (0, seed):
             raise InputError(f"seed={options.seed} among the options beside seed={seed}: give the run's seed alone")
         options = replace(options, seed=seed)
-        with torch_seed(spawn(seed, 0)):
-            trunk = build_trunk(bandit.num_frames, bandit.source.observation_size, options.weights)
-            selection = SelectionNetwork(trunk, bandit.num_stages)
+        with torch_seed(spawn(seed, Stream.SELECTION_WEIGHTS)):
+            side = bandit.source.observation_size
+            trunk = build_trunk(bandit.num_frames, side, options.weights, options.aggregation)
+            selection = SelectionNetwork(trunk, bandit.num_stages, options.keep)
         trainer = None
         if options.joint_epochs:
             assert isinstance(bandit.classifier, NetworkClassifier)
             trainer = ClassifierTrainer(
-                bandit.classifier, options.classifier_lr, freeze_batch_norm=options.freeze_batch_norm
+                bandit.classifier,
+                options.classifier_lr,
+                freeze_batch_norm=options.freeze_batch_norm,
+                dropout=options.classifier_dropout,
+                seed=spawn(seed, Stream.DROPOUT, 1),
             )
+        if options.heads != "both" and other is None:
+            stages = probabilities(options.other_stages, bandit.num_stages, "other_stages")
+            other = Random(options.other_frames, stages, bandit.num_frames, spawn(seed, Stream.OTHER_HEAD_JUDGED))
         super().__init__(selection, bandit, options, trainer, device, other)
-        one = torch.from_numpy(bandit.source.observations(np.array([0]))).to(device)
+        one = torch.from_numpy(bandit.source.observations(bandit.usable(np.array([0])))).to(device)
         self.macs = count_macs(selection, one)
 
     def export(self, folder: Path) -> list[Path]:
         """`selection.safetensors`."""
         save_weights(self.selection, folder / "selection.safetensors")
         return [folder / "selection.safetensors"]
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        if self.trainer is None:
-            state = {key: value for key, value in state.items() if key != "trainer"}
-        super().load_state_dict(state)

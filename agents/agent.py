@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.divergence import check_state, during
 from ada3d_gym.errors import InputError
+from ada3d_gym.networks.checkpoints import CheckpointError
 from ada3d_gym.observers import Observation
-from agents.states import load_state, save_state
+from agents.states import MissingState, load_state, save_state
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 """Gets the number of epochs done and the last one's figures by name."""
@@ -64,12 +66,21 @@ class Agent(ABC):
     def __init__(self, bandit: ClipBandit, options: Any, *, seed: int = 0, device: str = "cpu"):
         self.bandit, self.options, self.seed, self.device = bandit, options, seed, device
 
+    @property
+    def phase(self) -> str:
+        """What the next epoch belongs to, for messages."""
+        return type(self).__name__
+
     @abstractmethod
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[Any]:
         """Flat masks (B, T + K) of zeros and ones for observations (B, …): the best known, or drawn as in training."""
 
     def learn(self, until: int, on_epoch: OnEpoch) -> None:
-        """Trains up to epoch `until`; `on_epoch` gets the number of epochs done and the last one's figures."""
+        """Trains up to epoch `until`; `on_epoch` gets the number of epochs done and the last one's figures.
+
+        Raises:
+            DivergedError: for an epoch after which something in `state_dict()` is not finite, or that finds out itself.
+        """
         if until > self.total_epochs:
             raise InputError(f"until={until} is beyond the last of {self.total_epochs} epochs")
         if parallel.world() > 1 and until and not self.data_parallel:
@@ -79,6 +90,8 @@ class Agent(ABC):
             raise InputError(f"{type(self).__name__} learns, and has no state_dict() to say what is to be saved")
         while self.epoch < until:
             figures = self.train_epoch()
+            with during(self.phase, self.epoch + 1):
+                check_state(self.state_dict())
             self.epoch += 1
             on_epoch(self.epoch, figures)
 
@@ -103,10 +116,31 @@ class Agent(ABC):
         Raises:
             CheckpointError: for a file that cannot be read.
         """
-        if (state := load_state(path)) is None:
-            raise FileNotFoundError(f"{path}: no such file; expected what save() wrote")
-        self.load_state_dict(state)
+        _read(path, self.load_state_dict)
+
+    def load_policy(self, path: Path) -> None:
+        """Reads what `act` needs of what such an agent saved; the bandit's classifier stays as it is.
+
+        So a trained policy is judged beside any classifier: `load` would put the training's own in its place.
+
+        Raises:
+            CheckpointError: for a file that cannot be read.
+        """
+        _read(path, self.load_policy_state)
+
+    def load_policy_state(self, state: dict[str, Any]) -> None:
+        """What `act` needs of a state; by default all but "trainer", where a trainer of the classifier has its own."""
+        self.load_state_dict({key: value for key, value in state.items() if key != "trainer"})
 
     def export(self, folder: Path) -> list[Path]:
         """Writes what other programs can use of a trained agent, such as weights, and names it; none by default."""
         return []
+
+
+def _read(path: Path, into: Callable[[dict[str, Any]], None]) -> None:
+    if (state := load_state(path)) is None:
+        raise MissingState(f"{path}: no such file; expected what save() wrote")
+    try:
+        into(state)
+    except (KeyError, RuntimeError, ValueError) as error:  # what modules and optimizers raise for others' states
+        raise CheckpointError(f"{path}: the state of another agent, or of other options ({error})") from error

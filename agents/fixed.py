@@ -10,14 +10,13 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.codings import MaskMenu
 from ada3d_gym.errors import InputError
 from ada3d_gym.masks import split_mask
-from ada3d_gym.seeding import spawn
+from ada3d_gym.seeding import CallStreams, Stream, spawn
 from agents.agent import Agent
-from agents.reference import Fixed, Random
+from agents.reference import Fixed, Random, probabilities
 
 
 class Upper(Agent):
@@ -79,13 +78,10 @@ class RandomMasks(Agent):
 
     def __init__(self, bandit: ClipBandit, options: RandomOptions, *, seed: int = 0, device: str = "cpu"):
         super().__init__(bandit, options, seed=seed, device=device)
-        frames, stages = bandit.num_frames, bandit.num_stages
-        chances = np.asarray(options.stages, np.float64)
-        if chances.shape not in ((), (stages,)) or (chances < 0).any() or (chances > 1).any():
-            raise InputError(f"stages={options.stages}: expected a probability, or {stages} of them")
-        self._stages = np.broadcast_to(chances, (stages,))
-        draws = spawn(seed, 1 + parallel.rank())  # processes that share the clips of a split draw their own masks
-        self._rng = np.random.default_rng(draws)
+        frames = bandit.num_frames
+        self._stages = probabilities(options.stages, bandit.num_stages, "stages")
+        draws = spawn(seed, Stream.RANDOM)
+        self._calls = CallStreams(draws)
         self._policy: Random | None = None
         if isinstance(options.frames, tuple):
             bits = np.asarray(options.frames, np.float64)
@@ -99,7 +95,8 @@ class RandomMasks(Agent):
         if self._policy is not None:
             return self._policy.act(observations)
         chances = np.concatenate([self._frames, self._stages])
-        return (self._rng.random((len(observations), len(chances))) < chances).astype(np.int8)
+        rng = np.random.default_rng(self._calls.next())
+        return (rng.random((len(observations), len(chances))) < chances).astype(np.int8)
 
 
 @dataclass(frozen=True)
@@ -146,8 +143,8 @@ class BestFixed(Agent):
         return np.tile(self.mask, (len(observations), 1))
 
     def train_epoch(self) -> dict[str, float]:
-        order = self.bandit.epoch(np.random.default_rng(spawn(self.seed, self.epoch)))
-        clips = order[: self.options.clips * 2**self.epoch]
+        order = self.bandit.epoch(np.random.default_rng(spawn(self.seed, Stream.BEST_FIXED, self.epoch)))
+        clips = self.bandit.usable(order[: self.options.clips * 2**self.epoch])
         candidates = np.repeat(self.left, len(clips))
         paid = self._pull(np.tile(clips, len(self.left)), candidates)
         np.add.at(self._paid, candidates, paid / len(clips))

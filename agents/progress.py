@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ada3d_gym import parallel
-from ada3d_gym.bandit import ClipSource
+from ada3d_gym.bandit import ClipSource, usable
 
 Ids = NDArray[np.int64]
 
@@ -17,10 +17,13 @@ Ids = NDArray[np.int64]
 def epoch_batches(
     source: ClipSource, ids: Ids, size: int, name: str, epoch: int, epochs: int
 ) -> Iterator[tuple[float, int, Ids]]:
-    """(share of the epoch done, size, rows of this process) of each batch of clip ids; `epoch` of `epochs` are done."""
+    """(share of the epoch done, size, rows of this process) of each batch of clip ids; `epoch` of `epochs` are done.
+
+    Clips that cannot be decoded have stand-ins in their places.
+    """
     batches = [ids[start : start + size] for start in range(0, len(ids), size)]
     mine = [batch[parallel.rows(len(batch))] for batch in batches]
     title, quiet = f"{name}, epoch {epoch + 1} of {epochs}", parallel.rank() > 0 or None
     for number in tqdm(range(len(batches)), desc=title, unit="batch", leave=False, disable=quiet):
         source.expect(np.concatenate(mine[number : number + 2]))  # the next batch is decoded beside this one's networks
-        yield number * size / len(ids), len(batches[number]), mine[number]
+        yield number * size / len(ids), len(batches[number]), usable(source, mine[number])

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.codings import spread
+from ada3d_gym.divergence import check_state, during
 from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.networks.macs import MacCounter
-from ada3d_gym.seeding import spawn
+from ada3d_gym.seeding import CallStreams, Stream, spawn
 from agents.agent import OnEpoch
 from agents.progress import epoch_batches
 
@@ -36,7 +38,7 @@ class Fixed:
         if not 1 <= frames <= num_frames:
             raise InputError(f"frames={frames}: expected 1 to {num_frames}")
         u = np.zeros(num_frames, np.bool_)
-        u[np.round((np.arange(frames) + 0.5) * num_frames / frames - 0.5).astype(int)] = True
+        u[spread(num_frames, frames)] = True
         return cls(u, v)
 
     def act(self, observations: NDArray[np.uint8]) -> NDArray[np.int8]:
@@ -63,16 +65,29 @@ class Random:
         self.reseed(seed)
 
     def reseed(self, seed: int | np.random.SeedSequence) -> None:
-        self._rng = np.random.default_rng(seed)
+        sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+        self._rng, self._calls = np.random.default_rng(sequence), CallStreams(sequence)
 
     def act(self, observations: NDArray[np.uint8]) -> NDArray[np.int8]:
-        return self.draw(len(observations))
+        """Masks (B, T + K); of several processes that judge together, each draws those of its own batches."""
+        return self._draw(len(observations), np.random.default_rng(self._calls.next()))
 
     def draw(self, count: int) -> NDArray[np.int8]:
-        """Masks (count, T + K) for as many clips."""
-        kept = np.floor(self.frames + self._rng.random(count))
-        order = self._rng.random((count, self.num_frames)).argsort(1)
-        return join_mask(order < kept[:, None], self._rng.random((count, len(self.stages))) < self.stages)
+        """Masks (count, T + K) for as many clips, the same in every process."""
+        return self._draw(count, self._rng)
+
+    def _draw(self, count: int, rng: np.random.Generator) -> NDArray[np.int8]:
+        kept = np.floor(self.frames + rng.random(count))
+        order = rng.random((count, self.num_frames)).argsort(1)
+        return join_mask(order < kept[:, None], rng.random((count, len(self.stages))) < self.stages)
+
+
+def probabilities(given: float | tuple[float, ...], count: int, name: str) -> NDArray[np.float64]:
+    """Of `count` bits (count,), given as one for all or one for each; `name` is the option's, for errors."""
+    chances = np.asarray(given, np.float64)
+    if chances.shape not in ((), (count,)) or not ((chances >= 0) & (chances <= 1)).all():
+        raise InputError(f"{name}={given}: expected a probability, or {count} of them")
+    return np.broadcast_to(chances, (count,))
 
 
 def matched_random(u: Bits, v: Bits, macs: MacCounter, seed: int | np.random.SeedSequence) -> Random:
@@ -96,6 +111,7 @@ class RandomFineTuning:
         trainer: of that classifier.
         epochs, batch_size, seed: as in the joint phase it is compared with.
         name: for the progress bar.
+        stream: where the order of clips and the masks are drawn from.
     """
 
     def __init__(
@@ -107,24 +123,31 @@ class RandomFineTuning:
         batch_size: int,
         seed: int,
         name: str = "Random FT",
+        *,
+        stream: Stream = Stream.RANDOM_FT,
     ):
         self.bandit, self.policy, self.trainer = bandit, policy, trainer
         self.epochs, self.batch_size, self.seed, self.name = epochs, batch_size, seed, name
+        self.stream = stream
         self.epoch = 0
 
     def learn(self, until: int, on_epoch: OnEpoch) -> None:
         """Trains up to epoch `until`; `on_epoch` gets the number of epochs done and the last one's figures."""
         source = self.bandit.source
         while self.epoch < until:
-            order, draws = spawn(self.seed, self.epoch).spawn(2)
+            order, draws = (spawn(self.seed, self.stream, self.epoch, part) for part in range(2))
             self.policy.reseed(draws)
             ids = self.bandit.epoch(np.random.default_rng(order))
             losses = []
-            for done, size, batch in epoch_batches(source, ids, self.batch_size, self.name, self.epoch, self.epochs):
+            batches = epoch_batches(source, ids, self.batch_size, self.name, self.epoch, self.epochs)
+            for step, (done, size, batch) in enumerate(batches, start=1):
                 masks = self.policy.draw(size)[parallel.rows(size)]
                 u, v = split_mask(masks, self.bandit.num_frames, self.bandit.num_stages)
                 self.trainer.set_progress((self.epoch + done) / self.epochs)
-                losses.append(self.trainer.step(source.clips(batch), u, v, source.targets(batch)))
+                with during(self.name, self.epoch + 1, step):
+                    losses.append(self.trainer.step(source.clips(batch), u, v, source.targets(batch)))
+            with during(self.name, self.epoch + 1):
+                check_state(self.state_dict())
             self.epoch += 1
             on_epoch(self.epoch, {"classifier_loss": float(np.mean(np.concatenate(parallel.gather(losses))))})
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 from collections.abc import Mapping
+from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.errors import InputError
+from ada3d_gym.errors import InputError, did_you_mean
 from agents.agent import Agent
 
 GROUP = "ada3d_gym.agents"  # of entry points
@@ -52,13 +54,15 @@ def agent_class(name: str) -> type[Agent]:
     if ":" not in where:
         entries = importlib.metadata.entry_points(group=GROUP, name=name)
         if not entries:
-            expected = ", ".join(agent_names())
-            raise InputError(f"unknown agent {name!r}: expected one of {expected}, or module:Class")
+            expected = f"one of {', '.join(agent_names())}, or module:Class{did_you_mean([name], agent_names())}"
+            raise InputError(f"unknown agent {name!r}: expected {expected}")
         where = next(iter(entries)).value
     module, _, attribute = where.partition(":")
+    if not all(map(str.isidentifier, [*module.split("."), attribute])):
+        raise InputError(f"agent {name!r}: expected module:Class, such as examples.own_agent:BudgetByMotion")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, SyntaxError) as error:
         raise InputError(f"agent {name!r} cannot be imported: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Agent)):
         raise InputError(f"agent {name!r} is {found!r}: expected a subclass of agents.agent.Agent")
@@ -67,19 +71,32 @@ def agent_class(name: str) -> type[Agent]:
     return found
 
 
-def preset(name: str) -> dict[str, Any]:
-    """Options that `presets/NAME.yaml` sets; none where there is no such file."""
-    path = PRESETS / f"{name}.yaml"
+def preset(name: str, other: str | None = None) -> dict[str, Any]:
+    """Options that `presets/NAME.yaml` sets, none where there is no such file; or those of `presets/NAME-OTHER.yaml`.
+
+    Raises:
+        InputError: for another preset that there is not.
+    """
+    path = PRESETS / (f"{name}.yaml" if other is None else f"{name}-{other}.yaml")
+    if other is not None and not path.exists():
+        known = [each.stem.removeprefix(f"{name}-") for each in sorted(PRESETS.glob(f"{name}-*.yaml"))]
+        expected = f"expected one of {', '.join(known)}" if known else f"{name} has no other than its own"
+        raise InputError(f"option of {name}: unknown preset {other!r}: {expected}")
     return read_yaml(path) if path.exists() else {}
 
 
 def agent_options(name: str, given: Mapping[str, Any]) -> Any:
     """An agent's options, checked: those given, else its preset's, else its defaults.
 
+    Among those given, `preset` chooses another preset than its own, as "paper" for REINFORCE.
+
     Raises:
         ValueError: for an option that it does not have, and for a value of another type or out of range.
     """
-    options = parse(agent_class(name).Options, preset(name) | dict(given), f"option of {name}")
+    kind, own = agent_class(name).Options, dict(given)
+    has_its_own = any(field.name == "preset" for field in fields_of(kind))
+    other = None if has_its_own else own.pop("preset", None)
+    options = parse(kind, preset(name, other) | own, f"option of {name}")
     for field in ("epochs", "joint_epochs"):
         if getattr(options, field, 0) < 0:
             raise InputError(f"option of {name}: {field}={getattr(options, field)}: expected 0 or more")
@@ -101,7 +118,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; expected a YAML file of settings") from error
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: no text, or no such date
         raise InputError(f"{path}: not a readable YAML file ({error})") from error
     if content is None:
         return {}
@@ -118,14 +137,16 @@ def parse(kind: type, values: Mapping[str, Any], what: str) -> Any:
     """
     known: TypeAdapter[Any] = TypeAdapter(kind)
     fields = kind.__dataclass_fields__  # type: ignore[attr-defined]
-    unknown = [name for name in values if name not in fields]
-    if unknown:
-        raise InputError(f"unknown {what}: {', '.join(unknown)}; expected some of {', '.join(fields)}")
+    if unknown := [str(name) for name in values if name not in fields]:
+        expected = f"expected some of {', '.join(fields)}{did_you_mean(unknown, fields)}"
+        raise InputError(f"unknown {what}: {', '.join(unknown)}; {expected}")
     try:
         return known.validate_python(dict(values))
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, each['loc'])) or 'value'}: {each['msg']}, got {each['input']!r}"
-            for each in error.errors()
-        )
-        raise InputError(f"{what}: {wrong}") from None
+        raise InputError(f"{what}: {'; '.join(map(_complaint, error.errors()))}") from None
+
+
+def _complaint(error: ErrorDetails) -> str:
+    if error["loc"]:
+        return f"{'.'.join(map(str, error['loc']))}: {error['msg']}, got {error['input']!r}"
+    return error["msg"].removeprefix("Value error, ")  # of the options' own check, which names what it got

@@ -3,96 +3,32 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit, Outcome
+from ada3d_gym.divergence import during, finite
 from ada3d_gym.errors import InputError
-from ada3d_gym.finetuning import ClassifierTrainer
+from ada3d_gym.finetuning import ClassifierTrainer, parts_of_updates
 from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.networks.selection import MaskLogits, SelectionNetwork, greedy
-from ada3d_gym.seeding import spawn, torch_generator
+from ada3d_gym.seeding import CallStreams, Stream, spawn, torch_generator
 from agents.agent import Agent, Policy
 from agents.baselines import Batch, make_baseline
-from agents.baselines import Name as Baseline
 from agents.figures import MaskWatch, Meter
 from agents.progress import epoch_batches
 from agents.reference import Random
+from agents.reinforce_options import ReinforceConfig
+
+__all__ = ["Reinforce", "ReinforceConfig"]
 
 Bits = NDArray[np.bool_]
-Credit = Literal["paper", "joint"]
-Optimizer = Literal["adam", "sgd"]
-Precision = Literal["float32", "bfloat16"]
-Heads = Literal["both", "frames", "stages"]
-_CHOICES = {"credit": Credit, "baseline": Baseline, "optimizer": Optimizer, "precision": Precision, "heads": Heads}
-
-
-@dataclass(frozen=True)
-class ReinforceConfig:
-    """How the selection network learns.
-
-    Attributes:
-        epochs: E1 of Algorithm 1, with the classifier fixed.
-        joint_epochs: E2, with the classifier trained along.
-        batch_size: clips in an update.
-        joint_batch_size: the same in the joint phase; as before by default.
-        samples: masks drawn for each clip of a batch, from one forward pass of the selection network.
-        lr: of Adam, for the heads; a cosine takes it to zero over each of the two phases.
-        trunk_lr: the same for the pre-trained trunk.
-        credit: "paper" pays each head its own reward (Eq. 6); "joint" pays both the sum, the gradient of Eq. 5.
-        baseline: what is taken off a reward; see `agents.baselines`.
-        optimizer: "adam", or the paper's "sgd" with momentum 0.9.
-        accumulate: batches in one step of the optimizer, their gradients averaged.
-        precision: of the selection network's forward pass; "bfloat16" is mixed precision.
-        heads: which heads are learned; the other's masks come from the `other` policy (the paper's Table 6).
-        exploration, final_exploration: a probability p becomes a p + (1 - a)(1 - p), so that no bit is ever certain; a
-            at the start and at the end of both stages; 1 switches this off. Towards 1, single frames become safe to
-            keep: chance no longer drops the only one.
-        entropy, final_entropy: weight of the Bernoulli entropy of both heads, at the start and from the end of stage 1
-            on. While it holds masks open, frames are judged by what they show; closed early, they freeze into one mask
-            for each class.
-        seed: of the clips' order and the masks.
-    """
-
-    epochs: int = 6
-    joint_epochs: int = 4
-    batch_size: int = 32
-    joint_batch_size: int | None = None
-    samples: int = 4
-    lr: float = 3e-3
-    trunk_lr: float = 3e-4
-    credit: Credit = "paper"
-    baseline: Baseline = "leave_one_out"
-    optimizer: Optimizer = "adam"
-    accumulate: int = 1
-    precision: Precision = "float32"
-    heads: Heads = "both"
-    exploration: float = 0.95
-    final_exploration: float = 0.95
-    entropy: float = 0.15
-    final_entropy: float = 0.02
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, kind in _CHOICES.items():
-            if getattr(self, name) not in get_args(kind):
-                expected = ", ".join(get_args(kind))
-                raise InputError(f"unknown {name} {getattr(self, name)!r}: expected one of {expected}")
-        for name in ("exploration", "final_exploration"):
-            if not 0.5 < getattr(self, name) <= 1:
-                raise InputError(f"{name}={getattr(self, name)}: expected more than 0.5, at most 1")
-        for name in ("batch_size", "joint_batch_size", "samples", "accumulate"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise InputError(f"{name}={getattr(self, name)}: expected at least 1")
-        if self.baseline == "leave_one_out" and self.samples < 2:
-            raise InputError("baseline='leave_one_out' needs samples of at least 2")
 
 
 class Reinforce(Agent):
@@ -135,7 +71,7 @@ class Reinforce(Agent):
         width = selection.trunk.features if config.baseline == "value" else 0
         self.baseline = make_baseline(config.baseline, width).to(device)
         self.other = other
-        self._draws = torch_generator(spawn(config.seed, 2**20), self._on)  # of masks that are not learned from
+        self._calls = CallStreams(spawn(config.seed, Stream.REINFORCE_ACT))
         self.total_epochs = config.epochs + config.joint_epochs
         self._anneal(0.0)
 
@@ -148,46 +84,59 @@ class Reinforce(Agent):
         self.selection.eval()
         logits = self.selection(torch.from_numpy(observations).to(self._on))
         u, v = _arrays(greedy(logits) if deterministic else self._sample(logits))
-        return join_mask(*self._with_other(u, v, observations))
+        return join_mask(*self._with_other(u, v, lambda: self._of_other(observations)))
+
+    @property
+    def phase(self) -> str:
+        return "REINFORCE" if self.epoch < self.config.epochs else "joint fine-tuning"
 
     def train_epoch(self) -> dict[str, float]:
         config = self.config
         joint = self.epoch >= config.epochs
         phase, length = (config.epochs, config.joint_epochs) if joint else (0, config.epochs)
-        stream, masks, others = spawn(config.seed, self.epoch).spawn(3)  # an epoch is repeated alike after a resume
-        if isinstance(self.other, Random):
-            self.other.reseed(others)
-        ids = self.bandit.epoch(np.random.default_rng(stream))
+        order, masks = (spawn(config.seed, Stream.REINFORCE, self.epoch, part) for part in range(2))
+        if isinstance(self.other, Random):  # an epoch is repeated alike after a resume
+            self.other.reseed(spawn(config.seed, Stream.OTHER_HEAD, self.epoch))
+        ids = self.bandit.epoch(np.random.default_rng(order))
         generator = torch_generator(masks, self._on)
-        name = "joint fine-tuning" if joint else "REINFORCE"
         source = self.bandit.source
         meter, watch = Meter(), MaskWatch(source)
         size = (joint and config.joint_batch_size) or config.batch_size
-        batches = epoch_batches(source, ids, size, name, self.epoch - phase, length)
-        for number, (done, whole, batch) in enumerate(batches, start=1):
+        batches = epoch_batches(source, ids, size, self.phase, self.epoch - phase, length)
+        parts = parts_of_updates(len(ids), size, config.accumulate)
+        for number, ((done, whole, batch), part) in enumerate(zip(batches, parts, strict=True), start=1):
             progress = (self.epoch - phase + done) / length
             self._set_lr(progress)
             self._anneal(self.epoch + done)
-            if number % config.accumulate == 1 or config.accumulate == 1:
+            if part.first:
                 self.optimizer.zero_grad()
-            u, v = self._update(batch, whole, generator, meter, watch)
-            if number % config.accumulate == 0 or number * size >= len(ids):
+            with during(self.phase, self.epoch + 1, number):
+                u, v = self._update(batch, whole, part.share, generator, meter, watch)
+            if part.last:
                 self.optimizer.step()
             if joint:
                 assert self.trainer is not None
                 self.trainer.set_progress(progress)
-                # The last sample of each clip stands for the policy's masks.
-                loss = self.trainer.step(source.clips(batch), u[-len(batch) :], v[-len(batch) :], source.targets(batch))
+                u, v = u[-len(batch) :], v[-len(batch) :]  # the last sample of each clip stands for the policy's masks
+                with during(self.phase, self.epoch + 1, number):
+                    loss = self.trainer.step(source.clips(batch), u, v, source.targets(batch), part)
                 meter.add(classifier_loss=loss)
         self._anneal(self.epoch + 1)
         return meter.means() | watch.figures()
 
     def _update(
-        self, ids: NDArray[np.int64], whole: int, generator: torch.Generator, meter: Meter, watch: MaskWatch
+        self,
+        ids: NDArray[np.int64],
+        whole: int,
+        share: float,
+        generator: torch.Generator,
+        meter: Meter,
+        watch: MaskWatch,
     ) -> tuple[Bits, Bits]:
-        """Adds the policy gradient of clips to that before; returns the masks (S * B, T), (S * B, K).
+        """Adds the policy gradient of clips, times the batch's share of its update, to that before.
 
         Of several processes, each has its own clips of a batch of `whole`; masks are drawn for the whole batch alike.
+        Returns the masks (S * B, T), (S * B, K).
         """
         config = self.config
         self.selection.eval()  # batch norm stays as pre-trained; nothing else differs between the modes
@@ -200,17 +149,20 @@ class Reinforce(Agent):
         chance = [torch.rand(config.samples, whole, p.shape[1], generator=generator, device=self._on) for p in keep]
         bits = [(each[:, parallel.rows(whole)] < p).to(p.dtype) for each, p in zip(chance, keep, strict=True)]
         u, v = (part.flatten(0, 1).bool().cpu().numpy() for part in bits)  # (S * B, …)
-        u, v = self._with_other(u, v, observations, config.samples)
+        u, v = self._with_other(u, v, lambda: self._drawn_by_other(observations, whole, config.samples))
         outcome = self.bandit.pull(np.tile(ids, config.samples), u, v)
 
         objective = torch.zeros((), device=self._on)
-        advantages = self._advantages(outcome, ids, logits, clips)
+        advantages = self._advantages(outcome, ids, whole, logits, clips)
         for head, p, sample, advantage in zip(("frames", "stages"), keep, bits, advantages, strict=True):
             if config.heads in ("both", head):
                 log_prob = (sample * p.log() + (1 - sample) * (1 - p).log()).sum(2)  # (S, B), Eq. 2 and 3
                 objective = objective + (advantage * log_prob).mean()  # Eq. 7
                 objective = objective + self._entropy_weight * _entropy(p).sum(1).mean()
-        (-objective * parallel.weight(len(ids)) / config.accumulate).backward()
+        (-objective * parallel.weight(len(ids)) * share).backward()
+        opened = [_entropy(p).mean() for p in keep]
+        value, *entropies = torch.stack([objective, *opened]).tolist()  # fetched together: each fetch waits
+        finite(value, "the policy's objective", self.optimizer)
 
         watch.add(ids, *_arrays(greedy(logits)))
         meter.add(
@@ -219,20 +171,31 @@ class Reinforce(Agent):
             frames=outcome.frames.mean(),
             stages=outcome.stages.mean(),
             gmacs=outcome.macs.mean() / 1e9,
-            entropy_frames=_entropy(keep[0]).mean().item(),
-            entropy_stages=_entropy(keep[1]).mean().item(),
+            entropy_frames=entropies[0],
+            entropy_stages=entropies[1],
         )
         return u, v
 
-    def _with_other(self, u: Bits, v: Bits, observations: NDArray[np.uint8], samples: int = 1) -> tuple[Bits, Bits]:
+    def _with_other(self, u: Bits, v: Bits, theirs: Callable[[], NDArray[Any]]) -> tuple[Bits, Bits]:
         """The masks with those of the `other` policy in the place of the head that is not learned."""
         if self.other is None or self.config.heads == "both":
             return u, v
-        drawn = [self.other.act(observations) for _ in range(samples)]
-        theirs = split_mask(np.concatenate(drawn), u.shape[1], v.shape[1])
-        return (u, theirs[1]) if self.config.heads == "frames" else (theirs[0], v)
+        other_u, other_v = split_mask(theirs(), u.shape[1], v.shape[1])
+        return (u, other_v) if self.config.heads == "frames" else (other_u, v)
 
-    def _advantages(self, outcome: Outcome, ids: NDArray[np.int64], logits: MaskLogits, clips: Tensor) -> Tensor:
+    def _of_other(self, observations: NDArray[np.uint8]) -> NDArray[Any]:
+        assert self.other is not None
+        return self.other.act(observations)
+
+    def _drawn_by_other(self, observations: NDArray[np.uint8], whole: int, samples: int = 1) -> NDArray[Any]:
+        """Masks (S * B, T + K) to learn beside: random ones are drawn for the whole batch alike, as the learned are."""
+        if isinstance(self.other, Random):
+            return np.concatenate([self.other.draw(whole)[parallel.rows(whole)] for _ in range(samples)])
+        return np.concatenate([self._of_other(observations) for _ in range(samples)])
+
+    def _advantages(
+        self, outcome: Outcome, ids: NDArray[np.int64], whole: int, logits: MaskLogits, clips: Tensor
+    ) -> Tensor:
         """What each sample of each clip earned above its baseline, (2, S, B) for the frame head and the stage head."""
 
         def heads(of: Outcome) -> Tensor:
@@ -240,7 +203,8 @@ class Reinforce(Agent):
             return torch.from_numpy(np.stack(paid)).float().to(self._on)
 
         def greedy_rewards() -> Tensor:
-            u, v = self._with_other(*_arrays(greedy(logits)), clips.cpu().numpy())
+            u, v = _arrays(greedy(logits))
+            u, v = self._with_other(u, v, lambda: self._drawn_by_other(clips.cpu().numpy(), whole))
             return heads(self.bandit.pull(ids, u, v))
 
         def features() -> Tensor:
@@ -254,7 +218,8 @@ class Reinforce(Agent):
 
     def _sample(self, logits: MaskLogits) -> tuple[Tensor, Tensor]:
         keep = (self._explore(torch.sigmoid(part)) for part in logits)
-        frames, stages = (torch.rand(p.shape, generator=self._draws, device=self._on) < p for p in keep)
+        generator = torch_generator(self._calls.next(), self._on)
+        frames, stages = (torch.rand(p.shape, generator=generator, device=self._on) < p for p in keep)
         return frames, stages
 
     def _explore(self, p: Tensor) -> Tensor:
@@ -285,10 +250,13 @@ class Reinforce(Agent):
             state["trainer"] = self.trainer.state_dict()
         return state
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_policy_state(self, state: dict[str, Any]) -> None:
         self.epoch = state["epoch"]
         self._anneal(self.epoch)
         self.selection.load_state_dict(state["selection"])
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.load_policy_state(state)
         self.optimizer.load_state_dict(state["optimizer"])
         self.baseline.load_state_dict(state["baseline"])
         if self.trainer is not None:
@@ -302,4 +270,4 @@ def _arrays(masks: tuple[Tensor, Tensor]) -> tuple[Bits, Bits]:
 
 def _entropy(p: Tensor) -> Tensor:
     """Bernoulli entropy in nats, elementwise."""
-    return F.binary_cross_entropy(p, p, reduction="none")
+    return -(p * p.log() + (1 - p) * (1 - p).log())  # p is never 0 or 1; F.binary_cross_entropy would refuse NaN

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,6 +20,7 @@ from tqdm import tqdm
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
 from ada3d_gym.codings import MaskCoding
+from ada3d_gym.divergence import check_state, during
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import split_mask
 from ada3d_gym.networks.classifier import NetworkClassifier
@@ -28,7 +28,7 @@ from ada3d_gym.networks.macs import count_macs
 from ada3d_gym.observers import PixelObserver
 from ada3d_gym.sb3 import Ada3DVecEnv, JointFineTuneCallback, SelectionPolicy, policy_kwargs, selection_kwargs
 from ada3d_gym.sb3.wrappers import VecCodedAction
-from ada3d_gym.seeding import spawn
+from ada3d_gym.seeding import Stream, spawn
 from agents.agent import Agent
 from agents.figures import MaskWatch, Meter
 from agents.sb3_options import (
@@ -40,6 +40,7 @@ from agents.sb3_options import (
     SB3Options,
     TRPOOptions,
 )
+from agents.sb3_schedules import Cosine, Ramp
 
 _BUFFER = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
@@ -93,7 +94,7 @@ class SB3Agent(Agent):
             self.env,
             learning_rate=self._lr,
             policy_kwargs=networks,
-            seed=_integer(self.seed, 0),
+            seed=_integer(self.seed, Stream.SB3_WEIGHTS),
             device=self.device,
             **options.of_algorithm(),
         )
@@ -105,7 +106,7 @@ class SB3Agent(Agent):
 
     def _count_macs(self) -> int:
         """Of the policy, and of the trunk where what it is shown was computed with one beforehand."""
-        bandit, one = self.bandit, np.array([0])
+        bandit, one = self.bandit, self.bandit.usable(np.array([0]))
         shown = torch.from_numpy(bandit.observer(one)).float().to(self.device)
         macs = count_macs(lambda x: self.model.policy._predict(x, deterministic=True), shown)
         if not isinstance(bandit.observer, PixelObserver):
@@ -122,16 +123,21 @@ class SB3Agent(Agent):
     def train_epoch(self) -> dict[str, float]:
         total = self.total_epochs * self.steps_per_epoch
         name = f"{self.algorithm.__name__}, epoch {self.epoch + 1} of {self.total_epochs}"
-        with tqdm(total=self.steps_per_epoch, desc=name, unit="step", leave=False, disable=None) as bar:
+        bar = tqdm(total=self.steps_per_epoch, desc=name, unit="step", leave=False, disable=None)
+        with bar, during(self.phase, self.epoch + 1):
             watch = _Watch(self, total, bar.update)
             callbacks: list[BaseCallback] = [watch]
             if self.epoch >= self.options.epochs:
                 callbacks.append(self._fine_tuning())
-            self.model.set_random_seed(_integer(self.seed, 1, self.epoch))
+            self.model.set_random_seed(_integer(self.seed, Stream.SB3, self.epoch))
             self.model._last_obs = None  # clips of the epoch's own order
-            self.model.learn(self.steps_per_epoch, CallbackList(callbacks), reset_num_timesteps=False)
-        self.model.logger.dump()
-        return watch.figures() | self._losses.take()
+            try:
+                self.model.learn(self.steps_per_epoch, CallbackList(callbacks), reset_num_timesteps=False)
+                self.model.logger.dump()
+                return watch.figures() | self._losses.take()
+            except (ValueError, RuntimeError):  # torch refuses distributions of what is not finite
+                check_state(self.state_dict())
+                raise
 
     def _fine_tuning(self) -> BaseCallback:
         options: SB3Options = self.options
@@ -141,7 +147,7 @@ class SB3Agent(Agent):
             steps_per_rollout=options.classifier_steps,
             trainer=self.trainer,
             schedule=lambda steps: (steps - self._rollout - start) / length,  # as it was when the rollout began
-            seed=spawn(self.seed, 2, self.epoch),
+            seed=spawn(self.seed, Stream.SB3_CLASSIFIER, self.epoch),
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -164,6 +170,10 @@ class SB3Agent(Agent):
             state["buffer_place"] = [buffer.pos, buffer.full]
         return state
 
+    def load_policy_state(self, state: dict[str, Any]) -> None:
+        self.epoch = state["epoch"]
+        self.model.policy.load_state_dict(state["parameters"]["policy"])
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
         model: Any = self.model
         self.epoch, model.num_timesteps, model._n_updates = state["epoch"], state["steps"], state["updates"]
@@ -184,26 +194,6 @@ class SB3Agent(Agent):
         """`agent.zip`, as SB3 loads it."""
         self.model.save(folder / "agent.zip", exclude=["_last_obs", "_last_original_obs", "replay_buffer"])
         return [folder / "agent.zip"]
-
-
-class Cosine:
-    """A learning rate of SB3 that knows how much of all epochs is done; SB3 itself knows of one `learn()` alone."""
-
-    def __init__(self, lr: float):
-        self.lr, self.done = lr, 0.0
-
-    def __call__(self, _remaining: float) -> float:
-        return self.lr * 0.5 * (1 + math.cos(math.pi * self.done))
-
-
-class Ramp:
-    """Exploration of DQN, from all to `final` over a share of all epochs."""
-
-    def __init__(self, progress: Cosine, fraction: float, final: float):
-        self.progress, self.fraction, self.final = progress, fraction, final
-
-    def __call__(self, _remaining: float) -> float:
-        return 1 + min(1.0, self.progress.done / self.fraction) * (self.final - 1)
 
 
 class _Watch(BaseCallback):
@@ -231,7 +221,9 @@ class _Watch(BaseCallback):
     def figures(self) -> dict[str, float]:
         """Means over the steps, and what the greedy masks of up to 512 clips keep."""
         bandit, agent = self._agent.bandit, self._agent
-        ids = np.random.default_rng(spawn(agent.seed, 3, agent.epoch)).permutation(len(bandit.source))[:512]
+        rng = np.random.default_rng(spawn(agent.seed, Stream.SB3_FIGURES, agent.epoch))
+        ids = rng.permutation(len(bandit.source))[:512]
+        ids = bandit.usable(ids)
         u, v = split_mask(agent.act(bandit.observer(ids)), bandit.num_frames, bandit.num_stages)
         self._watch.add(ids, u, v)
         return self._meter.means() | self._watch.figures()

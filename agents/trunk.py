@@ -12,10 +12,13 @@ from torch.nn import functional as F
 
 from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.divergence import check_state, during, finite
 from ada3d_gym.networks.selection import ClipTrunk
-from ada3d_gym.seeding import spawn, torch_seed
+from ada3d_gym.seeding import Stream, spawn, torch_seed
 from agents.agent import OnEpoch
 from agents.progress import epoch_batches
+
+_PHASE = "selection trunk"
 
 
 class TrunkTraining:
@@ -33,7 +36,7 @@ class TrunkTraining:
         self, trunk: ClipTrunk, bandit: ClipBandit, epochs: int, batch_size: int, lr: float, seed: int, device: str
     ):
         self.bandit, self.epochs, self.batch_size, self.lr, self.seed = bandit, epochs, batch_size, lr, seed
-        with torch_seed(spawn(seed, 2)):
+        with torch_seed(spawn(seed, Stream.TRUNK_HEAD)):
             self.network = nn.Sequential(trunk, nn.Linear(trunk.features, len(bandit.source.class_names))).to(device)
         self._wrapped, self._device = parallel.wrap(self.network), device
         self.optimizer = torch.optim.SGD(self.network.parameters(), lr, momentum=0.9, weight_decay=1e-4, nesterov=True)
@@ -43,11 +46,11 @@ class TrunkTraining:
         """Trains up to epoch `until`; `on_epoch` gets the number of epochs done and the last one's figures."""
         source = self.bandit.source
         while self.epoch < until:
-            ids = self.bandit.epoch(np.random.default_rng(spawn(self.seed, 1, self.epoch)))
+            ids = self.bandit.epoch(np.random.default_rng(spawn(self.seed, Stream.TRUNK, self.epoch)))
             losses = []
-            batches = epoch_batches(source, ids, self.batch_size, "selection trunk", self.epoch, self.epochs)
+            batches = epoch_batches(source, ids, self.batch_size, _PHASE, self.epoch, self.epochs)
             self.network.train()
-            for done, _, batch in batches:
+            for step, (done, _, batch) in enumerate(batches, start=1):
                 progress = (self.epoch + done) / self.epochs
                 for group in self.optimizer.param_groups:
                     group["lr"] = self.lr * 0.5 * (1 + math.cos(math.pi * progress))
@@ -56,8 +59,11 @@ class TrunkTraining:
                 loss = F.cross_entropy(self._wrapped(clips), targets / targets.sum(1, keepdim=True))
                 self.optimizer.zero_grad(set_to_none=True)
                 (loss * parallel.weight(len(batch))).backward()
+                with during(_PHASE, self.epoch + 1, step):
+                    losses.append(finite(loss.item(), "the trunk's loss", self.optimizer))
                 self.optimizer.step()
-                losses.append(loss.item())
+            with during(_PHASE, self.epoch + 1):
+                check_state(self.state_dict())
             self.epoch += 1
             on_epoch(self.epoch, {"loss": float(np.mean(np.concatenate(parallel.gather(losses))))})
 

@@ -42,7 +42,7 @@ class BudgetByMotion(Agent):
         return masks
 
     def train_epoch(self) -> dict[str, float]:
-        ids = self.bandit.epoch(np.random.default_rng(spawn(self.seed, self.epoch)))[:256]
+        ids = self.bandit.usable(self.bandit.epoch(np.random.default_rng(spawn(self.seed, self.epoch)))[:256])
         shown, paid = self.bandit.observer(ids), {}
         for cut in self.cut * np.array([1 - self.options.step, 1, 1 + self.options.step]):
             u, v = split_mask(self.act(shown, cut=cut), self.bandit.num_frames, self.bandit.num_stages)

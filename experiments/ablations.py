@@ -18,7 +18,7 @@ from typing import Any
 from tabulate import tabulate
 
 from ada3d_gym.errors import InputError
-from ada3d_gym.seeding import spawn
+from ada3d_gym.seeding import Stream, spawn
 from agents.reference import Random
 from experiments.cli import run
 from experiments.demo import Demo, Options, one_thread
@@ -27,6 +27,7 @@ from experiments.intervals import interval
 from experiments.results import METHODS, Result
 from experiments.training import train_to
 
+HEADS = ("stages", "frames")
 TABLES = {
     "Table 1: methods": {method: method for method in METHODS},
     "Table 5: training stages (Tr: selection network alone; FT: joint fine-tuning)": {
@@ -62,7 +63,8 @@ class Ablations(Demo):
         agent = self.agent(classifier, other, **options)
         train_to(self.folder, name, agent, agent.total_epochs)
         if other is not None:
-            other.reseed(spawn(self.options.seed, 2))
+            number = 2 + HEADS.index(options["heads"])  # 0 and 1 are the demo's
+            other.reseed(spawn(self.options.seed, Stream.RANDOM_MATCHED, number))
         self.judge(method, classifier, agent.act, agent.macs / 1e9)
 
 
@@ -87,7 +89,7 @@ def ablations(seeds: int = 5, quick: bool = False, device: str = "cpu", output: 
                 run_.ada3d()
                 run_.references()
                 run_.second_stage_only()
-                for head in ("stages", "frames"):
+                for head in HEADS:
                     run_.one_head(head)
                 found.append(run_.results.results)
     if found:

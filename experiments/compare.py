@@ -19,10 +19,12 @@ from typing import Any
 import tyro
 from tabulate import tabulate
 
+from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
+from ada3d_gym.files import writing
 from experiments.cli import run
 from experiments.figures import plot_fronts
-from experiments.folders import shared
+from experiments.folders import folder_name, shared
 from experiments.intervals import interval
 from experiments.results import Result, ResultFile, macs_unit
 from experiments.train import train
@@ -56,6 +58,7 @@ def compare(
         device: where networks run.
         output: folder of the runs' folders.
     """
+    checked_device(device)
     if seeds < 1:
         raise InputError(f"seeds={seeds}: expected at least 1")
     found: dict[str, list[Result]] = {}
@@ -69,7 +72,7 @@ def compare(
     # all agents have a first seed before any has a second
     for seed, gamma, agent in product(range(seeds), gammas or (None,), agents):
         mark, note = ("", "") if gamma is None else (f"-gamma{gamma:g}", f", gamma {gamma:g}")
-        folder = output / f"{env}-{agent.rpartition(':')[2]}{mark}-seed{seed}"
+        folder = output / f"{env}-{folder_name(agent)}{mark}-seed{seed}"
         with shared(folder):
             train(env, agent, gamma=gamma, seed=seed, device=device, output=folder, **options)
             results = ResultFile(folder / "results.jsonl").results
@@ -79,7 +82,8 @@ def compare(
     print("\n" + table(found))
     fronts = {agent: [found.get(f"{agent}, gamma {gamma:g}", []) for gamma in gammas] for agent in agents}
     if len(gammas) > 1 and all(map(all, fronts.values())):
-        print(f"\npicture: {plot_fronts(fronts, output)}")
+        with writing(output):
+            print(f"\npicture: {plot_fronts(fronts, output)}")
 
 
 def table(found: dict[str, list[Result]]) -> str:

@@ -24,12 +24,13 @@ from numpy.typing import NDArray
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_classifier
 from ada3d_gym.datasets import motionshapes_clips
+from ada3d_gym.devices import checked_device
 from ada3d_gym.evaluation import Act, evaluate
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.rewards import MaskReward
-from ada3d_gym.seeding import spawn
+from ada3d_gym.seeding import Stream, spawn
 from agents.ada3d import Ada3D, Ada3DOptions
 from agents.agent import Policy
 from agents.reference import Fixed, Random, RandomFineTuning, matched_random
@@ -123,12 +124,12 @@ class Demo:
         trainer = ClassifierTrainer(classifier, options.classifier_lr)
         tuning = RandomFineTuning(bandit, policy, trainer, options.joint_epochs, Ada3DOptions.batch_size, options.seed)
         train_to(self.folder, "random-ft", tuning, options.joint_epochs)
-        policy.reseed(spawn(options.seed, 2))
+        policy.reseed(spawn(options.seed, Stream.RANDOM_MATCHED, 1))
         self.judge("Random FT", classifier, policy.act)
 
     def random(self, classifier: NetworkClassifier) -> Random:
         """Masks that look at nothing, at the MACs of the learned ones."""
-        return matched_random(*self.masks("Ada3D"), classifier.macs, spawn(self.options.seed, 1))
+        return matched_random(*self.masks("Ada3D"), classifier.macs, spawn(self.options.seed, Stream.RANDOM_MATCHED, 0))
 
     def show(self) -> None:
         """Prints the table and draws the pictures."""
@@ -188,7 +189,7 @@ def demo(
 def one_thread(device: str) -> Iterator[None]:
     """For networks this small, a second thread on a CPU costs twice the work and saves no time."""
     threads = torch.get_num_threads()
-    if device == "cpu":
+    if checked_device(device) == "cpu":
         torch.set_num_threads(1)
     try:
         yield

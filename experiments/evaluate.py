@@ -3,10 +3,13 @@
     python -m experiments.evaluate runs/Ada3D-MotionShapes-v0-ppo-seed0
     python -m experiments.evaluate Ada3D-MotionShapes-v0 --agent uniform --set frames=4 stages=[0,1]
     python -m experiments.evaluate Ada3D-MotionShapes-v0 --agent mine:Policy
+    torchrun --nproc-per-node 8 -m experiments.evaluate runs/Ada3D-FCVID-v0-ppo-seed0 --device cuda
 
 The first form takes a folder of `experiments.train`, the second an agent that need not be trained. Both print a row of
 the paper's columns, and add a line to a file that holds all figures, those of families and classes, and what repeats
-them.
+them: the run, and all that it was judged on. A run judged on other videos, another split or other weights than before
+has a line of its own beside that of `experiments.train`. Interrupted and started again, the command goes on where it
+was.
 """
 
 from __future__ import annotations
@@ -15,11 +18,17 @@ from pathlib import Path
 
 import tyro
 
-from ada3d_gym.errors import InputError
+from ada3d_gym import parallel
+from ada3d_gym.devices import checked_device
+from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.registration import ENVIRONMENTS
 from experiments.cli import run
+from experiments.folders import check_output
+from experiments.judging import Trial, name_beside
 from experiments.results import ResultFile, table
 from experiments.runs import compose, read_run
+
+_RECORDED = {"checkpoint": "checkpoint_sha256"}  # by what a judgement's record tells an argument
 
 
 def evaluate(
@@ -37,6 +46,7 @@ def evaluate(
     seed: int = 0,
     device: str = "cpu",
     output: Path | None = None,
+    trust: bool = False,
 ) -> None:
     """Judges.
 
@@ -46,42 +56,53 @@ def evaluate(
         config: beside an id, YAML file of settings.
         set: beside an id, options of the agent, as frames=4.
         split: train, val or test.
-        views: uniform clips of each video; the data set's protocol by default (10).
+        views: uniform clips of each video, whatever the split; the data set's protocol by default (10; MotionShapes 4).
         data_root: folder of the videos.
         checkpoint: weights of the 3D network.
         backbone: the 3D network.
-        size: side of the clips.
+        size: side of the clips; the paper's for testing by default (256).
         videos: judge on the first so many only.
         seed: beside an id, of everything random.
         device: where networks run.
         output: file that gets the line; results.jsonl of the run's folder, or runs/evaluations.jsonl.
+        trust: import an agent's module that a run's folder names, and read weights elsewhere that it names.
     """
+    checked_device(device)
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
     folder = Path(what) if Path(what).is_dir() else None
     if folder is None and what not in ENVIRONMENTS:
-        raise InputError(f"{what!r} is neither the folder of a run nor a registered id ({', '.join(ENVIRONMENTS)})")
-    replaced = {key: value for key, value in {**given, "views": views}.items() if value is not None}
-    note = "".join(f", {key} {value}" for key, value in replaced.items() if key != "data_root")
+        known = ", ".join(ENVIRONMENTS) + did_you_mean([what], ENVIRONMENTS)
+        raise InputError(f"{what!r} is neither the folder of a run nor a registered id ({known})")
+    asked = {key: value for key, value in {**given, "views": views}.items() if value is not None}
+    replaced = dict(asked)
     if folder is None:
         run_ = compose(what, agent or "upper", seed, config=config, assignments=set, environment=given)
     elif agent or set or config:
         raise InputError(f"{folder} is a trained run: its agent, options and configuration are fixed")
     else:
-        run_ = read_run(folder)
+        run_ = read_run(folder, trust=trust)
         replaced.setdefault("checkpoint", folder / "classifier.safetensors")
-    bandit = run_.bandit(split, device, **replaced)
-    made = run_.make_agent(bandit, device)
-    if folder is not None:
-        made.load(folder / "agent.pt")
-    elif made.total_epochs:
-        raise InputError(f"{run_.agent} has to be trained: give the folder of a run of experiments.train")
-    method = run_.agent if folder else f"{run_.agent} {' '.join(set)}".strip()
-    method += note if folder else ""  # beside the run's own result, not in its place
-    result = run_.judge(f"{method}, {split}" if split != "test" else method, bandit, made)
     path = output or (folder / "results.jsonl" if folder else Path("runs") / "evaluations.jsonl")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    ResultFile(path).add(result)
-    print("\n" + table([result]) + f"\n\nwritten to {path}")
+    check_output(path)
+    results = ResultFile(path, apart=True)
+    with parallel.joined(device) as own_device:
+        trial = Trial.prepare(run_, split, own_device, **replaced)
+        if folder is None:
+            made, state = trial.untrained_agent(own_device), None
+            if made.total_epochs:
+                raise InputError(f"{run_.agent} has to be trained: give the folder of a run of experiments.train")
+            method = f"{run_.agent} {' '.join(set)}".strip()
+        else:
+            made, state = trial.trained_agent(folder, own_device), folder / "agent.pt"
+            line = ResultFile(folder / "results.jsonl").results.get(run_.agent)
+            own = line.judged if line else {}
+            if not own:  # of before it was noted: what is given here differs
+                own = {"split": "test"} | dict.fromkeys(_RECORDED.get(name, name) for name in asked)
+            method = name_beside(run_.agent, own, trial.judged)
+        result = trial.judge(method, made, path.parent, state)
+        results.add(result)
+        if parallel.rank() == 0:
+            print("\n" + table([result]) + f"\n\nwritten to {path}")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ada3d_gym.errors import InputError
+from ada3d_gym.files import writing
 from ada3d_gym.video.motionshapes import FPS, write_video
 from ada3d_gym.video.motionshapes_drawing import CLASSES, draw
 from experiments.cli import run
@@ -31,10 +33,13 @@ def fixtures(folder: Path, /, videos: int = 2) -> None:
         folder: a folder for each set is made below it.
         videos: of each of the 4 classes in each split.
     """
+    if videos < 1:
+        raise InputError(f"videos={videos}: expected at least 1")
     for name, write in tqdm(WRITERS.items(), desc="writing", unit="set", disable=None):
         root = folder / name
-        root.mkdir(parents=True, exist_ok=True)
-        write(root, videos)
+        with writing(root, "choose another folder"):
+            root.mkdir(parents=True, exist_ok=True)
+            write(root, videos)
 
 
 def _video(path: Path, label: int, number: int) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+import tempfile
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,28 +13,70 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ada3d_gym.errors import InputError
+from ada3d_gym.files import OutputError, replacing, writing
+
+OPTIONS = "options.json"  # of a run's folder
+INPUTS = "inputs"  # in it, beside the options
+
+
+def folder_name(agent: str) -> str:
+    """An agent's name in that of a run's folder; agents of one class name in different modules have different ones."""
+    return re.sub(r"[^\w.-]", "-", agent.replace(":", "."))
 
 
 class BusyFolder(InputError):
     """Another process works in the folder."""
 
 
+def check_output(path: Path) -> None:
+    """Makes the folder of a file that a command will write at its end, so that nothing is computed for nothing.
+
+    Raises:
+        OutputError: where there can be no such file.
+    """
+    with writing(path):
+        if path.exists() and not path.is_file():
+            raise OutputError(f"{path} is no file: --output names the file that gets the line")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+
+
 @contextmanager
-def claimed(folder: Path, options: dict[str, Any]) -> Iterator[None]:
-    """The folder is this process's alone, and what shapes the run in it is noted there.
+def claimed(
+    folder: Path,
+    options: dict[str, Any],
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    replaces: Mapping[str, str] | None = None,
+    harmless: Container[str] = (),
+) -> Iterator[None]:
+    """The folder is this process's alone, and what shapes the run in it is noted there, in `options.json`.
+
+    Args:
+        folder: of the run.
+        options: all that it was asked for, by name.
+        inputs: what tells its files from others in the same places, by name, as far as it is known.
+        replaces: options (by name, those in tables as "table.name") that are paths, and the input that counts in the
+            place of each: a file may have moved.
+        harmless: options that may change between the start of a run and its end.
 
     Raises:
         BusyFolder: while another process has it; a process that was killed has nothing.
-        ValueError: where it holds a run with other options.
+        OutputError: where it cannot be written.
+        InputError: where it holds a run with other options or inputs.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "run.lock")
+    with writing(folder):
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(f"{folder} is no folder: choose another --output")
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise BusyFolder(f"another process works in {folder}: wait for it, or choose another --output") from None
     try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise BusyFolder(f"another process works in {folder}: wait for it, or choose another --output") from None
-    try:
-        _note(folder, options)
+        _note(folder, options, dict(inputs or {}), replaces or {}, harmless)
         yield
     finally:
         lock.release()
@@ -52,24 +96,42 @@ def _begun(folder: Path) -> bool:
     return (folder / "results.jsonl").exists() or any(folder.glob("*.pt"))
 
 
-def _differences(theirs: dict[str, Any], ours: dict[str, Any], prefix: str = "") -> Iterator[str]:
+def _differences(theirs: dict[str, Any], ours: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The name of each option that differs, and how."""
     for key in {**theirs, **ours}:
         there, here = theirs.get(key), ours.get(key)
         if isinstance(there, dict) and isinstance(here, dict):
-            yield from _differences(there, here, f"{key}.")
+            yield from _differences(there, here, f"{prefix}{key}.")
         elif there != here:
-            yield f"{prefix}{key}: {there!r} there, {here!r} now"
+            yield f"{prefix}{key}", f"{prefix}{key}: {there!r} there, {here!r} now"
 
 
-def _note(folder: Path, options: dict[str, Any]) -> None:
-    path = folder / "options.json"
+def _note(
+    folder: Path,
+    options: dict[str, Any],
+    inputs: dict[str, Any],
+    replaces: Mapping[str, str],
+    harmless: Container[str],
+) -> None:
+    path = folder / OPTIONS
     try:
-        theirs = json.loads(path.read_text()) if path.exists() else options
-    except json.JSONDecodeError as error:
+        theirs = json.loads(path.read_text()) if path.exists() else dict(options)
+        their_inputs = theirs.pop(INPUTS, {})
+        known = their_inputs.keys() & inputs.keys()
+    except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: not readable ({error}); choose another --output or delete the folder") from error
-    if theirs != options and _begun(folder):
-        changed = "; ".join(_differences(theirs, options))
-        raise InputError(f"{folder} holds another run ({changed}): choose another --output")
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(options))
-    part.replace(path)
+    changed = [
+        told for name, told in _differences(theirs, options) if name not in harmless and replaces.get(name) not in known
+    ]
+    other = [
+        f"{name}: {their_inputs[name]} there, {inputs[name]} now"
+        for name in sorted(known)
+        if their_inputs[name] != inputs[name]
+    ]
+    if (changed or other) and _begun(folder):
+        remedy = "put back what it was begun with, or " if other else ""
+        raise InputError(f"{folder} holds another run ({'; '.join(changed + other)}): {remedy}choose another --output")
+    kept = their_inputs if _begun(folder) else {}
+    noted = options | ({INPUTS: kept | inputs} if kept | inputs else {})
+    with replacing(path, "choose another --output") as part:
+        part.write_text(json.dumps(noted))

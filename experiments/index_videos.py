@@ -13,11 +13,13 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TextIO
 
 from tqdm import tqdm
 
 from ada3d_gym.datasets import VIDEO_SETS, find_root, index_path
+from ada3d_gym.errors import InputError
+from ada3d_gym.files import writing
 from ada3d_gym.video.index import VideoIndex, make_index
 from ada3d_gym.video.list_checks import suspicions
 from ada3d_gym.video.listing import ListError, read_splits
@@ -28,6 +30,7 @@ from experiments.cli import run
 
 Name = Literal["fcvid", "activitynet", "mini-kinetics", "mini-kinetics-adafocus", "kinetics", "videos"]
 State = list[int] | None
+CACHE = "ADA3D_CACHE names another folder for indexes"
 RULES = 2  # of what passes `probe`: files that passed by others are probed again
 
 
@@ -54,6 +57,13 @@ def index_videos(
         min_frames: videos of fewer frames are left out.
         show: how many of the videos left out are named for each split; the index names all of them.
     """
+    for option, value, least in (("workers", workers, 1), ("min_frames", min_frames, 0), ("show", show, 0)):
+        if value < least:
+            raise InputError(f"{option}={value}: expected at least {least}")
+    if timeout <= 0:
+        raise InputError(f"timeout={timeout:g}: expected seconds above 0")
+    if annotations is not None and not annotations.is_dir():
+        raise InputError(f"annotations: {annotations} is no folder; expected the one that holds the set's lists")
     folder = find_root(name, root)
     videos = VIDEO_SETS[name]
     listings = read_splits(videos.read, annotations or folder)
@@ -67,7 +77,8 @@ def index_videos(
     for split, listing in listings.items():
         index = make_index(listing, files[split], probes, min_frames)
         path = index_path(name, folder, split)
-        index.save(path)
+        with writing(path, CACHE):
+            index.save(path)
         _say(f"{split}: {index.report}; {len(listing.class_names)} classes; {path}")
         _print_problems(index, show)
     slow = [file for file in wanted if not probes[file].cause and probes[file].seconds > timeout]
@@ -93,20 +104,27 @@ def probe_files(files: list[Path], journal: Path, *, workers: int, timeout: floa
         if probe and not probe.cause and state == _state(file):
             probes[file] = probe
     missing = [file for file in files if file not in probes]
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    with journal.open("a") as lines:
-        lines.write("\n")  # ends a line that an interruption cut short
+    with writing(journal, CACHE):
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        lines = journal.open("a")  # used outside: what else goes wrong is not the journal's fault
+    with lines:
+        _append(lines, journal, "")  # ends a line that an interruption cut short
         found = probe_all(missing, workers=workers, timeout=timeout, thorough=thorough)
         for file, probe in tqdm(found, total=len(missing), desc="probing", unit="video", disable=None):
-            lines.write(json.dumps([str(file), _state(file), asdict(probe), RULES]) + "\n")
-            lines.flush()
+            _append(lines, journal, json.dumps([str(file), _state(file), asdict(probe), RULES]))
             probes[file] = probe
     return probes
 
 
+def _append(lines: TextIO, journal: Path, line: str) -> None:
+    with writing(journal, CACHE):
+        lines.write(line + "\n")
+        lines.flush()
+
+
 def _read_journal(path: Path) -> dict[Path, tuple[State, Probe]]:
     journal = {}
-    for line in path.read_text().splitlines() if path.exists() else ():
+    for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
         try:
             file, state, probe, rules = json.loads(line)
             if rules == RULES:

@@ -27,6 +27,8 @@ from tqdm import tqdm
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.datasets import motionshapes_clips
+from ada3d_gym.devices import checked_device
+from ada3d_gym.divergence import check_state, during, finite
 from ada3d_gym.evaluation import Evaluation, evaluate
 from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
@@ -107,28 +109,30 @@ def train(
         done = state["epoch"]
     with tqdm(total=phase.epochs * steps, initial=done * steps, desc=phase.name, unit="step", disable=None) as bar:
         for epoch in range(done, phase.epochs):
-            order, draws = spawn(*seed, epoch).spawn(2)
+            order, draws = (spawn(*seed, epoch, part) for part in range(2))
             generator = torch_generator(draws, device)
             ids = bandit.epoch(np.random.default_rng(order))
-            for batch in np.array_split(ids, steps):
+            for step, batch in enumerate(np.array_split(ids, steps), start=1):
                 module.train()
                 clips = jitter_colours(torch.from_numpy(source.clips(batch)).to(device), generator)
                 loss = phase.loss(module, clips, torch.from_numpy(source.labels(batch)).to(device), generator)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
+                with during(phase.name, epoch + 1, step):
+                    value = finite(loss.item(), "the loss", optimizer)
                 optimizer.step()
                 schedule.step()
                 bar.update()
-                bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-            save_state(
-                state_path,
-                {
-                    "module": module.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "schedule": schedule.state_dict(),
-                    "epoch": epoch + 1,
-                },
-            )
+                bar.set_postfix(loss=f"{value:.3f}", refresh=False)
+            state = {
+                "module": module.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "schedule": schedule.state_dict(),
+                "epoch": epoch + 1,
+            }
+            with during(phase.name, epoch + 1):
+                check_state(state)
+            save_state(state_path, state)
 
 
 def report(test: ClipBandit, seed: int) -> dict[str, Evaluation]:
@@ -171,7 +175,7 @@ def pretrain(
         epochs_selection: of the selection network's trunk.
         videos: train on the first so many videos only.
     """
-    on = torch.device(device)
+    on = torch.device(checked_device(device))
     counts = {"epochs_2d": epochs_2d, "epochs_3d": epochs_3d, "epochs_selection": epochs_selection}
     with claimed(output, {"seed": seed, "videos": videos, **counts}):
         clips = motionshapes_clips("train", videos=videos)

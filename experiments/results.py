@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from tabulate import tabulate
 
 from ada3d_gym import parallel
+from ada3d_gym.errors import InputError
 from ada3d_gym.evaluation import Evaluation, Usage
+from ada3d_gym.files import replacing, writing
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,16 @@ class Result:
         gmacs_selection: what the policy's own network adds to that.
         frames, stages: kept on average.
         distinct_masks: over all test clips.
-        seconds: wall time of the evaluation.
+        seconds: wall time of the evaluation; after an interruption, of what was left of it.
         seed: of the run.
         by_family, by_class: clip top-1 (percent), frames and stages of each.
         visible_kept, visible_chance: percent of kept frames that show the class, and of all frames that do,
             over clips in which some frames do not; None where there are none.
         reward: mean of the clips' rewards, under the run's own penalty.
+        left_out: numbers of clips and whole videos that could not be decoded, so that all figures are without them, and
+            the bad files with their causes; empty where there are none.
         run: all that makes the run again, where the command notes it, with the versions of what it ran on.
+        judged: what it was judged on, where the command notes it; see `experiments.judging.record`.
     """
 
     method: str
@@ -50,6 +57,8 @@ class Result:
     reward: float | None = None
     by_class: dict[str, dict[str, float]] = field(default_factory=dict)
     run: dict[str, Any] = field(default_factory=dict)
+    judged: dict[str, Any] = field(default_factory=dict)
+    left_out: dict[str, Any] = field(default_factory=dict)
 
 
 def summarise(
@@ -60,6 +69,7 @@ def summarise(
     seconds: float,
     seed: int,
     run: dict[str, Any] | None = None,
+    judged: dict[str, Any] | None = None,
 ) -> Result:
     usage = evaluation.usage
     return Result(
@@ -76,6 +86,8 @@ def summarise(
         by_family=_groups(evaluation.by_family),
         by_class=_groups(evaluation.by_class),
         run=run or {},
+        judged=judged or {},
+        left_out=asdict(evaluation.left_out) if evaluation.left_out.clips else {},
         visible_kept=_percent(evaluation.visible_kept),
         visible_chance=_percent(evaluation.visible_chance),
         reward=round(evaluation.reward, 4),
@@ -98,30 +110,59 @@ METHODS = ("Upper", "2D only", "Random", "Random FT", "Ada3D, stage 1 only", "Ad
 
 
 class ResultFile:
-    """`results.jsonl`: a line a method; a line that an interruption cut short counts as absent."""
+    """`results.jsonl`: a line a method; a last line that an interruption cut short counts as absent.
 
-    def __init__(self, path: Path):
-        self.path = path
-        self.results: dict[str, Result] = {}
-        if path.exists():
-            for line in path.read_text().splitlines():
-                try:
-                    result = Result(**json.loads(line))
-                except (json.JSONDecodeError, TypeError):
-                    continue
-                self.results[result.method] = result
-            self._write()  # without what was cut short
+    Args:
+        path: of the file; its lines are read anew before any is added, as other processes may have added some.
+        apart: a method has a line for each thing that it was judged on, instead of one.
+
+    Raises:
+        InputError: for a file of anything else, which is left as it is.
+    """
+
+    def __init__(self, path: Path, *, apart: bool = False):
+        self.path, self.apart = path, apart
+        self._lines = self._read()
+
+    @property
+    def results(self) -> dict[str, Result]:
+        """By method, the last line of each."""
+        return {line.method: line for line in self._lines}
 
     def add(self, result: Result) -> None:
-        self.results[result.method] = result
-        self._write()
-
-    def _write(self) -> None:
+        """Writes a line, in the place of the one that it replaces."""
         if parallel.rank() > 0:
+            self._lines = self._with(self._lines, result)
             return
-        part = self.path.with_suffix(".part")
-        part.write_text("".join(json.dumps(asdict(result)) + "\n" for result in self.results.values()))
-        part.replace(self.path)
+        with writing(self.path), FileLock(self.path.with_name(f"{self.path.name}.lock")):
+            self._lines = self._with(self._read(), result)
+            with replacing(self.path) as part:
+                part.write_text("".join(json.dumps(asdict(line)) + "\n" for line in self._lines))
+
+    def _with(self, lines: Iterable[Result], result: Result) -> list[Result]:
+        found = {self._key(line): line for line in lines}
+        return list((found | {self._key(result): result}).values())
+
+    def _key(self, line: Result) -> str:
+        return line.method + (json.dumps(line.judged, sort_keys=True) if self.apart else "")
+
+    def _read(self) -> list[Result]:
+        try:
+            lines = self.path.read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read ({error.strerror})") from error
+        except UnicodeDecodeError:
+            lines = [""]
+        results = []
+        for number, line in enumerate(lines, start=1):
+            try:
+                results.append(Result(**json.loads(line)))
+            except (json.JSONDecodeError, TypeError):
+                if number < len(lines) or not line.startswith("{"):
+                    raise InputError(f"{self.path}: not a file of results (line {number}); choose another") from None
+        return results
 
 
 def _percent(share: float) -> float | None:
@@ -129,13 +170,14 @@ def _percent(share: float) -> float | None:
 
 
 def table(results: list[Result], style: str = "simple") -> str:
-    """The paper's columns (Table 1), with MACs in millions where networks are small."""
+    """The paper's columns (Table 1) and the mean reward, with MACs in millions where networks are small."""
     unit, name = macs_unit(results)
     rows: list[list[Any]] = [
-        [r.method, r.top1, r.map, r.gmacs * unit, r.stages, r.frames, r.distinct_masks, r.seconds] for r in results
+        [r.method, r.top1, r.map, r.reward, r.gmacs * unit, r.stages, r.frames, r.distinct_masks, r.seconds]
+        for r in results
     ]
-    headers = ["", "top-1", "mAP", name, "# 3D", "# frames", "masks", "s"]
-    return tabulate(rows, headers, tablefmt=style, floatfmt=("", ".1f", ".1f", ".2f", ".1f", ".1f", "", ".1f"))
+    headers = ["", "top-1", "mAP", "reward", name, "# 3D", "# frames", "masks", "s"]
+    return tabulate(rows, headers, tablefmt=style, floatfmt=("", ".1f", ".1f", ".2f", ".2f", ".1f", ".1f", "", ".1f"))
 
 
 def macs_unit(results: list[Result]) -> tuple[float, str]:

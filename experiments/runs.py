@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import json
-import platform
-import time
 import warnings
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
-from ada3d_gym.errors import InputError
-from ada3d_gym.evaluation import evaluate
+from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.registration import ENVIRONMENTS, check_id
 from agents.agent import Agent
-from agents.registry import agent_class, agent_options, make_agent, parse, read_yaml
-from experiments.results import Result, summarise
+from agents.registry import agent_class, agent_names, agent_options, make_agent, parse, read_yaml
+from experiments.folders import INPUTS, OPTIONS
 
 TRUNK = "trunk.safetensors"  # in a run's folder
+# How videos are read, which is nothing that they show.
+MACHINE = ("data_root", "workers", "cache_bytes", "ahead_bytes", "strict", "max_bad_share")
+BatchNorm = Literal["train", "frozen"]
 CONFIGS = Path(__file__).parent / "configs"
-PACKAGES = ("gymnasium", "numpy", "stable-baselines3", "torch", "torchvision")
 
 
 @dataclass(frozen=True)
@@ -36,8 +34,12 @@ class Config:
         classifier_epochs: of the classifier on whole clips, before anything else.
         classifier_lr: of its SGD at the start; a cosine takes it to zero. The trunk's likewise.
         classifier_batch: clips in one of its updates. The trunk's likewise.
+        classifier_batch_norm: "train" while the classifier is trained on whole clips, or "frozen", for statistics that
+            are its own, see `ada3d_gym.finetuning.ClassifierTrainer`.
+        classifier_dropout: probability of its dropout then.
         trunk: weights that the selection network's trunk starts from, see `ada3d_gym.building.build_trunk`.
         trunk_epochs: of the trunk as a classifier of whole clips, for agents that see through one.
+        interpolated_map: judge by the average precision of ActivityNet's official tool, see `ada3d_gym.metrics`.
         environment: further arguments of `ada3d_gym.building.build_bandit`.
         agents: options of each agent by its name; they replace those of its preset.
     """
@@ -46,8 +48,11 @@ class Config:
     classifier_epochs: int = 0
     classifier_lr: float = 0.01
     classifier_batch: int = 32
+    classifier_batch_norm: BatchNorm = "frozen"
+    classifier_dropout: float = 0.0
     trunk: str | None = None
     trunk_epochs: int = 0
+    interpolated_map: bool = False
     environment: dict[str, Any] = field(default_factory=dict)
     agents: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -67,6 +72,9 @@ class Run:
     trunk_epochs: int
     environment: dict[str, Any]
     options: dict[str, Any]
+    classifier_batch_norm: BatchNorm = "frozen"
+    classifier_dropout: float = 0.0
+    interpolated_map: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -95,21 +103,6 @@ class Run:
     def make_agent(self, bandit: ClipBandit, device: str) -> Agent:
         return make_agent(self.agent, bandit, self.options, seed=self.seed, device=device)
 
-    def judge(self, method: str, bandit: ClipBandit, agent: Agent) -> Result:
-        """An agent on every clip of a bandit's split."""
-        start = time.perf_counter()
-        evaluation = evaluate(bandit, agent.act, description=method)
-        seconds = time.perf_counter() - start
-        versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-        return summarise(
-            method,
-            evaluation,
-            gmacs_selection=agent.macs / 1e9,
-            seconds=seconds,
-            seed=self.seed,
-            run=plain(asdict(self)) | {"versions": versions},
-        )
-
 
 def compose(
     env: str,
@@ -133,11 +126,16 @@ def compose(
         replaced: fields of `Config`.
 
     Raises:
-        ValueError: for an unknown environment, agent, field or option, or a wrong value, by name.
+        InputError: for an unknown environment, agent, field or option, or a wrong value, by name.
     """
     check_id(env)
     path = config or CONFIGS / f"{ENVIRONMENTS[env]['dataset']}.yaml"
     read: Config = parse(Config, read_yaml(path), f"setting in {path.name}")
+    if misspelt := [name for name in read.agents if ":" not in name and name not in agent_names()]:
+        close = did_you_mean(misspelt, agent_names())
+        raise InputError(f"unknown agent in {path.name}: {', '.join(misspelt)}{close}")
+    if reserved := [name for name in ("split", "gamma", "device") if name in read.environment]:
+        raise InputError(f"environment in {path.name} has {', '.join(reserved)}: not its own, but a command's")
     own = read.agents.get(agent, {}) | dict(map(_assignment, assignments))
     settings = read.environment | {key: value for key, value in (environment or {}).items() if value is not None}
     fields = asdict(read) | {key: value for key, value in replaced.items() if value is not None}
@@ -152,7 +150,7 @@ def _assignment(text: str) -> tuple[str, Any]:
         raise InputError(f"{text!r}: expected an option of the agent as name=value")
     try:
         return name, yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (ValueError, RecursionError, yaml.YAMLError):
         raise InputError(f"{text!r}: not a value; one with spaces needs quotes, as 'stages=[0, 1]'") from None
 
 
@@ -161,11 +159,36 @@ def plain(values: Any) -> Any:
     return json.loads(json.dumps(values, default=str))
 
 
-def read_run(folder: Path) -> Run:
-    """The run in a folder, as `experiments.train` left it."""
-    path = folder / "options.json"
+def read_run(folder: Path, *, trust: bool = False) -> Run:
+    """The run in a folder, as `experiments.train` left it.
+
+    Args:
+        folder: of the run; it may be somebody else's.
+        trust: import an agent's module that it names, and read weights outside of it that it names.
+
+    Raises:
+        InputError: for what is no run, and for one that has to be trusted.
+    """
+    path = folder / OPTIONS
     try:
-        run: Run = parse(Run, json.loads(path.read_text()), f"setting in {path}")
-    except (OSError, json.JSONDecodeError) as error:
+        written = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
         raise InputError(f"{folder} holds no run of experiments.train ({error})") from error
-    return run.with_trunk(folder / TRUNK) if (folder / TRUNK).exists() else run
+    if not isinstance(written, dict):
+        raise InputError(f"{folder} holds no run of experiments.train ({path} is no table of settings)")
+    run: Run = parse(Run, {key: value for key, value in written.items() if key != INPUTS}, f"setting in {path}")
+    check_id(run.env)
+    run = run.with_trunk(folder / TRUNK) if (folder / TRUNK).exists() else run
+    if not trust:
+        _check_trust(run, folder)
+    return run
+
+
+def _check_trust(run: Run, folder: Path) -> None:
+    """Raises InputError for a run that would have a module imported, or a file outside of its folder read."""
+    remedy = "give --trust if you know where the run comes from"
+    if run.agent not in agent_names():
+        raise InputError(f"{folder} was trained with {run.agent}, whose code would be run: {remedy}")
+    for name, path in (("features", run.environment.get("features")), ("weights", run.options.get("weights"))):
+        if path is not None and not Path(str(path)).resolve().is_relative_to(folder.resolve()):
+            raise InputError(f"{folder} has {name} read from elsewhere, {path}: {remedy}")

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -25,20 +24,24 @@ import tyro
 from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
+from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
+from ada3d_gym.files import writing
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
-from ada3d_gym.seeding import spawn, torch_seed
+from ada3d_gym.seeding import Stream, spawn, torch_seed
 from agents.agent import Agent, NoOptions
 from agents.fixed import Upper
 from agents.reference import Random, RandomFineTuning
 from agents.registry import agent_class
 from agents.trunk import TrunkTraining
 from experiments.cli import run
-from experiments.folders import claimed
+from experiments.folders import folder_name
+from experiments.inputs import claimed_by
+from experiments.judging import Trial
 from experiments.results import ResultFile, table
-from experiments.runs import TRUNK, Run, compose, plain
+from experiments.runs import TRUNK, Run, compose
 from experiments.training import train_to
 
 
@@ -80,6 +83,7 @@ def train(
         device: where networks run.
         output: folder of the run; runs/ENV-AGENT-seedN by default.
     """
+    checked_device(device)
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
     run_ = compose(
         env,
@@ -93,16 +97,20 @@ def train(
         trunk=trunk,
         trunk_epochs=trunk_epochs,
     )
-    folder = output or Path("runs") / f"{env}-{agent.rpartition(':')[2]}-seed{seed}"
+    folder = output or Path("runs") / f"{env}-{folder_name(agent)}-seed{seed}"
     with parallel.joined(device) as own_device, ExitStack() as stack:
         if parallel.rank() == 0:
-            stack.enter_context(claimed(folder, plain(asdict(run_))))
+            stack.enter_context(claimed_by(run_, folder))
         parallel.wait()
         results = ResultFile(folder / "results.jsonl")
-        if run_.agent not in results.results or not (folder / "classifier.safetensors").exists():
+        finished = run_.agent in results.results and (folder / "classifier.safetensors").exists()
+        if not finished:
             _run(run_, folder, results, own_device)
         if parallel.rank() == 0:
-            print("\n" + table(list(results.results.values())) + f"\n\nresults and logs: {folder}")
+            print("\n" + table([results.results[name] for name in ("Upper", run_.agent)]))
+            print(f"\nresults and logs: {folder}")
+            if finished:
+                print(f"finished before: delete {folder} or choose another --output to train again")
 
 
 def _run(run_: Run, folder: Path, results: ResultFile, device: str) -> None:
@@ -113,13 +121,12 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str) -> None:
     bandit = run_.bandit("train", device)
     train_classifier(run_, bandit, folder)
     if "Upper" not in results.results:  # the paper's: the classifier before the agent
-        test = run_.bandit("test", device, checkpoint=folder / "pretrained.safetensors")
-        results.add(run_.judge("Upper", test, Upper(test, NoOptions())))
+        trial = Trial.prepare(run_, "test", device, checkpoint=folder / "pretrained.safetensors")
+        results.add(trial.judge("Upper", Upper(trial.bandit, NoOptions()), folder))
     train_agent(run_, bandit, folder, device)
-    test = run_.bandit("test", device, checkpoint=folder / "classifier.safetensors")
-    trained = run_.make_agent(test, device)
-    trained.load(folder / "agent.pt")
-    results.add(run_.judge(run_.agent, test, trained))
+    trial = Trial.prepare(run_, "test", device, checkpoint=folder / "classifier.safetensors")
+    agent = trial.trained_agent(folder, device)
+    results.add(trial.judge(run_.agent, agent, folder, state=folder / "agent.pt"))
 
 
 def train_trunk(run_: Run, folder: Path, device: str) -> Run:
@@ -127,12 +134,13 @@ def train_trunk(run_: Run, folder: Path, device: str) -> Run:
     if not run_.sees_through_trunk or not (run_.trunk or run_.trunk_epochs):
         return run_
     bandit = run_.bandit("train", device, observation="pixels")
-    with torch_seed(spawn(run_.seed, 0)):
-        trunk = build_trunk(bandit.num_frames, bandit.source.observation_size, run_.trunk)
+    with torch_seed(spawn(run_.seed, Stream.TRUNK_WEIGHTS)):
+        aggregation = run_.options.get("aggregation", "concat")
+        trunk = build_trunk(bandit.num_frames, bandit.source.observation_size, run_.trunk, aggregation)
     if epochs := run_.trunk_epochs:
         size, lr = run_.classifier_batch, run_.classifier_lr
         train_to(folder, "trunk", TrunkTraining(trunk, bandit, epochs, size, lr, run_.seed, device), epochs)
-    _write(lambda: save_weights(trunk, folder / TRUNK))
+    _write(folder, lambda: save_weights(trunk, folder / TRUNK))
     bandit.source.close()
     return run_.with_trunk(folder / TRUNK)
 
@@ -143,12 +151,18 @@ def train_classifier(run_: Run, bandit: ClipBandit, folder: Path) -> None:
     assert isinstance(classifier, NetworkClassifier)
     if epochs := run_.classifier_epochs:
         everything = Random(bandit.num_frames, np.ones(bandit.num_stages), bandit.num_frames, run_.seed)
-        trainer, size = ClassifierTrainer(classifier, run_.classifier_lr), run_.classifier_batch
-        name = "classifier on whole clips"
-        train_to(
-            folder, "classifier", RandomFineTuning(bandit, everything, trainer, epochs, size, run_.seed, name), epochs
+        trainer = ClassifierTrainer(
+            classifier,
+            run_.classifier_lr,
+            freeze_batch_norm=run_.classifier_batch_norm == "frozen",
+            dropout=run_.classifier_dropout,
+            seed=spawn(run_.seed, Stream.DROPOUT, 0),
         )
-    _write(lambda: save_weights(classifier.network, folder / "pretrained.safetensors"))
+        size = run_.classifier_batch
+        name, stream = "classifier on whole clips", Stream.CLASSIFIER
+        learner = RandomFineTuning(bandit, everything, trainer, epochs, size, run_.seed, name, stream=stream)
+        train_to(folder, "classifier", learner, epochs)
+    _write(folder, lambda: save_weights(classifier.network, folder / "pretrained.safetensors"))
 
 
 def train_agent(run_: Run, bandit: ClipBandit, folder: Path, device: str) -> None:
@@ -163,14 +177,15 @@ def train_agent(run_: Run, bandit: ClipBandit, folder: Path, device: str) -> Non
         agent.export(folder)
         save_weights(classifier.network, folder / "classifier.safetensors")
 
-    _write(write)
+    _write(folder, write)
     bandit.source.close()
 
 
-def _write(write: Callable[[], object]) -> None:
+def _write(folder: Path, write: Callable[[], object]) -> None:
     """In the first process; the others read what it wrote."""
     if parallel.rank() == 0:
-        write()
+        with writing(folder):
+            write()
     parallel.wait()
 
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import os
+import socket
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.summary.writer.record_writer import RecordWriter
+from torch.utils.tensorboard.summary import scalar
 
 from ada3d_gym import parallel
+from ada3d_gym.files import writing
 from agents.agent import OnEpoch
 from agents.states import load_state, save_state
 
@@ -26,6 +34,9 @@ def train_to(folder: Path, name: str, learner: Learner, until: int) -> None:
     """Trains up to an epoch, from the last checkpoint, with a checkpoint and TensorBoard figures each epoch.
 
     Of several processes, the first writes them.
+
+    Raises:
+        OutputError: where the folder cannot be written.
     """
     path = folder / f"{name}.pt"
     if learner.epoch == 0 and (state := load_state(path)):
@@ -33,13 +44,40 @@ def train_to(folder: Path, name: str, learner: Learner, until: int) -> None:
     if parallel.rank() > 0:
         learner.learn(until, lambda epoch, figures: None)
         return
-    with SummaryWriter(str(folder / "tensorboard" / name)) as writer:
+    log = FigureLog(folder / "tensorboard" / name)
 
-        def on_epoch(epoch: int, figures: dict[str, float]) -> None:
-            save_state(path, learner.state_dict())
-            for key, value in figures.items():
-                writer.add_scalar(key, value, epoch)
-            shown = ", ".join(f"{key} {value:.3g}" for key, value in figures.items())
-            print(f"{name} epoch {epoch}: {shown}", flush=True)
+    def on_epoch(epoch: int, figures: dict[str, float]) -> None:
+        state = learner.state_dict()
+        with writing(folder):
+            save_state(path, state)
+            log.add(epoch, figures)
+        shown = ", ".join(f"{key} {value:.3g}" for key, value in figures.items())
+        print(f"{name} epoch {epoch}: {shown}", flush=True)
 
-        learner.learn(until, on_epoch)
+    learner.learn(until, on_epoch)
+
+
+class FigureLog:
+    """Figures of epochs as TensorBoard reads them, on disk at once.
+
+    Its own writer works in a thread of its own, in which a full disk is a traceback, and loses what it holds when it is
+    killed.
+    """
+
+    def __init__(self, folder: Path):
+        name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}"
+        self._path = folder / name
+
+    def add(self, epoch: int, figures: Mapping[str, float]) -> None:
+        events = [
+            Event(wall_time=time.time(), step=epoch, summary=scalar(name, each)) for name, each in figures.items()
+        ]
+        if not self._path.exists():
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            events.insert(0, Event(wall_time=time.time(), file_version="brain.Event:2"))
+        records = io.BytesIO()
+        writer = RecordWriter(records)
+        for event in events:
+            writer.write(event.SerializeToString())
+        with self._path.open("ab") as file:
+            file.write(records.getvalue())

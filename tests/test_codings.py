@@ -113,13 +113,16 @@ def test_the_spread_menu_has_every_number_of_frames_with_every_stage_mask():
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 7, 8, 16, 33])
-def test_spread_frames_are_distinct_and_as_far_apart_as_can_be(num_frames: int):
+def test_spread_frames_are_distinct_centred_and_as_far_apart_as_can_be(num_frames: int):
     for kept in range(1, num_frames + 1):
         chosen = spread(num_frames, kept)
         assert ((chosen >= 0) & (chosen < num_frames)).all()
         gaps = np.diff(chosen)
         assert len(chosen) == kept
         assert all(num_frames // kept <= gap <= -(-num_frames // kept) for gap in gaps)
+        assert abs(chosen.mean() - (num_frames - 1) / 2) <= 0.5
+        if num_frames % kept == 0 and num_frames // kept % 2:  # there is a frame in the middle of each part
+            assert chosen.mean() == (num_frames - 1) / 2
 
 
 def test_masks_too_long_for_an_integer_have_a_place_in_a_menu():

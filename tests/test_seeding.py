@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from ada3d_gym.seeding import spawn, torch_generator, torch_seed
+from ada3d_gym import parallel
+from ada3d_gym.seeding import CallStreams, Stream, spawn, torch_generator, torch_seed
 
 
 def test_streams_are_repeatable_and_differ_by_seed_and_key():
@@ -25,3 +27,20 @@ def test_torchs_global_generator_is_restored():
     assert torch.equal(torch.rand(2), expected)
     with torch_seed(spawn(1)):
         assert torch.equal(torch.rand(3), inside)
+
+
+def test_no_two_streams_have_one_number():
+    assert len(Stream) == len(Stream.__members__)  # a name with the number of another would be its alias
+
+
+def test_a_policy_draws_the_same_whatever_the_number_of_processes(monkeypatch: pytest.MonkeyPatch):
+    def drawn(calls: int) -> list[int]:
+        streams = CallStreams(spawn(3, 1))
+        return [int(streams.next().generate_state(1)[0]) for _ in range(calls)]
+
+    expected = drawn(6)
+    assert len(set(expected)) == 6
+    monkeypatch.setattr(parallel, "world", lambda: 2)
+    for rank in range(2):
+        monkeypatch.setattr(parallel, "rank", lambda rank=rank: rank)
+        assert drawn(3) == expected[rank::2]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -137,3 +140,23 @@ def test_arguments_out_of_range(bandit: ClipBandit):
         Ada3DVectorEnv(0, bandit)
     with pytest.raises(ValueError, match=r"'human'.*'rgb_array'"):
         Ada3DVectorEnv(1, bandit, render_mode="human")
+
+
+AFTER_A_STEP = """
+import gymnasium as gym, numpy as np, torch
+import ada3d_gym
+
+torch.set_num_threads(2)  # PyTorch's own default on two cores or more
+envs = gym.make_vec("Ada3D-MotionShapes-v0", num_envs=16, videos=28, split="test")
+envs.reset(seed=0)
+envs.step(envs.action_space.sample())
+forked = gym.make_vec("Ada3D-MotionShapes-v0", num_envs=2, vectorization_mode="async", videos=28, split="test")
+forked.reset(seed=0)
+assert forked.step(np.ones((2, 13), np.int8))[2].all()
+forked.close()
+"""
+
+
+def test_asynchronous_environments_step_after_others_have_in_this_process(bandit: ClipBandit):
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    subprocess.run([sys.executable, "-c", AFTER_A_STEP], check=True, timeout=120, env=environment)

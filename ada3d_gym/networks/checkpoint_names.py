@@ -24,7 +24,7 @@ class Format:
     Attributes:
         name: of the project.
         sign: a key that only this format has.
-        rules: (pattern of a whole key, its name here) pairs; what matches none is left out.
+        rules: (pattern of a whole key, its name here) pairs; what matches none has no place here.
         flat: the weights are of a 2D network.
         mean, std: what the network was trained to see pixels in [0, 1] normalised by; None for ours.
     """
@@ -162,10 +162,27 @@ def _part(name: str) -> str:
     return "norm" if name == "bn" else name
 
 
-def detect(keys: Iterable[str]) -> Format | None:
-    """The format that a checkpoint's keys are of."""
+def detect(keys: Iterable[str]) -> list[tuple[Format, str]]:
+    """The formats that a checkpoint's keys are of, each with what wrappers have put before its names.
+
+    DistributedDataParallel puts "module." there, torch.compile "_orig_mod.", Lightning the name of an attribute, and
+    several of them one before the other.
+    """
     keys = list(keys)
-    return next((each for each in FORMATS if any(re.fullmatch(each.sign, key) for key in keys)), None)
+    found = []
+    for each in FORMATS:
+        sign = re.compile(rf"((?:\w+\.)*?){each.sign}")
+        found += [(each, match[1]) for key in keys if (match := sign.fullmatch(key))]
+    return found
+
+
+def is_spare(key: str) -> bool:
+    """Whether a tensor is nothing that a network computes with: a momentum, a counter or a learning rate."""
+    return re.fullmatch(_SPARE, key) is not None
+
+
+# Caffe2's solver state, batch norm's and averaging's counters, MMEngine's copy of pixel statistics (see `Format.mean`).
+_SPARE = r".*_momentum|lr|model_iter|(.*\.)?num_batches_tracked|n_averaged|data_preprocessor\.(mean|std)"
 
 
 def without_pools(keys: Iterable[str]) -> dict[str, str]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ada3d_gym.networks.inference import inference_form
 from ada3d_gym.networks.masked import MaskedNetwork
+
+# OpenMP's threads do not survive a fork, and a child that waits for them never goes on: Gymnasium's asynchronous
+# environments are such children, where environments have run in their parent before.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 class NetworkClassifier:

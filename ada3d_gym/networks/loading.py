@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ada3d_gym.networks.checkpoint_files import State, read_state
-from ada3d_gym.networks.checkpoint_names import FORMATS, Format, detect, without_pools
-from ada3d_gym.networks.checkpoints import CheckpointError
+from ada3d_gym.networks.checkpoint_names import FORMATS, Format, detect, is_spare, without_pools
+from ada3d_gym.networks.checkpoints import CheckpointError, refuse_broken
 from ada3d_gym.networks.pixels import PIXEL_MEAN, PIXEL_STD
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.seeding import torch_generator
@@ -26,7 +26,7 @@ class LoadReport:
         format: whose names it uses.
         loaded: names here of tensors taken as they are.
         inflated: names here of 2D kernels that became the centre tap of a longer one.
-        skipped: names in the file of tensors that have no place here.
+        skipped: names in the file of tensors that no network computes with: momenta and counters.
         replaced: names here of tensors that keep a fresh start, since the classes differ or the file has no head.
         head: in words.
         mean, std: what pixels in [0, 1] are normalised by, as the weights expect.
@@ -71,11 +71,7 @@ def load_checkpoint(network: MaskedResNet3d, path: Path | str, *, seed: int = 0)
             does not fit.
     """
     path = Path(path)
-    source = read_state(path)
-    form = detect(source)
-    if form is None:
-        known = ", ".join(each.name for each in FORMATS)
-        raise CheckpointError(f"{path}: {min(source)} and its other keys are of no known checkpoint; known are {known}")
+    form, source = _unwrapped(path, read_state(path))
     _refuse_strided(path, form, source)
     plan = _Plan(path, network, form)
     short = without_pools(source) if form.name == "pytorchvideo" else dict.fromkeys(source)
@@ -97,6 +93,22 @@ def load_checkpoint(network: MaskedResNet3d, path: Path | str, *, seed: int = 0)
         tuple(plan.state["pixels.mean"].tolist()),
         tuple(plan.state["pixels.std"].tolist()),
     )
+
+
+def _unwrapped(path: Path, source: State) -> tuple[Format, State]:
+    """The format of a checkpoint, and its tensors without what wrappers have put before their names."""
+    found = detect(source)
+    if not found:
+        known = ", ".join(each.name for each in FORMATS)
+        raise CheckpointError(
+            f"{path}: {min(source)} and its other keys are of no known checkpoint; known are {known}. Where they are "
+            "one of these with something before each name, take that off"
+        )
+    if len(found) > 1:
+        several = ", ".join(f"{each.name} at {prefix!r}" for each, prefix in found)
+        raise CheckpointError(f"{path}: holds several networks ({several}): save the one that is meant by itself")
+    ((form, prefix),) = found
+    return form, {key.removeprefix(prefix): value for key, value in source.items()}
 
 
 def _refuse_strided(path: Path, form: Format, source: State) -> None:
@@ -127,11 +139,12 @@ class _Plan:
 
     def place(self, key: str, name: str | None, value: Tensor) -> None:
         """Puts the file's tensor `key` where `name` is, or notes why not."""
-        if name is None:
+        if is_spare(key) and name not in self.expected:
             self.skipped.append(key)
             return
-        if name not in self.expected:
+        if name is None or name not in self.expected:
             raise self._refusal(f"{key} has no place")
+        refuse_broken(self.path, key, value)
         wanted = self.expected[name]
         if name.startswith("head.") and value.shape[0] != wanted.shape[0]:
             self.keys[name] = key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +13,10 @@ from torchvision.models import MobileNetV2
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.checkpoint_files import read_state
-from ada3d_gym.networks.checkpoints import CheckpointError
+from ada3d_gym.networks.checkpoints import CheckpointError, fill
 from ada3d_gym.networks.pixels import Pixels
 
-Aggregation = Literal["concat", "mean"]
+Aggregation = Literal["concat", "mean", "uniform"]
 
 # torchvision's settings (expansion, channels before scaling, repeats, stride) and width, by backbone name.
 _BACKBONES = {
@@ -47,7 +47,8 @@ class ClipTrunk(nn.Module):
     Args:
         num_frames: T.
         backbone: "mobilenet_v2" (the paper's, for 112 px) or "mobilenet_v2_tiny" (for 32 px).
-        aggregation: "mean" over frames, as the paper says, or "concat", which can tell frames apart.
+        aggregation: "mean" over frames, which the paper calls "uniform" (so may you), or "concat", which can tell
+            frames apart.
         hidden: width of the layer after "concat".
 
     Attributes:
@@ -65,8 +66,9 @@ class ClipTrunk(nn.Module):
         super().__init__()
         if backbone not in _BACKBONES:
             raise InputError(f"unknown selection backbone {backbone!r}: expected one of {', '.join(_BACKBONES)}")
-        if aggregation not in ("concat", "mean"):
-            raise InputError(f"unknown aggregation {aggregation!r}: expected 'concat' or 'mean'")
+        if aggregation not in get_args(Aggregation):
+            raise InputError(f"unknown aggregation {aggregation!r}: expected 'concat' or 'mean' ('uniform')")
+        aggregation = "mean" if aggregation == "uniform" else aggregation
         self.pixels = Pixels(persistent=False)
         settings, width = _BACKBONES[backbone]
         network = MobileNetV2(inverted_residual_setting=settings, width_mult=width)
@@ -99,9 +101,12 @@ class ClipTrunk(nn.Module):
     def take_over(self, shorter: ClipTrunk) -> None:
         """Takes the weights of a trunk for clips of fewer frames, a whole number of times fewer, of the same span.
 
-        Each frame of the shorter clip becomes as many neighbouring ones, that share its weights in the aggregation.
+        Each frame of the shorter clip becomes as many neighbouring ones, that share its weights in the aggregation. A
+        mean over frames has no weights to take.
         """
         self.backbone.load_state_dict(shorter.backbone.state_dict())
+        if self.aggregation == "mean":
+            return
         times = self.num_frames // shorter.num_frames
         for own, theirs in zip(self.mix, shorter.mix, strict=True):
             if isinstance(own, nn.Linear) and isinstance(theirs, nn.Linear):
@@ -116,11 +121,18 @@ def load_torchvision(trunk: ClipTrunk, path: Path | str) -> None:
     Raises:
         CheckpointError: for what is none.
     """
-    state = {key.removeprefix("features."): value for key, value in read_state(path).items() if "features." in key}
-    try:
-        trunk.backbone.load_state_dict(state)
-    except RuntimeError as error:
-        raise CheckpointError(f"{path}: expected a checkpoint of torchvision's mobilenet_v2 ({error})") from error
+    path = Path(path)
+    source = read_state(path)
+    prefixes = [key.removesuffix("features.0.0.weight") for key in source if key.endswith("features.0.0.weight")]
+    if len(prefixes) != 1:
+        raise CheckpointError(f"{path}: expected a checkpoint of torchvision's mobilenet_v2, got {min(source)}, …")
+    own = {key.removeprefix(prefixes[0]): value for key, value in source.items()}
+    classes = ("classifier.1.weight", "classifier.1.bias")  # the last layer names ImageNet's classes
+    fill(
+        trunk.backbone,
+        {key.removeprefix("features."): value for key, value in own.items() if key not in classes},
+        path,
+    )
 
 
 class FrameScore(nn.Module):

@@ -14,6 +14,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.seeding import Stream, spawn
 
 
 class JointFineTuneCallback(BaseCallback):
@@ -54,7 +55,7 @@ class JointFineTuneCallback(BaseCallback):
         self.lr, self.freeze_batch_norm, self.trainer = lr, freeze_batch_norm, trainer
         self.batch_size, self.steps_per_rollout = batch_size, steps_per_rollout
         self._schedule = schedule or self._share_of_this_training
-        self._rng = np.random.default_rng(seed)
+        self._rng = np.random.default_rng(spawn(seed, Stream.SB3_CLASSIFIER) if isinstance(seed, int) else seed)
         self._pulled: list[tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]] = []
 
     @property

@@ -5,28 +5,36 @@ from __future__ import annotations
 import os
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ada3d_gym.video.records import VideoError
+
 Clip = NDArray[np.uint8]
-Decode = Callable[[Sequence[int]], dict[int, Clip]]
+Outcome = Clip | VideoError
+Decode = Callable[[Sequence[int]], Mapping[int, Outcome]]
 
 
 class DecodeAhead:
     """The latest clips, decoded or being decoded.
 
+    Clips that are asked for in batches, each batch expected together with the one after it, are decoded once each where
+    one batch fits, and all of them ahead where two do: what comes later makes room for what is needed sooner.
+
     Args:
-        decode: clips by id, all of one video; runs on a thread, and raises what the caller is to see.
+        decode: clips by id, all of one video; runs on a thread. A `VideoError` stands for a clip that is bad; one that
+            is raised stands for all of them.
         video_of: the video of a clip id; clips of one video are decoded together.
         workers: threads. The decoder lets go of Python's lock, so they run beside the network.
-        capacity: clips that are kept or under way at the most; the oldest go first.
+        capacity: clips that are kept or under way at the most. Those that are not expected go first, the oldest before
+            the others; then those that are needed last.
     """
 
-    _futures: OrderedDict[int, Future[dict[int, Clip]]]
+    _futures: OrderedDict[int, Future[Mapping[int, Outcome]]]  # what may go first stands first
     _pool: ThreadPoolExecutor
     _finalizer: weakref.finalize[Any, Any]
 
@@ -37,25 +45,44 @@ class DecodeAhead:
         self._start()
 
     def expect(self, ids: Iterable[int]) -> None:
-        """Starts to decode clips that will be asked for soon, as many as there is room for."""
+        """Starts to decode clips that will be asked for soon, in the order of need, as many as there is room for."""
         self._start()
-        self._schedule(list(dict.fromkeys(ids))[: self._capacity])
+        wanted = list(dict.fromkeys(ids))[: self._capacity]
+        self._schedule(wanted)
+        for index in reversed(wanted):
+            self._futures.move_to_end(index)
 
     def get(self, ids: Sequence[int]) -> list[Clip]:
-        """Clips, waiting for those that are not there yet. Raises what `decode` raised for the first bad one."""
+        """Clips, waiting for those that are not there yet. Raises what is wrong with the first bad one."""
+        outcomes = self.outcomes(ids)
+        clips = []
+        for index in ids:
+            outcome = outcomes[index]
+            if isinstance(outcome, VideoError):
+                raise outcome
+            clips.append(outcome)
+        return clips
+
+    def outcomes(self, ids: Sequence[int]) -> dict[int, Outcome]:
+        """Each clip by id, or what is wrong with it, waiting for those that are not there yet."""
         self._start()
         unique = list(dict.fromkeys(ids))
-        clips: dict[int, Clip] = {}
+        outcomes: dict[int, Outcome] = {}
         for start in range(0, len(unique), self._capacity):
             part = unique[start : start + self._capacity]
             self._schedule(part)
-            for index in part:
+            futures = {index: self._futures[index] for index in part}
+            for index, future in futures.items():
                 try:
-                    clips[index] = self._futures[index].result()[index]
-                except BaseException:
-                    self._forget(index)  # tried again when it is asked for again
-                    raise
-        return [clips[index] for index in ids]
+                    outcomes[index] = future.result()[index]
+                except BaseException as error:
+                    self._forget(future)
+                    if not isinstance(error, VideoError):
+                        raise
+                    outcomes[index] = error
+                if isinstance(outcomes[index], VideoError):
+                    self._futures.pop(index, None)  # tried again when it is asked for again
+        return outcomes
 
     def close(self) -> None:
         """Drops what is not begun and stops the threads; the next call starts afresh."""
@@ -69,13 +96,13 @@ class DecodeAhead:
             "_process": -1
         }
 
-    def _forget(self, index: int) -> None:
-        """Drops a clip and those that were decoded with it."""
-        failed = self._futures[index]
-        for other in [each for each, future in self._futures.items() if future is failed]:
-            del self._futures[other]
+    def _forget(self, failed: Future[Mapping[int, Outcome]]) -> None:
+        """Drops clips that failed together."""
+        for index in [each for each, future in self._futures.items() if future is failed]:
+            del self._futures[index]
 
     def _schedule(self, ids: list[int]) -> None:
+        """Starts to decode up to `capacity` clips, and lets go of others, from the front of `_futures`, for them."""
         groups: dict[int, list[int]] = {}
         for index in ids:
             if index in self._futures:

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ada3d_gym.video.ahead import DecodeAhead
+from ada3d_gym.video.ahead import DecodeAhead, Outcome
+from ada3d_gym.video.bad_clips import BadClips
 from ada3d_gym.video.cache import ClipCache
 from ada3d_gym.video.decoding import Video, check_file
 from ada3d_gym.video.records import REMEDY, VideoError, VideoRecord
@@ -32,13 +33,17 @@ class VideoClips:
         class_names: C names; a record's labels index into them.
         sampler: which frames and which square of them a clip shows.
         observation_size: side of the square the policy sees, in pixels.
-        cache: folder for decoded clips, or None to decode every time.
+        cache: folder for decoded clips, or None to decode every time. Where it cannot be written, what it holds is
+            used and the rest decoded every time; see `ClipCache`.
         cache_bytes: disk that the cache may take; clips beyond it are decoded every time.
         key: what, besides the arguments here, shapes the decoded pixels (data set, version, split).
         remedy: what a user can do about a bad file of this set.
+        max_bad_share: share of the videos that may turn out to hold clips that cannot be decoded, in [0, 1], for a
+            training to go on without those clips; see `usable` and `BadClips`. None raises for the first such clip.
         workers: threads that decode.
         ahead_bytes: memory for decoded clips: those under way, and those whose observation has just been shown. Two
-            batches should fit, or clips are decoded twice.
+            batches should fit, for the next to be decoded while one is worked on. Where one does not, clips are decoded
+            several times.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class VideoClips:
         cache_bytes: int | None = None,
         key: dict[str, Any] | None = None,
         remedy: str = REMEDY,
+        max_bad_share: float | None = None,
         workers: int = 2,
         ahead_bytes: int = AHEAD_BYTES,
     ):
@@ -61,6 +67,9 @@ class VideoClips:
         self.num_frames, self.views, self.size = sampler.num_frames, sampler.views, sampler.size
         self.observation_size = observation_size
         self.remedy = remedy
+        self._bad: BadClips | None = None
+        if max_bad_share is not None:
+            self._bad = BadClips(len(records), self.views, max_bad_share, sampler.seed)
         self._known: dict[Path, tuple[bool, int, float]] = {}  # found out for records that do not say
         shape = (self.num_frames, 3, self.size, self.size)
         self._cache: ClipCache | None = None
@@ -105,7 +114,33 @@ class VideoClips:
 
     def expect(self, ids: Ids) -> None:
         """Starts to decode clips that will be asked for soon."""
-        self._ahead.expect(self._uncached(np.asarray(ids, np.int64)).tolist())
+        self._ahead.expect(self._unknown(np.asarray(ids, np.int64)))
+
+    def usable(self, ids: Ids) -> Ids:
+        """The same ids, with others in the place of those whose clips cannot be decoded: what to train on.
+
+        The same clip always has the same stand-in: another view of its video, or a view of one of the next videos.
+        Clips are decoded to find out, and kept for when they are asked for. Without `max_bad_share` nothing is looked
+        at: `clips` will raise.
+
+        Raises:
+            VideoError: where more videos hold bad clips than `max_bad_share` allows, or all that are tried do.
+        """
+        bad = self.undecodable(ids)
+        if not bad or self._bad is None:
+            return ids
+        self._bad.check()
+        stand_ins = {clip: self._stand_in(clip, self._bad) for clip in bad}
+        self._bad.check()  # stand-ins may have been bad
+        return np.array([stand_ins.get(clip, clip) for clip in ids.tolist()], np.int64)
+
+    def undecodable(self, ids: Ids) -> dict[int, VideoError]:
+        """Those of the clips that cannot be decoded, with what is wrong: what to judge without. See `usable`."""
+        if self._bad is None:
+            return {}
+        self._decoded(self._unknown(np.asarray(ids, np.int64)))
+        errors = self._bad.errors
+        return {clip: errors[clip] for clip in ids.tolist() if clip in errors}
 
     def clips(self, ids: Ids) -> NDArray[np.uint8]:
         """Decoded clips (B, T, 3, size, size) uint8 RGB, as the classifier sees them.
@@ -115,7 +150,7 @@ class VideoClips:
         """
         ids = np.asarray(ids, np.int64)
         missing = self._uncached(ids)
-        decoded = dict(zip(missing.tolist(), self._ahead.get(missing.tolist()), strict=True))
+        decoded = dict(zip(missing, self._ahead.get(missing), strict=True))
         if self._cache is None:
             return np.stack([decoded[i] for i in ids.tolist()])
         for clip, pixels in decoded.items():
@@ -134,7 +169,11 @@ class VideoClips:
         return np.asarray(resize_and_crop(torch.from_numpy(clips), self.observation_size).numpy())
 
     def fill_cache(self, description: str) -> None:
-        """Decodes every clip that the cache has room for, with a progress bar; nothing to do where that is done."""
+        """Decodes every clip that the cache has room for, with a progress bar; nothing to do where that is done.
+
+        Stops where nothing more can be written, which the cache logs. With `max_bad_share`, clips that cannot be
+        decoded are left out; else the first one raises `VideoError`.
+        """
         if self._cache is None:
             return
         missing = self._cache.missing(np.arange(self._cache.room))
@@ -142,9 +181,10 @@ class VideoClips:
         with tqdm(total=len(missing), desc=description, unit="clip", disable=not len(missing) or None) as bar:
             for number, group in enumerate(videos):
                 self._ahead.expect(np.concatenate(videos[number : number + 8]).tolist())
-                for clip, pixels in zip(group.tolist(), self._ahead.get(group.tolist()), strict=True):
-                    self._cache.put(clip, pixels)
+                self._decoded(group.tolist())
                 bar.update(len(group))
+                if not self._cache.writable:
+                    break
 
     def full_size(self, clip: int) -> NDArray[np.uint8]:
         """One clip as it is in the file, (T, H, W, 3) uint8, for people to look at."""
@@ -158,8 +198,35 @@ class VideoClips:
     def _video_of(self, clip: int) -> int:
         return clip // self.views
 
-    def _uncached(self, ids: Ids) -> Ids:
-        return np.unique(ids) if self._cache is None else self._cache.missing(ids)
+    def _uncached(self, ids: Ids) -> list[int]:
+        """Those of the clips that are not on disk, each once, in the order of `ids`."""
+        missing = ids if self._cache is None else ids[np.isin(ids, self._cache.missing(ids))]
+        return list(dict.fromkeys(missing.tolist()))
+
+    def _unknown(self, ids: Ids) -> list[int]:
+        """Clips that must be decoded before it is known what they show, or that they show nothing."""
+        errors = {} if self._bad is None else self._bad.errors
+        return [clip for clip in self._uncached(ids) if clip not in errors]
+
+    def _decoded(self, ids: list[int]) -> None:
+        """Decodes clips into the cache and notes those that are bad, or raises for the first where none may be."""
+        for clip, outcome in self._ahead.outcomes(ids).items():
+            if isinstance(outcome, VideoError):
+                if self._bad is None:
+                    raise outcome
+                self._bad.add(clip, outcome)
+            elif self._cache is not None:
+                self._cache.put(clip, outcome)
+
+    def _stand_in(self, clip: int, bad: BadClips) -> int:
+        tried = 0
+        for other in bad.stand_ins(clip):
+            tried += 1
+            if not self.undecodable(np.array([other])):
+                return other
+        error = bad.errors[clip]
+        problem = f"{error.problem}, and none of {tried} clips tried in its place can be decoded either"
+        raise VideoError(error.path, problem, error.remedy)
 
     def _open(self, record: VideoRecord, size: tuple[int, int] | None = None) -> Video:
         check_file(record, self.remedy)
@@ -176,7 +243,7 @@ class VideoClips:
             raise VideoError(record.path, problem, self.remedy)
         return video
 
-    def _decode(self, ids: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
+    def _decode(self, ids: Sequence[int]) -> dict[int, Outcome]:
         """Clips of one video; frames that clips share are decoded once."""
         record = self.record(ids[0])
         places = [divmod(clip, self.views) for clip in ids]
@@ -187,7 +254,9 @@ class VideoClips:
         try:
             frames = torch.from_numpy(video.read(wanted)).permute(0, 3, 1, 2)
         except VideoError as error:
-            raise VideoError(error.path, error.problem, self.remedy) from error
+            if len(ids) > 1:  # some of them may be good
+                return {clip: outcome for each in ids for clip, outcome in self._decode([each]).items()}
+            return {ids[0]: VideoError(error.path, error.problem, self.remedy)}
         rows = torch.from_numpy(where).view(len(ids), self.num_frames)
         squares = (self.sampler.square(frames[row], *place) for row, place in zip(rows, places, strict=True))
         return {clip: np.ascontiguousarray(square.numpy()) for clip, square in zip(ids, squares, strict=True)}

@@ -54,13 +54,12 @@ def lacks_frames(stream: Any, count: int, end: int, cut: bool | None) -> bool:
     return bool(end < (stream.start_time or 0) + stream.duration * (1 - 1 / stream.frames))
 
 
-def shortage(container: Any, stream: Any, end: float, last: float, rate: float, cut: bool | None) -> str:
+def shortage(container: Any, stream: Any, ends: dict[int, float], rate: float, cut: bool | None) -> str:
     """What is missing at the end of a file whose header says how long it is, in words; "" for nothing.
 
     Args:
         container, stream: as FFmpeg reads them.
-        end: of the video stream, in seconds.
-        last: end of the stream that lasts longest.
+        ends: of the packets of each stream, by its number, in seconds.
         rate: frames a second, or 0.
         cut: see `is_cut`. A file that holds all its bytes holds all its frames, whatever its header says of the time.
     """
@@ -71,7 +70,7 @@ def shortage(container: Any, stream: Any, end: float, last: float, rate: float, 
     frame = 1 / rate if rate else 0.1
     # Where no bytes are known to be missing, times are taken roughly: they may have been added later, by a clock.
     slack = frame / 2 if cut else max(2 * frame, min(0.05 * whole, 1.0))
-    reached, due = (end, own) if own else (last, whole)
+    reached, due = (ends[stream.index], own) if own else (max(ends.values()), whole)
     if due and reached < due - slack:
         return f"breaks off at {reached:.2f} of its {due:.2f} s"
     return f"breaks off at {reached:.2f} s, before its header says" if cut and not due else ""

@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ada3d_gym.errors import InputError
+from ada3d_gym.video.cache import REMEDY as CACHE_REMEDY
+from ada3d_gym.video.cache import CacheError
 from ada3d_gym.video.motionshapes_drawing import CLASSES, FAMILIES, FRAMES, SIZE, draw
 from ada3d_gym.video.records import VideoRecord
 
@@ -34,8 +36,17 @@ REMEDY = "delete it: the next run renders it again"
 
 
 def cache_folder() -> Path:
-    """Where the package keeps what it can make again: `$ADA3D_CACHE`, else the user's cache folder."""
-    return Path(os.environ.get("ADA3D_CACHE") or platformdirs.user_cache_path("ada3d_gym"))
+    """Where the package keeps what it can make again: `$ADA3D_CACHE`, else the user's cache folder.
+
+    Raises:
+        CacheError: where there can be no such folder, because a file is in its place or above it.
+    """
+    folder = Path(os.environ.get("ADA3D_CACHE") or platformdirs.user_cache_path("ada3d_gym"))
+    nearest = next((each for each in (folder, *folder.parents) if os.path.lexists(each)), folder)
+    if os.path.isfile(nearest):
+        where = "a file" if nearest == folder else f"below the file {nearest}"
+        raise CacheError(f"the cache folder {folder} is {where}, so nothing can be kept there; {CACHE_REMEDY}")
+    return folder
 
 
 def motionshapes(split: str, limit: int | None = None, folder: Path | None = None) -> list[VideoRecord]:
@@ -48,6 +59,7 @@ def motionshapes(split: str, limit: int | None = None, folder: Path | None = Non
 
     Raises:
         ValueError: for an unknown split or a limit out of range.
+        CacheError: for a folder that cannot be read, or lacks videos and cannot be written or is full.
     """
     if split not in SPLITS:
         raise InputError(f"unknown MotionShapes split {split!r}: expected one of {', '.join(SPLITS)}")
@@ -55,13 +67,19 @@ def motionshapes(split: str, limit: int | None = None, folder: Path | None = Non
     if not 0 < count <= SPLITS[split]:
         raise InputError(f"limit={limit} is outside 1 to {SPLITS[split]}, the videos of MotionShapes {split!r}")
     root = (folder or cache_folder()) / VERSION / split
-    entries = _rendered(root)
-    if _absent(root, entries, count):
-        root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / ".lock"):
-            entries = _rendered(root)  # another process may have been faster
-            _render(root, split, _absent(root, entries, count))
-            entries = _rendered(root)
+    try:
+        entries = _rendered(root)
+        if _absent(root, entries, count):
+            root.mkdir(parents=True, exist_ok=True)
+            with FileLock(root / ".lock"):
+                entries = _rendered(root)  # another process may have been faster
+                _render(root, split, _absent(root, entries, count))
+                entries = _rendered(root)
+    except OSError as error:
+        raise CacheError(
+            f"{root}: not all of the {count} MotionShapes {split} videos are there, and they cannot be rendered there "
+            f"({error.strerror or error}); {CACHE_REMEDY}, or to one that holds them"
+        ) from error
     return [_record(root, entries[index]) for index in range(count)]
 
 

@@ -3,7 +3,6 @@ decord finds frames by number."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,9 +81,9 @@ def scan(path: Path) -> Packets:
     """
     times: list[Any] = []  # None where a packet has no time
     keys: list[Any] = []
-    count, begin, latest, end = 0, math.inf, -math.inf, 0
+    stamps: list[int] = []  # those, or else when packets are due to be decoded
     hidden = late = corrupt = False
-    last = 0.0  # end of the stream that lasts longest, in seconds
+    ends: dict[int, int] = {}  # of each stream, in its time base
     with opened(path) as (container, stream):
         kinds = set(container.format.name.split(","))
         timed = not _TIMED.isdisjoint(kinds)
@@ -93,17 +92,16 @@ def scan(path: Path) -> Packets:
             advance()
             if not packet.size:
                 continue
-            time = packet.dts if packet.pts is None else packet.pts
-            if time is not None and packet.time_base:
-                last = max(last, float((time + (packet.duration or 0)) * packet.time_base))
-            if packet.stream.index != stream.index:
+            time = (packet.dts if packet.pts is None else packet.pts) or 0
+            number = packet.stream.index
+            ends[number] = max(ends.get(number, 0), time + (packet.duration or 0))
+            if number != stream.index:
                 continue
             if not keys and not packet.is_keyframe:
                 raise NumberingError(path)
             if packet.is_keyframe:
                 keys.append(packet.pts)
-            count, end = count + 1, max(end, (time or 0) + (packet.duration or 0))
-            begin, latest = min(begin, time or 0), max(latest, time or 0)
+            stamps.append(time)
             corrupt |= packet.is_corrupt
             hidden |= packet.is_discard
             if not packet.is_discard:
@@ -113,15 +111,13 @@ def scan(path: Path) -> Packets:
             raise VideoError(path, "holds no video frame")
         known = timed and None not in times and None not in keys and len(set(times)) == len(times)
         evenly = not kinds.isdisjoint({"avi", "asf"})  # their times are not those to show frames at, but as far apart
-        rate = _rate(stream, count, float((latest - begin) * stream.time_base) if known or evenly else 0.0)
+        rate, count = _rate(stream, stamps if known or evenly else []), len(stamps)
         cut = is_cut(path)
-        short = "mov" in kinds and lacks_frames(stream, count, end, cut)
+        short = "mov" in kinds and lacks_frames(stream, count, ends[stream.index], cut)
         if short or (corrupt and (timed or cut)):
             raise TruncatedError(path, f"breaks off after {count} of its {stream.frames or '?'} frames")
-        fragmented = "mov" in kinds and cut and not stream.frames
-        if (every or fragmented) and (
-            problem := shortage(container, stream, float(end * stream.time_base), last, rate, cut)
-        ):
+        seconds = {number: float(end * container.streams[number].time_base) for number, end in ends.items()}
+        if every and (problem := shortage(container, stream, seconds, rate, cut)):
             raise TruncatedError(path, problem)
         several = len(container.streams.video) > 1
     if not known:
@@ -130,16 +126,19 @@ def scan(path: Path) -> Packets:
     return Packets(np.array(sorted(times), np.int64), np.array(sorted(keys), np.int64), rate, seekable)
 
 
-def _rate(stream: Any, count: int, seconds: float) -> float:
+def _rate(stream: Any, stamps: list[int]) -> float:
     """Frames a second, 0 if unknown: what the file states, unless its times contradict that.
 
     AVI states the rate of its ticks, some of which are empty, and others that of a video before frames were left out.
 
     Args:
         stream: of the frames.
-        count: of the packets.
-        seconds: between the first and the last, 0 if that is not known for certain.
+        stamps: their times in its time base, in any order; none where those are not known for certain.
     """
     stated = max(float(stream.average_rate or stream.guessed_rate or 0), 0.0)
-    measured = (count - 1) / seconds if seconds > 0 else 0.0
-    return measured if abs(stated - measured) > 0.05 * measured > 0 else stated
+    gaps = np.diff(np.unique(np.array(stamps, np.int64)))
+    if not len(gaps):
+        return stated
+    gaps = gaps[gaps <= 1000 * np.median(gaps)]  # a longer one is a clock that was set
+    measured = 1 / (float(gaps.mean()) * float(stream.time_base))
+    return measured if abs(stated - measured) > 0.05 * measured else stated

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.video.decoding import Video
@@ -48,8 +48,7 @@ class Probe:
     seconds: float = field(default=0.0, compare=False)
 
 
-_ALIVE = "alive"  # what a child sends while it goes on; not a Probe
-_PULSE = 0.1  # seconds between two of them
+_PULSE = 0.1  # seconds between two signs of life
 _READINGS = 16  # how many times its size a file may be read before reading it is no sign of progress any more
 
 Look = Callable[[Path, bool], Probe]
@@ -172,14 +171,14 @@ class _Child:
         try:
             connection = self._connect()
             connection.send((path, thorough))
-            begin, signs = time.monotonic(), _Signs(self._process, path)
+            begin, signs = time.monotonic(), _Signs(self._process)
             while time.monotonic() < signs.last + timeout:
                 if not connection.poll(min(1.0, timeout)):
                     signs.look()
-                elif (answer := connection.recv()) == _ALIVE:
-                    signs.last = time.monotonic()
+                elif isinstance(answer := connection.recv(), Probe):
+                    return replace(answer, seconds=time.monotonic() - begin)
                 else:
-                    return replace(cast(Probe, answer), seconds=time.monotonic() - begin)
+                    signs.tell(answer)
         except (EOFError, OSError):  # its end of the pipe is closed
             code = self._end(5.0)
             return Probe("crashed", f"the decoder died of it (exit code {code})")
@@ -222,14 +221,15 @@ class _Signs:
     """When a process last went on with a file: it says so itself, or has read more bytes, which a decoder does that is
     slow to come back."""
 
-    def __init__(self, process: BaseProcess | None, path: Path):
+    def __init__(self, process: BaseProcess | None):
         self.last = time.monotonic()
         self._counters = Path(f"/proc/{process.pid if process else 0}/io")
         self._begin = self._read = self._bytes()
-        try:
-            self._most = _READINGS * path.stat().st_size
-        except OSError:
-            self._most = 0
+        self._most = 0
+
+    def tell(self, size: int) -> None:
+        """The process goes on with a file of so many bytes, which it looks up: that may take for ever."""
+        self.last, self._most = time.monotonic(), _READINGS * size
 
     def look(self) -> None:
         read = self._bytes()
@@ -244,20 +244,30 @@ class _Signs:
 
 
 def _serve(connection: Connection[Any, Any], look: Look) -> None:
-    told = time.monotonic()
+    """Answers each (path, thorough) with a Probe, and before that, now and then, with the file's size."""
+    told, size = 0.0, 0
 
     def tell() -> None:
         nonlocal told
         if time.monotonic() - told > _PULSE:
             told = time.monotonic()
-            connection.send(_ALIVE)
+            connection.send(size)
 
     with suppress(EOFError, BrokenPipeError), listening(tell):  # the parent is gone, or wants no more
         connection.send(None)
         while True:
             path, thorough = connection.recv()
+            told, size = 0.0, _size(path)
+            tell()
             try:
                 found = look(path, thorough)
             except Exception as error:  # one file must not stop all the others
                 found = Probe("unreadable", f"looking at it fails ({type(error).__name__}: {error})")
             connection.send(found)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

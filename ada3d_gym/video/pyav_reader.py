@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ada3d_gym.video.packets import Packets, opened, scan
 from ada3d_gym.video.progress import advance
 from ada3d_gym.video.records import VideoError
+from ada3d_gym.video.scaling import Scaler
 
 
 class PyAVReader:
@@ -32,7 +33,7 @@ class PyAVReader:
     def __init__(
         self, path: Path, size: tuple[int, int] | None = None, packets: Packets | None = None, frames: int = 0
     ):
-        self.path, self.size = path, size
+        self.path, self.size, self._scaler = path, size, Scaler()
         packets = packets or scan(path)
         self.rate, self._times, self._keys = packets.rate, packets.times, packets.keys
         self.counted = not len(self._times) and not frames
@@ -92,7 +93,5 @@ class PyAVReader:
         width, height = self.size or shape
         if turns % 2 and self.size:
             width, height = height, width
-        if not width or not height:  # the header does not say
-            width, height = frame.width, frame.height
-        array = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
+        array = self._scaler(frame, width or frame.width, height or frame.height)
         return np.ascontiguousarray(np.rot90(array, turns))

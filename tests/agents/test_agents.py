@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
 from ada3d_gym.evaluation import evaluate
 from ada3d_gym.masks import split_mask
+from ada3d_gym.networks.checkpoints import CheckpointError
 from agents.agent import Agent, NoOptions
 from agents.fixed import BestFixed, Upper
 from agents.registry import AGENTS, agent_class, agent_options, make_agent
@@ -133,6 +135,8 @@ def test_random_masks_have_the_usage_asked_for(bandit: ClipBandit, frames: Any, 
         ("reinforce", {"epoch": 3}, "unknown option of reinforce: epoch; expected some of epochs"),
         ("reinforce", {"epochs": "many"}, "option of reinforce: epochs: .*integer.*'many'"),
         ("reinforce", {"credit": "card"}, "option of reinforce: credit: .*'paper' or 'joint'"),
+        ("reinforce", {"aggregation": "sum"}, "option of reinforce: aggregation: .*'concat', 'mean' or 'uniform'"),
+        ("reinforce", {"keep": 1.0}, "keep=1.0: expected more than 0, less than 1"),
         ("ppo", {"num_envs": 0}, "num_envs=0: expected at least 1"),
         ("ppo", {"n_steps": 2.5}, "option of ppo: n_steps"),
         ("ppo", {"epochs": -1}, "option of ppo: epochs=-1: expected 0 or more"),
@@ -193,3 +197,48 @@ def test_a_seed_among_the_options_is_refused(bandit: ClipBandit):
 def test_a_missing_file_is_named(bandit: ClipBandit, tmp_path: Path):
     with pytest.raises(FileNotFoundError, match=r"none\.pt: no such file"):
         make_agent("upper", bandit).load(tmp_path / "none.pt")
+
+
+@pytest.mark.parametrize("name", ["reinforce", "ppo", "a2c", "trpo", "dqn", "qrdqn", "sac", "best-fixed"])
+@pytest.mark.filterwarnings("ignore::agents.figures.CollapseWarning")
+def test_a_policy_is_loaded_without_the_classifier_it_was_trained_with(name: str, tmp_path: Path):
+    trained = small_agent(name)
+    learn(trained, min(2, trained.total_epochs))
+    trained.save(tmp_path / "agent.pt")
+    judged = small_agent(name, seed=4)
+    before = {key: value.clone() for key, value in network(judged).state_dict().items()}
+    judged.load_policy(tmp_path / "agent.pt")
+    assert_same(before, network(judged).state_dict())
+    shown = trained.bandit.observer(np.arange(20))
+    assert np.array_equal(judged.act(shown), trained.act(shown))
+    if getattr(trained, "trainer", None) is not None:
+        assert not torch.equal(network(trained).head.weight, network(judged).head.weight)
+        judged.load(tmp_path / "agent.pt")
+        assert_same(network(trained).state_dict(), network(judged).state_dict())
+
+
+def network(agent: Agent) -> Any:
+    return agent.bandit.classifier.network
+
+
+@pytest.mark.parametrize("load", ["load", "load_policy"])
+def test_the_state_of_another_agent_is_named(load: str, tmp_path: Path):
+    small_agent("ppo").save(tmp_path / "agent.pt")
+    with pytest.raises(CheckpointError, match=r"agent\.pt: the state of another agent"):
+        getattr(small_agent("reinforce"), load)(tmp_path / "agent.pt")
+
+
+@pytest.mark.parametrize("frames", [4.0, [0.5] * 8], ids=["mean", "each"])
+def test_processes_that_judge_together_draw_what_one_would(
+    bandit: ClipBandit, monkeypatch: pytest.MonkeyPatch, frames: Any
+):
+    def drawn(rank: int, world: int, calls: int) -> list[np.ndarray]:
+        monkeypatch.setattr(parallel, "world", lambda: world)
+        monkeypatch.setattr(parallel, "rank", lambda: rank)
+        agent = make_agent("random", bandit, {"frames": frames}, seed=2)
+        return [agent.act(np.zeros((5, 1))) for _ in range(calls)]
+
+    one = np.array(drawn(0, 1, 4))
+    assert not np.array_equal(one[0], one[1])
+    assert np.array_equal(one[0::2], drawn(0, 2, 2))
+    assert np.array_equal(one[1::2], drawn(1, 2, 2))

@@ -8,6 +8,7 @@ import torch
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
+from ada3d_gym.codings import spread
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import split_mask
 from ada3d_gym.networks.macs import MacCounter
@@ -32,6 +33,7 @@ def test_spread_frames_are_as_many_as_asked_and_evenly_far_apart(num_frames: int
         assert v.tolist() == [[True, False]] * 2
         gaps = np.diff(np.flatnonzero(u[0]))
         assert not len(gaps) or gaps.max() - gaps.min() <= 1
+        assert np.flatnonzero(u[0]).tolist() == spread(num_frames, frames).tolist()  # those of the menus of masks
 
 
 def test_spread_frames_stand_in_the_middle_of_their_share():

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from ada3d_gym import parallel
+from ada3d_gym.building import build_bandit
+from ada3d_gym.masks import split_mask
 from agents.figures import CollapseWarning
 from agents.reference import Fixed
+from agents.registry import make_agent
 from agents.reinforce import Reinforce, ReinforceConfig
 from tests.agents.test_reinforce import best_masks, greedy_masks, known_bandit
 from tests.agents.toy import LogitTable
@@ -38,6 +42,71 @@ def test_gradients_of_several_batches_make_one_step():
     agent.optimizer.step = lambda *given: steps.append(1) or step(*given)  # type: ignore[method-assign]
     agent.learn(1, lambda epoch, figures: None)
     assert len(steps) == 2  # batches 1 and 2, and the last one by itself
+
+
+def test_an_incomplete_update_counts_as_what_it_is():
+    def gradients(accumulate: int) -> list[torch.Tensor]:
+        bandit = known_bandit(copies=2)  # 6 clips
+        agent = Reinforce(
+            LogitTable(bandit), bandit, ReinforceConfig(1, 0, batch_size=2, accumulate=accumulate, lr=0.0)
+        )
+        seen: list[torch.Tensor] = []
+        agent.optimizer.step = lambda: seen.append(agent.selection.frames.grad.clone())  # type: ignore[method-assign]
+        agent.learn(1, lambda epoch, figures: None)
+        return seen
+
+    first, second, third = gradients(1)
+    both, last = gradients(2)
+    torch.testing.assert_close(both, (first + second) / 2)
+    assert torch.equal(last, third)
+
+
+def test_the_classifier_is_updated_as_often_as_the_policy():
+    options = {"epochs": 0, "joint_epochs": 1, "batch_size": 4, "samples": 2, "accumulate": 2}
+    agent = make_agent("reinforce", build_bandit(split="val", videos=14), options)
+    steps = {"policy": 0, "classifier": 0}
+
+    def counted(name: str, step: Any) -> Any:
+        def count() -> None:
+            steps[name] += 1
+            step()
+
+        return count
+
+    agent.optimizer.step = counted("policy", agent.optimizer.step)
+    agent.trainer.optimizer.step = counted("classifier", agent.trainer.optimizer.step)
+    agent.learn(1, lambda epoch, figures: None)
+    assert steps == {"policy": 2, "classifier": 2}  # of four batches
+
+
+@pytest.mark.parametrize(
+    ("heads", "other"), [("frames", {"other_stages": [1, 0, 1, 0, 0]}), ("stages", {"other_frames": 8})]
+)
+def test_one_head_by_options_alone(heads: str, other: dict[str, Any]):
+    options = {"epochs": 1, "joint_epochs": 0, "batch_size": 8, "samples": 2, "heads": heads, **other}
+    agent = make_agent("reinforce", build_bandit(split="val", videos=14), options)
+    agent.learn(1, lambda epoch, figures: None)
+    u, v = split_mask(agent.act(agent.bandit.observer(np.arange(6))), 8, 5)
+    if heads == "frames":
+        assert v.tolist() == [[True, False, True, False, False]] * 6
+    else:
+        assert u.all()
+
+
+def test_random_masks_beside_a_head_are_drawn_for_the_whole_batch(monkeypatch: pytest.MonkeyPatch):
+    options = {"heads": "frames", "samples": 2}
+
+    def drawn(agent: Any, rank: int, world: int) -> np.ndarray:
+        monkeypatch.setattr(parallel, "world", lambda: world)
+        monkeypatch.setattr(parallel, "rank", lambda: rank)
+        rows = parallel.rows(7)
+        return agent._drawn_by_other(np.zeros((len(rows), 1)), 7, 2).reshape(2, len(rows), -1)
+
+    bandit = build_bandit(split="val", videos=14)
+    agents = [make_agent("reinforce", bandit, options) for _ in range(3)]
+    whole, zero, one = (drawn(agent, *place) for agent, place in zip(agents, [(0, 1), (0, 2), (1, 2)], strict=True))
+    assert np.array_equal(whole[:, 0::2], zero)
+    assert np.array_equal(whole[:, 1::2], one)
 
 
 @pytest.mark.parametrize("heads", ["frames", "stages"])

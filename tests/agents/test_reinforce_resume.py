@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
+from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
+from ada3d_gym.evaluation import evaluate
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import load_weights
 from ada3d_gym.networks.selection import ClipTrunk, SelectionNetwork
 from ada3d_gym.shipped import SELECTION
 from agents.reinforce import Reinforce, ReinforceConfig
 from agents.states import load_state, save_state
+from experiments.index_videos import index_videos
+from tests.video.damage import overwrite
 
 Figures = dict[int, dict[str, float]]
 EPOCHS = 4  # two of each phase
 
 
-def fresh_agent(seed: int) -> Reinforce:
+def fresh_agent(seed: int, bandit: ClipBandit | None = None) -> Reinforce:
     """An agent whose every random start differs by seed."""
     torch.manual_seed(seed)
-    bandit = build_bandit(split="val", videos=28)
+    bandit = bandit or build_bandit(split="val", videos=28)
     bandit.seed(seed)
     trunk = ClipTrunk(bandit.num_frames, "mobilenet_v2_tiny")
     load_weights(trunk, SELECTION)
@@ -61,6 +66,37 @@ def test_it_goes_on_where_it_was(unbroken: tuple[Reinforce, Figures], breaks: tu
     ):
         state = one.state_dict()
         assert all(torch.equal(state[key], value) for key, value in other.state_dict().items())
+
+
+def test_clips_that_cannot_be_decoded_change_nothing_of_that(sets: Path, tmp_path: Path):
+    root = tmp_path / "videos"
+    shutil.copytree(sets / "videos", root)
+    index_videos("videos", root=root)
+    hurt = sorted(root.rglob("train*.mp4"))[:3]
+    overwrite(hurt[0])
+    overwrite(hurt[1], at=0.6)
+    hurt[2].unlink()
+    reading = {"data_root": root, "size": 32, "stride": 2, "views": 10, "max_bad_share": 0.5, "backbone": "i3d_tiny"}
+
+    def trained(*untils: int) -> tuple[Figures, dict[str, torch.Tensor]]:
+        figures: Figures = {}
+        for number, until in enumerate(untils):
+            bandit = build_bandit(dataset="videos", checkpoint=sets / "i3d_tiny.safetensors", **reading)
+            agent = fresh_agent(number, bandit)
+            if number:
+                agent.load_state_dict(load_state(tmp_path / "agent.pt"))
+            figures |= learn(agent, until)
+            save_state(tmp_path / "agent.pt", agent.state_dict())
+        left_out = evaluate(bandit, agent.act).left_out
+        assert left_out.videos == 1 and left_out.clips > 10
+        assert set(left_out.files) == set(map(str, hurt))
+        bandit.source.close()
+        return figures, agent.selection.state_dict() | {"left out": torch.tensor([left_out.clips])}
+
+    figures, state = trained(4)
+    resumed_figures, resumed = trained(2, 4)
+    assert figures == resumed_figures
+    assert all(torch.equal(value, resumed[key]) for key, value in state.items())
 
 
 def test_both_phases_train_what_they_should(unbroken: tuple[Reinforce, Figures]):

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
+from typing import Any
 
+import gymnasium
 import pytest
+import torch
 
+from ada3d_gym.datasets import motionshapes_clips
+from ada3d_gym.devices import checked_device
+from ada3d_gym.errors import InputError
+from ada3d_gym.files import OutputError
 from ada3d_gym.networks.checkpoints import CheckpointError
 from ada3d_gym.video.records import VideoError
+from agents.agent import OnEpoch
 from experiments.cli import run
+from experiments.compare import compare
+from experiments.demo import demo
+from experiments.evaluate import evaluate
+from experiments.folders import claimed
+from experiments.results import Result, ResultFile
+from experiments.train import train
+from experiments.training import train_to
+from tests.processes import start
 
 
 @pytest.mark.parametrize(
     "error",
-    [VideoError(Path("a.mp4"), "is missing"), CheckpointError("b.pt: damaged"), ValueError("limit=0")],
+    [VideoError(Path("a.mp4"), "is missing"), CheckpointError("b.pt: damaged"), InputError("videos=0:\n  too few")],
     ids=repr,
 )
 def test_expected_errors_end_the_command_with_their_message(error: Exception, monkeypatch: pytest.MonkeyPatch):
@@ -23,7 +40,7 @@ def test_expected_errors_end_the_command_with_their_message(error: Exception, mo
     monkeypatch.setattr("sys.argv", ["command"])
     with pytest.raises(SystemExit) as caught:
         run(command)
-    assert caught.value.code == f"error: {error}"
+    assert caught.value.code == f"error: {error}".replace("\n  ", " ")
 
 
 def test_an_interruption_says_that_the_command_can_go_on(monkeypatch: pytest.MonkeyPatch):
@@ -46,10 +63,130 @@ def test_arguments_reach_the_command(monkeypatch: pytest.MonkeyPatch):
     assert seen == [(3, Path("x"))]
 
 
-def test_our_own_bugs_are_not_hidden(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("bug", [KeyError("bug"), ValueError("bug"), RuntimeError("bug"), OSError("bug")], ids=repr)
+def test_faults_of_the_program_are_not_hidden(bug: Exception, monkeypatch: pytest.MonkeyPatch):
     def command() -> None:
-        raise KeyError("bug")
+        raise bug
 
     monkeypatch.setattr("sys.argv", ["command"])
-    with pytest.raises(KeyError):
+    with pytest.raises(type(bug)):
         run(command)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--debug", "--seed", "1"], ["--seed", "1", "--debug"], ["--seed", "1"]], ids=str
+)
+def test_a_traceback_is_shown_on_demand(arguments: list[str], monkeypatch: pytest.MonkeyPatch):
+    def command(seed: int = 0) -> None:
+        raise InputError(f"seed={seed}")
+
+    monkeypatch.setattr("sys.argv", ["command", *arguments])
+    if "--debug" not in arguments:
+        monkeypatch.setenv("ADA3D_DEBUG", "1")
+    with pytest.raises(InputError, match="seed=1"):
+        run(command)
+
+
+def test_an_id_that_gymnasium_does_not_know_is_one_line(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sys.argv", ["command"])
+    with pytest.raises(SystemExit, match=r"^error: .*Ada3D-Moon"):
+        run(lambda: gymnasium.make("Ada3D-Moon-v0"))
+
+
+MOTION = "Ada3D-MotionShapes-v0"
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "", "meta", "cuda:99", "mps", "xla"])
+def test_a_device_that_is_not_there_is_named_before_anything_is_written(tmp_path: Path, device: str):
+    for attempt in (
+        lambda: train(MOTION, "uniform", device=device, output=tmp_path / "run"),
+        lambda: evaluate(MOTION, device=device, output=tmp_path / "run" / "lines.jsonl"),
+        lambda: compare(MOTION, device=device, output=tmp_path / "run"),
+        lambda: demo(quick=True, device=device, output=tmp_path / "run"),
+    ):
+        with pytest.raises(InputError, match=f"device '{device}'"):
+            attempt()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gpu_is_asked_for_where_there_is_none(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    with pytest.raises(InputError, match="device 'cuda': PyTorch finds no CUDA GPU"):
+        checked_device("cuda")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert [checked_device(name) for name in ("cpu", "cuda", "cuda:1")] == ["cpu", "cuda", "cuda:1"]
+    with pytest.raises(InputError, match="device 'cuda:2': this machine has 2 GPUs"):
+        checked_device("cuda:2")
+
+
+def test_an_output_that_cannot_be_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ADA3D_CACHE", str(tmp_path / "cache"))  # nothing is rendered either
+    file = tmp_path / "file"
+    file.write_text("mine")
+    for output in (file, file / "run", Path("/proc/run")):
+        with pytest.raises(OutputError, match=f"^{output}.*--output"):
+            train(MOTION, "uniform", videos=14, output=output)
+    for output in (tmp_path, file / "lines.jsonl", Path("/proc/lines.jsonl"), Path("/dev/full")):
+        with pytest.raises(OutputError, match=f"^{output}.*--output"):
+            evaluate(MOTION, videos=14, output=output)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert file.read_text() == "mine"
+
+
+LIMITED = """
+import resource, sys
+from experiments.cli import run
+from experiments.train import train
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)  # fails like a full disk
+run(train)
+"""
+
+
+def test_a_disk_that_fills_up_is_one_line_and_the_command_goes_on_after(tmp_path: Path, cache_folder: Path):
+    for split in ("train", "test"):
+        motionshapes_clips(split, videos=14).fill_cache("")
+    folder = tmp_path / "run"
+    ended = start("-c", LIMITED, "20000", MOTION, "--agent", "uniform", "--videos", "14", "--output", str(folder))
+    _, told = ended.communicate()
+    assert ended.returncode == 1
+    assert "Traceback" not in told
+    (line,) = (line for line in told.splitlines() if line.startswith("error: "))
+    assert line.startswith(f"error: {folder}") and "cannot be written" in line
+    assert "free some room" in line
+    train(MOTION, "uniform", videos=14, output=folder)
+
+
+class Counting:
+    """Learns to count, with much to remember."""
+
+    epoch = 0
+
+    def learn(self, until: int, on_epoch: OnEpoch) -> None:
+        self.epoch = until
+        on_epoch(until, {"reward": 1.0})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self.epoch, "weights": torch.zeros(2000)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.epoch = state["epoch"]
+
+
+def test_whatever_a_full_disk_stops_is_named(tmp_path: Path):
+    def claim() -> None:
+        with claimed(tmp_path, {"seed": 0, "text": 2000 * "x"}):
+            pass
+
+    line = Result("Upper", 1, 1, 1, 1, 1, 1, 1, 1, 0, run={"text": 2000 * "x"})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for write, named in (
+        (claim, tmp_path / "options.json"),
+        (lambda: ResultFile(tmp_path / "results.jsonl").add(line), tmp_path / "results.jsonl"),
+        (lambda: train_to(tmp_path, "state", Counting(), 1), tmp_path / "state.pt"),
+    ):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1500, hard))  # writes fail as on a full disk
+        try:
+            with pytest.raises(OutputError, match=f"^{named} cannot be written .*free some room"):
+                write()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -57,3 +57,19 @@ def test_a_run_of_another_process_is_left_to_it(tmp_path: Path, capsys: pytest.C
             train(env, "upper", seed=1, videos=14, output=busy)
     compare(env, agents=("upper",), seeds=2, videos=14, output=tmp_path)
     assert capsys.readouterr().out.splitlines()[-1].rstrip(" |").endswith(" 2")
+
+
+def test_agents_of_one_class_name_in_two_modules_have_folders_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for module, frame in (("mine_a", 0), ("mine_b", 7)):
+        (tmp_path / f"{module}.py").write_text(
+            "import numpy as np\nfrom agents.agent import Agent\n\n"
+            "class One(Agent):\n    def act(self, observations, deterministic=True):\n"
+            f"        return np.tile(np.arange(13) == {frame}, (len(observations), 1)).astype(np.int8)\n"
+        )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    env, agents = "Ada3D-MotionShapes-v0", ("mine_a:One", "mine_b:One")
+    compare(env, agents=agents, seeds=1, videos=14, output=tmp_path / "runs")
+    folders = [folder.name for folder in sorted((tmp_path / "runs").iterdir())]
+    assert folders == [f"{env}-mine_a.One-seed0", f"{env}-mine_b.One-seed0"]

@@ -21,10 +21,17 @@ VIDEOS = 21  # the last batch, of five clips, is an uneven one for two processes
 
 
 @pytest.mark.parametrize(
-    "baseline", ["leave_one_out", *(pytest.param(name, marks=pytest.mark.slow) for name in ("value", "batch_mean"))]
+    "option",
+    [
+        "baseline=leave_one_out",
+        *(
+            pytest.param(option, marks=pytest.mark.slow)
+            for option in ("baseline=value", "baseline=batch_mean", "heads=frames", "accumulate=2")
+        ),
+    ],
 )
-def test_two_processes_end_in_the_weights_of_one(tmp_path: Path, baseline: str):
-    options = ("epochs=1", "joint_epochs=1", "batch_size=8", "samples=2", f"baseline={baseline}")
+def test_two_processes_end_in_the_weights_of_one(tmp_path: Path, option: str):
+    options = ("epochs=1", "joint_epochs=1", "batch_size=8", "samples=2", option)
     one, two = tmp_path / "one", tmp_path / "two"
     train(MOTION, videos=VIDEOS, classifier_epochs=1, set=options, output=one)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -57,3 +64,40 @@ def test_rows_are_dealt_out(monkeypatch: pytest.MonkeyPatch, count: int, mine: l
     monkeypatch.setattr(parallel, "world", lambda: 2)
     monkeypatch.setattr(parallel, "rank", lambda: 1)
     assert parallel.rows(count).tolist() == mine
+
+
+@pytest.mark.slow
+def test_processes_that_train_batch_norm_pay_from_one_network(tmp_path: Path):
+    """Each checks at every step that its network is the first process's, and fails if not."""
+    script = tmp_path / "check.py"
+    script.write_text(CHECK)
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+CHECK = """
+import numpy as np
+import torch
+
+from ada3d_gym import parallel
+from ada3d_gym.building import build_bandit
+from ada3d_gym.finetuning import ClassifierTrainer
+
+with parallel.joined("cpu"):
+    bandit = build_bandit(split="val", videos=14)
+    trainer = ClassifierTrainer(bandit.classifier, 0.01, freeze_batch_norm=False, dropout=0.5)
+    before = bandit.classifier.network.stem.norm.running_mean.clone()
+    ids = np.arange(parallel.rank(), 14, 2)
+    for _ in range(2):
+        masks = np.ones((7, 8), np.bool_), np.ones((7, 5), np.bool_)
+        trainer.step(bandit.source.clips(ids), *masks, bandit.source.targets(ids))
+        first, second = parallel.gather(bandit.classifier.network.state_dict())
+        assert all(torch.equal(value, second[key]) for key, value in first.items())
+    assert not torch.equal(before, bandit.classifier.network.stem.norm.running_mean)
+"""

@@ -10,8 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from ada3d_gym.building import build_bandit
+from ada3d_gym.errors import InputError
 from ada3d_gym.registration import ENVIRONMENTS
-from ada3d_gym.shipped import SELECTION
+from ada3d_gym.shipped import CLASSIFIER, SELECTION
 from agents.registry import AGENTS, agent_options
 from experiments.evaluate import evaluate
 from experiments.runs import compose, read_run
@@ -27,10 +29,64 @@ def test_every_id_has_a_configuration_for_every_agent(env: str, agent: str):
     assert made.options == json.loads(json.dumps(asdict(agent_options(agent, made.options))))
 
 
-def test_the_papers_schedule_is_written_out():
-    options = compose("Ada3D-FCVID-v0", "reinforce", 0).options
+PAPERS = ("FCVID", "ActivityNet", "MiniKinetics", "MiniKineticsAdaFocus", "Kinetics")
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_the_papers_data_sets_have_what_its_text_says(name: str):
+    options = compose(f"Ada3D-{name}-v0", "reinforce", 0).options
     assert (options["epochs"], options["joint_epochs"]) == (40, 60)
     assert (options["batch_size"], options["joint_batch_size"], options["optimizer"]) == (256, 64, "sgd")
+    assert (options["lr"], options["trunk_lr"], options["samples"]) == (1e-4, 1e-4, 1)
+    assert (options["exploration"], options["final_exploration"]) == (1, 1)
+    assert (options["entropy"], options["final_entropy"], options["aggregation"]) == (0, 0, "uniform")
+
+
+def test_a_preset_is_chosen_among_the_options_and_the_others_go_over_it():
+    made = compose(MOTION, "reinforce", 0, assignments=("preset=paper", "epochs=2")).options
+    assert (made["samples"], made["epochs"], made["joint_epochs"]) == (1, 2, 60)
+    ours = compose("Ada3D-FCVID-v0", "reinforce", 0, assignments=("preset=null",)).options
+    assert ours == compose(MOTION, "reinforce", 0).options
+    with pytest.raises(InputError, match="option of reinforce: unknown preset 'papre': expected one of paper"):
+        compose(MOTION, "reinforce", 0, assignments=("preset=papre",))
+    with pytest.raises(InputError, match="option of ppo: unknown preset 'paper': ppo has no other than its own"):
+        compose(MOTION, "ppo", 0, assignments=("preset=paper",))
+
+
+@pytest.mark.parametrize("name", [*PAPERS, "Videos"])
+def test_the_classifier_is_trained_whole_where_its_checkpoint_is_anothers(name: str):
+    made = compose(f"Ada3D-{name}-v0", "reinforce", 0)
+    assert (made.classifier_batch_norm, made.classifier_dropout) == ("train", 0.5)
+    assert made.classifier_epochs > 0
+
+
+@pytest.mark.parametrize("choice", ["train", "frozen"])
+def test_statistics_are_trained_where_the_configuration_says_so(tmp_path: Path, choice: str):
+    config = tmp_path / "mine.yaml"
+    config.write_text(f"classifier_epochs: 1\nclassifier_batch_norm: {choice}\nclassifier_dropout: 0.5\n")
+    train(MOTION, "upper", config=config, videos=14, output=tmp_path / "run")
+    trained, shipped = (load_file(path) for path in (tmp_path / "run" / "pretrained.safetensors", CLASSIFIER))
+    assert torch.equal(trained["stem.norm.running_mean"], shipped["stem.norm.running_mean"]) is (choice == "frozen")
+    assert not torch.equal(trained["head.weight"], shipped["head.weight"])
+    config.write_text("classifier_batch_norm: thawed")
+    with pytest.raises(InputError, match=r"setting in mine.yaml: classifier_batch_norm: .*'train' or 'frozen'"):
+        compose(MOTION, "upper", 0, config=config)
+
+
+def test_activitynet_is_judged_as_its_official_tool_judges():
+    assert compose("Ada3D-ActivityNet-v0", "reinforce", 0).interpolated_map
+    assert not compose("Ada3D-FCVID-v0", "reinforce", 0).interpolated_map
+
+
+def test_a_runs_map_is_interpolated_where_its_configuration_says_so(tmp_path: Path):
+    config = tmp_path / "mine.yaml"
+    found = {}
+    for choice in ("true", "false"):
+        config.write_text(f"interpolated_map: {choice}\n")
+        path = tmp_path / f"{choice}.jsonl"
+        evaluate(MOTION, agent="uniform", set=("frames=1",), config=config, videos=140, output=path)
+        found[choice] = json.loads(path.read_text())["map"]
+    assert found["true"] > found["false"]
 
 
 def test_the_command_line_replaces_the_file_and_the_file_the_preset(tmp_path: Path):
@@ -50,12 +106,36 @@ def test_the_command_line_replaces_the_file_and_the_file_the_preset(tmp_path: Pa
         ("gamma: big", "setting in mine.yaml: gamma: .*'big'"),
         ("- 1", "expected names and values, got list"),
         ("a: [", "not a readable YAML file"),
+        ("gamma: 2021-13-45", "not a readable YAML file"),
+        ("1: 2", "unknown setting in mine.yaml: 1"),
+        ("clasifier_lr: 1", r"\; did you mean classifier_lr\?"),
+        ("agents: {poo: {epochs: 1}}", r"unknown agent in mine.yaml: poo; did you mean ppo\?"),
+        ("environment: {device: cuda}", "environment in mine.yaml has device"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path: Path, content: str, complaint: str):
     (tmp_path / "mine.yaml").write_text(content)
     with pytest.raises(ValueError, match=complaint):
         compose(MOTION, "ppo", 0, config=tmp_path / "mine.yaml")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path):
+    with pytest.raises(InputError, match=r"none\.yaml: no such file"):
+        compose(MOTION, "ppo", 0, config=tmp_path / "none.yaml")
+
+
+def test_what_is_misspelt_is_guessed():
+    with pytest.raises(InputError, match=r"unknown option of ppo: epoch; .*; did you mean epochs\?"):
+        compose(MOTION, "ppo", 0, assignments=("epoch=3",))
+    with pytest.raises(InputError, match=r"unknown agent 'reinforced'.*; did you mean reinforce\?"):
+        compose(MOTION, "reinforced", 0)
+    with pytest.raises(InputError, match=r"; did you mean Ada3D-MotionShapes-v0"):
+        compose("Ada3D-MotionShape-v0", "ppo", 0)
+    with pytest.raises(InputError, match=r"option of reinforce: exploration=0.1: expected .*[^}]$"):
+        compose(MOTION, "reinforce", 0, assignments=("exploration=0.1",))
+    for name in (":Policy", "mine:", ".mine:Policy", "mine:a b"):
+        with pytest.raises(InputError, match="expected module:Class"):
+            compose(MOTION, name, 0)
 
 
 def test_wrong_arguments_are_named():
@@ -72,7 +152,7 @@ def test_wrong_arguments_are_named():
 
 
 def test_an_attempt_that_failed_at_once_is_in_nobodys_way(tmp_path: Path):
-    with pytest.raises(ValueError, match="limit=-5"):
+    with pytest.raises(ValueError, match="videos=-5 is outside 1 to 3360"):
         train(MOTION, "uniform", videos=-5, output=tmp_path / "run")
     train(MOTION, "uniform", videos=14, output=tmp_path / "run")
     assert read_run(tmp_path / "run").environment["videos"] == 14
@@ -107,7 +187,12 @@ def test_an_agent_of_ones_own_is_trained_and_judged_by_the_same_commands(
 
 
 @pytest.mark.parametrize(
-    ("agent", "own"), [("reinforce", ("samples=2",)), ("a2c", ("num_envs=4", "n_steps=2", "classifier_batch=4"))]
+    ("agent", "own"),
+    [
+        ("reinforce", ("samples=2",)),
+        ("reinforce", ("preset=paper",)),
+        ("a2c", ("num_envs=4", "n_steps=2", "classifier_batch=4")),
+    ],
 )
 def test_a_trained_run_is_judged_again_alike(tmp_path: Path, agent: str, own: tuple[str, ...]):
     folder = tmp_path / "run"
@@ -119,6 +204,7 @@ def test_a_trained_run_is_judged_again_alike(tmp_path: Path, agent: str, own: tu
     assert {**first, "seconds": 0} == {**again, "seconds": 0}
     trunk, shipped = (load_file(path) for path in (folder / "trunk.safetensors", SELECTION))
     assert any(not torch.equal(value, shipped[key]) for key, value in trunk.items())
+    build_bandit(videos=14, observation="features", features=folder / "trunk.safetensors")  # of either aggregation
     assert read_run(folder).environment["features"] == str(folder / "trunk.safetensors")
     assert (folder / {"reinforce": "selection.safetensors", "a2c": "agent.zip"}[agent]).exists()
     train(MOTION, agent, videos=14, trunk_epochs=1, set=options, output=folder)  # all done: shown once more

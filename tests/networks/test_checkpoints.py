@@ -33,6 +33,24 @@ def test_weights_and_metadata_come_back(tmp_path: Path):
     assert [file.name for file in path.parent.iterdir()] == ["a.safetensors"]
 
 
+def test_weights_are_for_whoever_the_umask_lets_read_them(tmp_path: Path):
+    before = os.umask(0o022)
+    try:
+        save_weights(module(), tmp_path / "a.safetensors")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.safetensors").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("broken", [torch.nan, torch.inf])
+def test_weights_that_are_not_finite_are_refused(broken: float, tmp_path: Path):
+    diverged = module()
+    diverged[0].bias.data[1] = broken
+    save_weights(diverged, tmp_path / "a.safetensors")
+    with pytest.raises(CheckpointError, match=r"a\.safetensors: 0\.bias is not finite.* before that"):
+        load_weights(module(), tmp_path / "a.safetensors")
+
+
 @pytest.mark.parametrize("path", [CLASSIFIER, SELECTION], ids=lambda path: path.name)
 def test_shipped_weights_are_small_and_say_how_they_were_made(path: Path):
     assert path.stat().st_size < 4e6

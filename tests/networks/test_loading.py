@@ -6,6 +6,7 @@ import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import torch
 import torchvision
 from pytorchvideo.models.resnet import create_resnet
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ada3d_gym.networks.checkpoints import CheckpointError, load_weights, save_weights
@@ -23,7 +25,15 @@ from ada3d_gym.networks.spec import I3D_R50, I3D_TINY, SPECS
 from tests.junk import JUNK
 from tests.malice import WRITERS as EVIL
 from tests.malice import Touch
-from tests.networks.checkpoint_writers import WRITERS, as_mmaction, as_pytorchvideo, slowfast_state, write_slowfast
+from tests.networks.checkpoint_writers import (
+    WRITERS,
+    as_caffe2,
+    as_mmaction,
+    as_pytorchvideo,
+    slowfast_state,
+    write_caffe2,
+    write_slowfast,
+)
 
 NETWORKS = ("i3d_r50", "slowonly_r50")
 SIDE = 48
@@ -159,8 +169,18 @@ def without(key: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
         (lambda state: {**state, "s4.pathway0_res6.branch2.a.weight": torch.zeros(1)}, r"res6.* has no place"),
         (lambda state: {"layers.0.weight": torch.zeros(3)}, r"layers\.0\.weight .* of no known checkpoint"),
         (lambda state: {"epoch": 3}, "holds no tensors by name"),
+        (lambda state: state | {"s3.pathway0_nonlocal1.conv_g.weight": torch.zeros(1)}, r"nonlocal1.* has no place"),
+        (lambda state: state | {"s1.pathway1_stem.conv.weight": torch.zeros(1)}, r"pathway1.* has no place"),
+        (lambda state: state | {"s2.pathway0_res0.branch2.a.bias": torch.zeros(64)}, r"branch2\.a\.bias has no place"),
+        (lambda state: state | {"projector.0.weight": torch.zeros(3)}, r"projector\.0\.weight has no place"),
+        (lambda state: state | {f"ema.{key}": value for key, value in state.items()}, "holds several networks"),
+        (lambda state: state | {"head.projection.bias": torch.full((7,), torch.nan)}, "bias is not finite"),
+        (lambda state: state | {"s1.pathway0_stem.bn.running_var": -torch.ones(64)}, "variances below zero"),
     ],
-    ids=["another depth in time", "a key short", "a block more", "unknown", "no tensors"],
+    ids=[
+        *("another depth in time", "a key short", "a block more", "unknown", "no tensors", "non-local blocks"),
+        *("a second pathway", "a bias more", "a second head", "two networks", "not a number", "negative variances"),
+    ],
 )
 def test_another_architecture_is_refused_by_its_first_wrong_key(change, told: str, tmp_path: Path):
     path = tmp_path / "net.pyth"
@@ -170,6 +190,72 @@ def test_another_architecture_is_refused_by_its_first_wrong_key(change, told: st
     with pytest.raises(CheckpointError, match=rf"{path}.*{told}"):
         load_checkpoint(network, path)
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_non_local_blocks_are_refused_in_every_format(tmp_path: Path):
+    state = slowfast_state("i3d_r50")
+    blobs = as_caffe2(state) | {"nonlocal_conv3_1_g_w": np.zeros((256, 512, 1, 1, 1), np.float32)}
+    (tmp_path / "nln.pkl").write_bytes(pickle.dumps({"blobs": blobs}, protocol=2))
+    with pytest.raises(CheckpointError, match=r"nonlocal_conv3_1_g_w has no place"):
+        load_checkpoint(MaskedResNet3d(I3D_R50, 7), tmp_path / "nln.pkl")
+
+
+@pytest.mark.parametrize("name", ["net.pkl", "net.pyth", "net.safetensors", "net"])
+@pytest.mark.parametrize("kind", ["new", "old", "caffe2", "safetensors"])
+def test_a_file_is_what_it_holds_and_not_what_it_is_called(kind: str, name: str, tmp_path: Path):
+    path, state = tmp_path / name, slowfast_state("i3d_r50")
+    if kind == "caffe2":
+        write_caffe2(path, state)
+    elif kind == "safetensors":
+        save_file(state, path)
+    else:
+        torch.save({"model_state": state}, path, _use_new_zipfile_serialization=kind == "new")
+    assert load_checkpoint(MaskedResNet3d(I3D_R50, 7), path).head == "kept, 7 classes"
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        *({"epoch": torch.tensor(3), key: "state"} for key in ("model_state_dict", "net", "model_ema", "weights")),
+        {"model": {"state_dict": "state"}, "optimizer": {"state": {0: {"momentum_buffer": torch.zeros(2)}}}},
+        {"model_ema": {"conv": torch.zeros(1)}, "state_dict": "state"},
+    ],
+    ids=lambda wrapped: " ".join(wrapped),
+)
+def test_weights_are_found_under_the_usual_keys(wrapped: dict[str, Any], tmp_path: Path):
+    def fill(content: Any) -> Any:
+        if isinstance(content, dict):
+            return {key: fill(value) for key, value in content.items()}
+        return slowfast_state("i3d_r50") if isinstance(content, str) else content
+
+    torch.save(fill(wrapped), tmp_path / "net.pth")
+    assert load_checkpoint(MaskedResNet3d(I3D_R50, 7), tmp_path / "net.pth").head == "kept, 7 classes"
+
+
+@pytest.mark.parametrize("write", [lambda state: state, as_pytorchvideo, as_mmaction])
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "model.net."])
+def test_what_wrappers_put_before_names_is_taken_off(prefix: str, write: Callable[..., Any], tmp_path: Path):
+    state = {prefix + key: value for key, value in write(slowfast_state("slowonly_r50")).items()}
+    torch.save({"state_dict": state | {"n_averaged": torch.tensor(2)}}, tmp_path / "net.ckpt")
+    report = load_checkpoint(MaskedResNet3d(SPECS["slowonly_r50"], 7), tmp_path / "net.ckpt")
+    assert (report.head, report.skipped) == ("kept, 7 classes", ("n_averaged",))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "git lfs pull"),
+        (b"<!DOCTYPE html><html>", "a page of the web"),
+        (b"\x1f\x8b\x08\x00", "gunzip"),
+        (b"\x89HDF\r\n", "HDF5"),
+        (b"", "is empty"),
+    ],
+)
+@pytest.mark.parametrize("name", ["net.pth", "net.pkl", "net.safetensors"])
+def test_what_stands_in_the_place_of_weights_is_recognised(name: str, content: bytes, told: str, tmp_path: Path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match=told):
+        load_checkpoint(MaskedResNet3d(I3D_TINY, 14), tmp_path / name)
 
 
 def truncated(path: Path) -> None:

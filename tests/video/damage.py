@@ -84,6 +84,14 @@ def _noise(content: bytes, rng: np.random.Generator) -> bytes:
     return array.tobytes()
 
 
+def overwrite(path: Path, share: float = 0.05, at: float = 0.3) -> None:
+    """Random bytes in the place of a share of a file, as a bad sector leaves them: some of its clips are lost."""
+    content = path.read_bytes()
+    start, length = int(at * len(content)), int(share * len(content))
+    noise = np.random.default_rng(0).bytes(length)
+    path.write_bytes(content[:start] + noise + content[start + length :])
+
+
 def damaged_files(folder: Path, each: int = 45, seed: int = 0) -> Iterator[tuple[str, Path]]:
     """(kind, path) of damaged files, written below a folder."""
     rng = np.random.default_rng(seed)

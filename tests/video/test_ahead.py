@@ -8,6 +8,7 @@ import pickle
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import torch
 
 from ada3d_gym.video.ahead import DecodeAhead
 from ada3d_gym.video.clips import VideoClips
-from ada3d_gym.video.records import VideoError
+from ada3d_gym.video.records import VideoError, VideoRecord
 from ada3d_gym.video.sampling import ClipSampler
 from tests.video.files import video_file
 
@@ -99,6 +100,74 @@ def test_the_oldest_go_first_and_what_is_asked_for_again_is_young():
     before = len(decoder.calls)
     assert got(ahead, [0, 6]) == [0, 6]
     assert len(decoder.calls) == before
+
+
+BATCH = 12
+CLIPS = 2 * 8 * 3 * 32 * 32  # bytes of two clips
+
+
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("bear_bad", [False, True])
+@pytest.mark.parametrize("batches", [1, 1.5, 2])
+def test_where_a_batch_fits_each_clip_of_a_training_is_decoded_once(
+    tmp_path: Path, batches: float, bear_bad: bool, cached: bool
+):
+    """Whatever the order of the ids: here falling from batch to batch, so that the next batch's come before these."""
+
+    class Counted(VideoClips):
+        decoded: ClassVar[list[int]] = []
+
+        def _decode(self, ids: Sequence[int]) -> dict[int, np.ndarray]:
+            self.decoded.extend(ids)
+            return {clip: np.full((8, 3, 32, 32), clip, np.uint8) for clip in ids}
+
+    room = {"cache": tmp_path, "cache_bytes": CLIPS} if cached else {}
+    records = [VideoRecord(tmp_path / f"{number}.mp4", (0,)) for number in range(40)]
+    clips = Counted(
+        records,
+        ("a",),
+        ClipSampler(8, 1, VIEWS, 32),
+        observation_size=32,
+        ahead_bytes=int(batches * BATCH) * CLIPS // 2,
+        max_bad_share=0.5 if bear_bad else None,
+        **room,
+    )
+    order = np.random.default_rng(0).permutation(len(clips)).reshape(-1, BATCH)
+    order = order[(-order.mean(1)).argsort()]
+    for number, batch in enumerate(order):
+        clips.expect(np.concatenate(order[number : number + 2]))
+        assert np.array_equal(clips.usable(batch), batch)
+        for ids in (batch, np.tile(batch, 2)):  # shown, and pulled in two samples
+            assert clips.clips(ids)[:, 0, 0, 0, 0].tolist() == ids.tolist()
+    clips.close()
+    assert sorted(clips.decoded) == list(range(len(clips)))
+
+
+def test_clips_are_decoded_in_the_order_of_need():
+    decoder = Decoder()
+    decoder.gate.clear()
+    ahead = ahead_of(decoder, capacity=3, workers=1)
+    ahead.expect([21, 3, 12, 0])  # no room for the last
+    ahead.expect([21, 3, 9])
+    decoder.gate.set()
+    assert got(ahead, [21, 3, 9]) == [21, 3, 9]
+    assert decoder.calls[:2] == [[21], [3]]
+    assert [0] not in decoder.calls
+
+
+def test_a_bad_clip_does_not_take_those_along_that_were_decoded_with_it():
+    def decode(ids: Sequence[int]) -> dict[int, np.ndarray | VideoError]:
+        calls.append(list(ids))
+        return {each: np.full(2, each, np.uint8) if each != 4 else VideoError("1.mp4", "is damaged") for each in ids}
+
+    calls: list[list[int]] = []
+    ahead = DecodeAhead(decode, lambda clip: clip // VIEWS, 1, 10)
+    outcomes = ahead.outcomes([3, 4, 5, 6])
+    assert [index for index, outcome in outcomes.items() if isinstance(outcome, VideoError)] == [4]
+    assert got(ahead, [5, 3, 6]) == [5, 3, 6]
+    with pytest.raises(VideoError, match=r"1\.mp4: is damaged"):
+        ahead.get([3, 4])
+    assert calls == [[3, 4, 5], [6], [4]]
 
 
 def test_an_error_names_its_file_leaves_others_alone_and_is_tried_again():

@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from ada3d_gym.video.clips import VideoClips
+from ada3d_gym.video.decoding import Video
 from ada3d_gym.video.index import VideoIndex, make_index
 from ada3d_gym.video.listing import Entry, Listing
 from ada3d_gym.video.probe import Probe, probe, probe_all
 from ada3d_gym.video.records import VideoError, VideoRecord
 from ada3d_gym.video.sampling import ClipSampler
 from tests.video.damage import CONTAINERS, cut_files, damaged_files, encode
+from tests.video.files import decode_with_pyav
 
 BROKEN = {"audio only", "no key frame", "missing", "empty", "text", "random bytes", "directory", "picture"}
 
@@ -132,3 +134,4 @@ def test_a_recording_that_was_sent_live_is_whole(container: str, tmp_path: Path)
     path = tmp_path / "live"
     path.write_bytes(pipe.content)
     assert (probe(path).cause, probe(path).frames) == ("", 40)
+    assert np.array_equal(Video(path).read([39, 11]), decode_with_pyav(path)[[39, 11]])  # there is no index to seek by

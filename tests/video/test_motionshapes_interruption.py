@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -9,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from ada3d_gym.video.motionshapes import motionshapes
+from ada3d_gym.datasets import load_index
+from ada3d_gym.errors import Ada3DError
+from ada3d_gym.video import motionshapes as module
+from ada3d_gym.video.cache import CacheError
+from ada3d_gym.video.motionshapes import cache_folder, motionshapes
 from ada3d_gym.video.records import VideoRecord
 from tests.processes import finish, kill_when, start
 
@@ -91,3 +96,37 @@ def test_a_part_that_another_process_takes_away_does_no_harm(tmp_path: Path):
     motionshapes("train", 2, tmp_path)
     (tmp_path / "motionshapes-v1" / "train" / "00002.part").symlink_to(tmp_path / "gone")
     assert len(motionshapes("train", 2, tmp_path)) == 2
+
+
+def test_a_folder_that_cannot_be_written_is_read_and_what_it_lacks_is_one_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refused(*arguments: object, **options: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    records = motionshapes("val", 3, tmp_path)
+    monkeypatch.setattr(module, "FileLock", refused)  # permission bits would not stop root
+    assert motionshapes("val", 3, tmp_path) == records
+    with pytest.raises(CacheError, match=f"{tmp_path}.* not all of the 4 .*Permission denied.*ADA3D_CACHE") as caught:
+        motionshapes("val", 4, tmp_path)
+    assert isinstance(caught.value, Ada3DError)
+    monkeypatch.setattr(Path, "mkdir", refused)
+    with pytest.raises(CacheError, match=r"nowhere.*Permission denied.*ADA3D_CACHE"):
+        motionshapes("val", 1, tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("below", ["", "a", "a/b"])
+def test_a_file_in_the_place_of_the_cache_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: str):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ADA3D_CACHE", str(tmp_path / "file" / below))
+    for use in (cache_folder, lambda: motionshapes("val", 1), lambda: load_index("videos", tmp_path, "val")):
+        with pytest.raises(CacheError, match=f"{tmp_path}/file.*set ADA3D_CACHE"):
+            use()
+
+
+def test_a_full_disk_is_one_error_and_leaves_only_whole_videos(tmp_path: Path, whole: dict[str, bytes]):
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))\n"
+    process = start("-c", limit + RENDER, str(tmp_path), "5")
+    told = process.communicate()[1].splitlines()[-1]
+    assert "CacheError" in told and str(tmp_path) in told and "ADA3D_CACHE" in told
+    check(motionshapes("train", 5, tmp_path), whole)

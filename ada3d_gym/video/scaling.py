@@ -1,0 +1,37 @@
+"""Frames of PyAV as decord gives them: the same pixels, bit for bit, but for 10-bit videos at their own size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import av.filter
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Scaler:
+    """RGB pixels of decoded frames. For one thread: it keeps FFmpeg's filters for frames of one kind.
+
+    decord scales with FFmpeg's `scale` filter, bilinear; PyAV's own scaling rounds otherwise. Which of the two reads a
+    clip of a damaged file is a matter of chance (decord decodes ahead, and may or may not have met the damage), and
+    must not show.
+    """
+
+    def __init__(self) -> None:
+        self._kind: tuple[Any, ...] = ()
+        self._graph: Any = None
+
+    def __call__(self, frame: Any, width: int, height: int) -> NDArray[np.uint8]:
+        """Pixels (height, width, 3)."""
+        kind = frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range, width, height
+        if kind != self._kind:
+            self._kind, self._graph = kind, av.filter.Graph()
+            source = self._graph.add_buffer(
+                width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
+            )
+            scale = self._graph.add("scale", f"{width}:{height}:flags=bilinear")
+            pixels, sink = self._graph.add("format", "pix_fmts=rgb24"), self._graph.add("buffersink")
+            self._graph.link_nodes(source, scale, pixels, sink).configure()
+        self._graph.push(frame)
+        array: NDArray[np.uint8] = self._graph.pull().to_ndarray()
+        return array

@@ -1,0 +1,51 @@
+"""What a run was begun with, so that other videos or weights in the same places are noticed, and moved ones are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ada3d_gym.datasets import EMBEDDED, DataError, find_root, load_index
+from ada3d_gym.fingerprints import of_file, of_videos
+from experiments.folders import claimed
+from experiments.runs import MACHINE, Run, plain
+
+WEIGHTS = ("environment.checkpoint", "environment.features", "options.weights", "trunk")  # options that name a file
+
+
+@contextmanager
+def claimed_by(run_: Run, folder: Path) -> Iterator[None]:
+    """A run's folder, as `claimed` has it: how and from where videos and weights are read may change meanwhile, what
+    they hold may not."""
+    with claimed(
+        folder,
+        plain(asdict(run_)),
+        inputs=dict(_inputs(run_)),
+        replaces={name: name for name in WEIGHTS} | {"environment.data_root": "index of train"},
+        harmless=[f"environment.{name}" for name in MACHINE if name != "data_root"],
+    ):
+        yield
+
+
+def _inputs(run_: Run) -> Iterator[tuple[str, str]]:
+    """Name and fingerprint of each file or list; what is not there is left to those who need it to say so."""
+    for name in WEIGHTS:
+        table, _, key = name.rpartition(".")
+        given = getattr(run_, table).get(key) if table else getattr(run_, key)
+        if given and (found := of_file(Path(str(given)))):
+            yield name, found[:16]
+    dataset, environment = run_.settings["dataset"], run_.environment
+    for split in ("train", "test"):
+        if dataset == EMBEDDED:
+            continue
+        try:
+            root = find_root(dataset, environment.get("data_root"))
+            records: Any = load_index(dataset, root, split)
+        except DataError:
+            continue
+        if videos := environment.get("videos"):
+            records = records[:videos]
+        yield f"index of {split}", f"{len(records)} videos ({of_videos(records, root)[:16]})"

@@ -1,0 +1,168 @@
+"""Judging a run's agent, trained or not, beside any classifier and on any split, with a record of what it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.datasets import EMBEDDED, find_root, motionshapes_clips, video_clips
+from ada3d_gym.evaluation import evaluate
+from ada3d_gym.fingerprints import of_file, of_videos, of_weights
+from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.shipped import CLASSIFIER
+from ada3d_gym.video.clips import VideoClips
+from agents.agent import Agent
+from experiments.results import Result, summarise
+from experiments.runs import MACHINE, Run, plain
+
+PACKAGES = ("gymnasium", "numpy", "stable-baselines3", "torch", "torchvision")
+_OF_TRAINING = (
+    "order",
+    "flip",
+    "seed",
+    "random",
+    "short_side",
+    "protocol",
+)  # arguments and fields that shape no clip of a test
+_PLACES = ("checkpoint", "features")  # paths in a run's folder, which may have moved; weights have their SHA-256
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What an agent is to be judged on: a run's settings on a split, some of them replaced.
+
+    Attributes:
+        run: its settings.
+        bandit: of the split, with evenly spread clips whatever the split.
+        judged: see `record`.
+    """
+
+    run: Run
+    bandit: ClipBandit
+    judged: dict[str, Any]
+
+    @classmethod
+    def prepare(cls, run_: Run, split: str, device: str, **replaced: Any) -> Trial:
+        """Builds the bandit; `replaced` are arguments of `ada3d_gym.building.build_bandit`."""
+        settings = run_.settings | replaced
+        if settings["dataset"] != EMBEDDED:  # whose clips are never random
+            settings |= {"protocol": "test"}
+        bandit = run_.bandit(split, device, **settings)
+        return cls(
+            run_,
+            bandit,
+            record(bandit, split, settings | {"gamma": run_.gamma, "interpolated_map": run_.interpolated_map}),
+        )
+
+    def untrained_agent(self, device: str) -> Agent:
+        return self.run.make_agent(self.bandit, device)
+
+    def trained_agent(self, folder: Path, device: str) -> Agent:
+        """The policy of a run's folder; the classifier stays as it is.
+
+        Raises:
+            CheckpointError: where the folder has no state of such an agent.
+        """
+        agent = self.untrained_agent(device)
+        network = _network_classifier(self.bandit).network
+        before = {name: value.clone() for name, value in network.state_dict().items()}
+        agent.load_policy(folder / "agent.pt")
+        network.load_state_dict(before)  # an agent of one's own may keep a classifier's weights in any place
+        return agent
+
+    def judge(self, method: str, agent: Agent, folder: Path, state: Path | None = None) -> Result:
+        """An agent on every clip.
+
+        Args:
+            method: what the result is called.
+            agent: is judged.
+            folder: where an interrupted judgement leaves what it has, to go on from there.
+            state: what the agent was read from; another one is another judgement.
+        """
+        whole = plain([method, self.judged, asdict(self.run), state and of_file(state)])
+        key = hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:16]
+        start = time.perf_counter()
+        evaluation = evaluate(
+            self.bandit,
+            agent.act,
+            description=method,
+            interpolated=self.run.interpolated_map,
+            resume=folder / f"judging-{key}",
+        )
+        seconds = time.perf_counter() - start
+        versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+        return summarise(
+            method,
+            evaluation,
+            gmacs_selection=agent.macs / 1e9,
+            seconds=seconds,
+            seed=self.run.seed,
+            run=plain(asdict(self.run)) | {"versions": versions},
+            judged=self.judged,
+        )
+
+
+def record(bandit: ClipBandit, split: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """All that an agent is judged on, with what tells other videos and weights in the same places.
+
+    Args:
+        bandit: of the split.
+        split: its name.
+        settings: the arguments of `build_bandit` that it was built with.
+
+    Returns:
+        Those of the settings that shape results, defaults included; the fields of the clips' sampler; `split`,
+        `data_root` and the number of `videos`, with `videos_sha256` of their paths, labels, lengths and sizes; the path
+        of the classifier's weights, `checkpoint`, and `checkpoint_sha256` of the weights themselves.
+    """
+    clips = bandit.source
+    assert isinstance(clips, VideoClips)
+    dataset = settings["dataset"]
+    root = clips.record(0).path.parent if dataset == EMBEDDED else find_root(dataset, settings.get("data_root"))
+    read = signature(motionshapes_clips if dataset == EMBEDDED else video_clips).parameters
+    defaults = {name: each.default for name, each in read.items() if each.default is not each.empty}
+    arguments = {**defaults, **settings, **vars(clips.sampler)}
+    shaping = {key: value for key, value in arguments.items() if key not in MACHINE}
+    found = {
+        **{key: value for key, value in shaping.items() if key not in _OF_TRAINING},
+        "split": split,
+        "data_root": None if dataset == EMBEDDED else root,
+        "videos": len(clips.records),
+        "videos_sha256": of_videos(clips.records, root),
+        "checkpoint": Path(settings.get("checkpoint") or CLASSIFIER).absolute(),
+        "checkpoint_sha256": of_weights(_network_classifier(bandit).network.state_dict()),
+    }
+    judged: dict[str, Any] = plain(found)
+    return judged
+
+
+def name_beside(agent: str, own: Mapping[str, Any], judged: Mapping[str, Any]) -> str:
+    """What a line is called beside the run's own: the agent's name where both were judged on the same, else with all
+    that differs and a mark that no other judgement has.
+
+    Args:
+        agent: its name.
+        own, judged: records of the run's own line, as far as it has one, and of this one.
+    """
+    changed = [key for key in judged if key in own and key not in _PLACES and own[key] != judged[key]]
+    if not changed:
+        return agent
+    mark = hashlib.sha256(json.dumps([judged[key] for key in sorted(judged) if key not in _PLACES]).encode())
+    if "checkpoint_sha256" in changed:
+        changed.append("checkpoint")
+    shown = [f"{key} {judged[key]}" for key in changed if not key.endswith("sha256")]
+    return f"{', '.join([agent, *shown])} [{mark.hexdigest()[:8]}]"
+
+
+def _network_classifier(bandit: ClipBandit) -> NetworkClassifier:
+    assert isinstance(bandit.classifier, NetworkClassifier)
+    return bandit.classifier

@@ -1,0 +1,91 @@
+"""No two parts of a run draw from one random stream, and none shows the clips in another's order."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.seeding import Stream
+from experiments.ablations import Ablations
+from experiments.demo import Options
+from experiments.pretrain import pretrain
+from experiments.train import train
+from tests.agents.test_agents import SMALL
+
+Place = tuple[str, int]
+EPOCHS = {"reinforce": {"epochs": 2, "joint_epochs": 2}, "ppo": {"epochs": 2, "joint_epochs": 2}}
+
+
+class Watched(np.random.SeedSequence):
+    """Notes who asks for which stream; children that NumPy spawns are made here too."""
+
+    asked: ClassVar[dict[tuple[Any, ...], set[Place]]] = defaultdict(set)
+
+    def __init__(self, entropy: Any = None, *, spawn_key: tuple[int, ...] = (), **options: Any):
+        super().__init__(entropy, spawn_key=spawn_key, **options)
+        frame = sys._getframe(1)
+        while frame.f_back and frame.f_code.co_filename.endswith(("seeding.py", "bit_generator.pyx")):
+            frame = frame.f_back
+        if spawn_key:
+            self.asked[(entropy, *spawn_key)].add((Path(frame.f_code.co_filename).name, frame.f_lineno))
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[Any, ...], set[Place]]:
+    """The places in the code that asked for each stream (seed and key) of a run."""
+    Watched.asked.clear()
+    monkeypatch.setattr(np.random, "SeedSequence", Watched)
+    return Watched.asked
+
+
+@pytest.fixture
+def orders(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """The orders of clips that the epochs of a run have."""
+    drawn: list[list[int]] = []
+    epoch = ClipBandit.epoch
+
+    def noted(bandit: ClipBandit, rng: np.random.Generator) -> Any:
+        drawn.append((ids := epoch(bandit, rng)).tolist())
+        return ids
+
+    monkeypatch.setattr(ClipBandit, "epoch", noted)
+    return drawn
+
+
+@pytest.mark.parametrize("agent", ["reinforce", "ppo", "dqn", "best-fixed", "random"])
+@pytest.mark.filterwarnings("ignore::agents.figures.CollapseWarning")
+def test_every_part_of_a_run_draws_for_itself(
+    agent: str, asked: dict[tuple[Any, ...], set[Place]], orders: list[list[int]], tmp_path: Path
+):
+    options = tuple(f"{name}={value}" for name, value in (SMALL.get(agent, {}) | EPOCHS.get(agent, {})).items())
+    train("Ada3D-MotionShapes-v0", agent, set=options, videos=14, classifier_epochs=3, trunk_epochs=3, output=tmp_path)
+    assert_apart(asked)
+    assert len({tuple(order) for order in orders}) == len(orders)
+
+
+def test_every_row_of_the_ablations_draws_for_itself(asked: dict[tuple[Any, ...], set[Place]], tmp_path: Path):
+    run = Ablations(Options(train_videos=14, test_videos=14, epochs=1, joint_epochs=1), tmp_path, "cpu")
+    run.ada3d()
+    asked.clear()
+    run.references()
+    run.one_head("stages")
+    run.one_head("frames")
+    assert_apart(asked)
+    judged = {key[2] for key in asked if key[1] == Stream.RANDOM_MATCHED and len(key) == 4}
+    assert len(judged) == 4  # Random, Random FT, and the two rows with one head
+
+
+def test_every_part_of_pretraining_draws_for_itself(asked: dict[tuple[Any, ...], set[Place]], tmp_path: Path):
+    pretrain(output=tmp_path, epochs_2d=2, epochs_3d=2, epochs_selection=2, videos=14)
+    assert_apart(asked)
+
+
+def assert_apart(asked: dict[tuple[Any, ...], set[Place]]) -> None:
+    assert asked
+    assert {key: places for key, places in asked.items() if len(places) > 1} == {}

@@ -1,0 +1,177 @@
+"""A trained run judged again: beside other weights, on other videos and splits, by its own record."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ada3d_gym.datasets import video_clips
+from ada3d_gym.errors import InputError
+from ada3d_gym.networks.checkpoints import save_weights
+from ada3d_gym.networks.resnet3d import MaskedResNet3d
+from ada3d_gym.networks.spec import I3D_TINY
+from ada3d_gym.video.motionshapes_drawing import CLASSES
+from agents.fixed import Upper
+from experiments.evaluate import evaluate
+from experiments.index_videos import index_videos
+from experiments.train import train
+from tests.processes import kill_when, run, start
+
+MOTION = "Ada3D-MotionShapes-v0"
+OPTIONS = {
+    "reinforce": ("epochs=1", "joint_epochs=1", "samples=2"),
+    "a2c": ("epochs=1", "joint_epochs=1", "num_envs=4", "n_steps=2", "classifier_batch=4"),
+}
+
+
+def lines(path: Path) -> dict[str, dict[str, Any]]:
+    return {line["method"]: line for line in map(json.loads, path.read_text().splitlines())}
+
+
+@pytest.fixture(scope="module", params=OPTIONS)
+def run_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with joint epochs, whose state holds a classifier too."""
+    folder = tmp_path_factory.mktemp("runs") / str(request.param)
+    train(MOTION, request.param, videos=14, set=OPTIONS[request.param], output=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a classifier that knows nothing."""
+    path = tmp_path_factory.mktemp("weights") / "noise.safetensors"
+    network = MaskedResNet3d(I3D_TINY, len(CLASSES))
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(0))
+    save_weights(network, path)
+    return path
+
+
+def test_the_classifier_that_is_given_is_the_one_that_is_judged(run_folder: Path, noise: Path, tmp_path: Path):
+    evaluate(str(run_folder), checkpoint=noise, output=tmp_path / "noise.jsonl")
+    (judged,) = lines(tmp_path / "noise.jsonl").values()
+    own = list(lines(run_folder / "results.jsonl").values())[1]
+    assert judged["top1"] < 15 < 50 < own["top1"]  # chance is 7.1
+    assert judged["judged"]["checkpoint"] == str(noise)
+    before = {key: value for key, value in own.items() if key != "judged"}  # as older versions wrote it
+    (run_folder / "results.jsonl").write_text(json.dumps(before) + "\n")
+    evaluate(str(run_folder), checkpoint=noise)
+    first, second = lines(run_folder / "results.jsonl").values()
+    assert (first["top1"], second["top1"]) == (own["top1"], judged["top1"])
+
+
+def test_a_judgement_on_other_things_is_a_line_of_its_own(
+    sets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run_, other = tmp_path / "run", tmp_path / "other"
+    shutil.copytree(sets / "videos", other)
+    index_videos("videos", root=other)
+    options: dict[str, Any] = {"checkpoint": sets / "i3d_tiny.safetensors", "backbone": "i3d_tiny", "size": 32}
+
+    def again() -> str:
+        capsys.readouterr()
+        train("Ada3D-Videos-v0", "uniform", data_root=sets / "videos", output=run_, **options)
+        return capsys.readouterr().out
+
+    again()
+    own = lines(run_ / "results.jsonl")
+    evaluate(str(run_))  # in the place of the run's own: it is the same
+    assert lines(run_ / "results.jsonl").keys() == own.keys() == {"Upper", "uniform"}
+    evaluate(str(run_), data_root=other)
+    evaluate(str(run_), split="train", size=16)
+    evaluate(str(run_), views=2, videos=3)
+    found = lines(run_ / "results.jsonl")
+    assert {**found["uniform"], "seconds": 0} == {**own["uniform"], "seconds": 0}
+    elsewhere, train_split, few = (line["judged"] for line in list(found.values())[2:])
+    assert elsewhere["data_root"] == str(other)
+    assert (train_split["split"], train_split["views"], train_split["size"]) == ("train", 10, 16)
+    assert (few["split"], few["views"], few["videos"]) == ("test", 2, 3)
+    assert {line["judged"]["checkpoint_sha256"] for line in found.values()} == {few["checkpoint_sha256"]}
+    printed = again()
+    assert f"finished before: delete {run_} or choose another --output" in printed
+    assert "split train" not in printed
+    assert str(other) not in printed
+
+
+def test_an_agent_that_needs_no_training_has_a_line_for_each_thing_that_it_is_judged_on(tmp_path: Path):
+    path = tmp_path / "evaluations.jsonl"
+    for videos in (14, 28, 14):
+        evaluate(MOTION, videos=videos, output=path)
+    judged = [json.loads(line)["judged"] for line in path.read_text().splitlines()]
+    assert [each["videos"] for each in judged] == [14, 28]
+    path.with_name("notes.txt").write_text("mine\nnot yours\n")
+    with pytest.raises(InputError, match=r"notes\.txt: not a file of results \(line 1\)"):
+        evaluate(MOTION, videos=14, output=path.with_name("notes.txt"))
+    assert path.with_name("notes.txt").read_text() == "mine\nnot yours\n"
+
+
+def test_training_videos_are_judged_by_the_test_protocol(sets: Path):
+    clips = video_clips("videos", "train", data_root=sets / "videos", protocol="test", size=32)
+    assert clips.views == 10
+    random = video_clips("videos", "train", data_root=sets / "videos", size=32)
+    assert random.views == 1000
+    first, last = (clips.frame_numbers(view, 100).tolist() for view in (0, 9))
+    assert (first, last) == (list(range(0, 57, 8)), list(range(43, 100, 8)))
+
+
+def test_a_strangers_run_imports_nothing_and_reads_nothing_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run_ = tmp_path / "run"
+    train(MOTION, "uniform", videos=14, output=run_)
+    options = json.loads((run_ / "options.json").read_text())
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "bad.py").write_text(
+        "from pathlib import Path\nfrom agents.fixed import Uniform as Bad\nPath(__file__).with_name('ran').touch()\n"
+    )
+    (run_ / "options.json").write_text(json.dumps(options | {"agent": "bad:Bad"}))
+    with pytest.raises(InputError, match="trained with bad:Bad, whose code would be run: give --trust"):
+        evaluate(str(run_))
+    assert not (tmp_path / "ran").exists()
+    evaluate(str(run_), trust=True)
+    assert (tmp_path / "ran").exists()
+    elsewhere = options["environment"] | {"features": str(tmp_path / "other.safetensors")}
+    (run_ / "options.json").write_text(json.dumps(options | {"environment": elsewhere}))
+    with pytest.raises(InputError, match=r"features read from elsewhere, .*other\.safetensors: give --trust"):
+        evaluate(str(run_))
+    for content in ("[1]", "{", json.dumps(options | {"env": "Ada3D-Moon-v0"}), json.dumps({"env": MOTION})):
+        (run_ / "options.json").write_text(content)
+        with pytest.raises(InputError):
+            evaluate(str(run_))
+
+
+def test_a_killed_evaluation_goes_on(tmp_path: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    output = tmp_path / "lines.jsonl"
+    kill_when(
+        start("-m", "experiments.evaluate", MOTION, "--videos", "280", "--output", str(output)),
+        lambda: len(list(tmp_path.glob("judging-*/*.npz"))) >= 3,
+    )
+    asked, act = list[int](), Upper.act
+
+    def counted(agent: Upper, observations: Any, deterministic: bool = True) -> Any:
+        asked.append(len(observations))
+        return act(agent, observations, deterministic)
+
+    monkeypatch.setattr(Upper, "act", counted)
+    kept = len(list(tmp_path.glob("judging-*/*.npz")))
+    evaluate(MOTION, videos=280, output=output)
+    assert len(asked) == 9 - kept  # 1,120 clips
+    assert not list(tmp_path.glob("judging-*"))
+    evaluate(MOTION, videos=280, output=tmp_path / "unbroken.jsonl")
+    broken, unbroken = (lines(path)["upper"] for path in (output, tmp_path / "unbroken.jsonl"))
+    assert {**broken, "seconds": 0} == {**unbroken, "seconds": 0}
+
+
+def test_two_processes_judge_what_one_judges(tmp_path: Path):
+    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    printed = run(*launch, "-m", "experiments.evaluate", MOTION, "--videos", "70", "--output", str(two))
+    evaluate(MOTION, videos=70, output=one)
+    assert printed.count("written to") == 1
+    alone, together = (lines(path)["upper"] for path in (one, two))
+    assert len(two.read_text().splitlines()) == 1
+    assert {**alone, "seconds": 0} == {**together, "seconds": 0}
+    assert not list(tmp_path.glob("judging-*"))
