@@ -10,6 +10,7 @@ was; files that have changed are probed again.
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, TextIO
@@ -20,7 +21,9 @@ from ada3d_gym.datasets import VIDEO_SETS, find_root, index_path
 from ada3d_gym.errors import InputError
 from ada3d_gym.files import writing
 from ada3d_gym.video.index import VideoIndex, make_index
-from ada3d_gym.video.listing import find_files, read_splits
+from ada3d_gym.video.list_checks import suspicions
+from ada3d_gym.video.listing import ListError, read_splits
+from ada3d_gym.video.locating import Problem, locate
 from ada3d_gym.video.probe import Probe, probe_all
 from ada3d_gym.video.records import shown
 from experiments.cli import run
@@ -64,8 +67,11 @@ def index_videos(
     folder = find_root(name, root)
     videos = VIDEO_SETS[name]
     listings = read_splits(videos.read, annotations or folder)
-    files = {split: find_files(folder, listing.entries) for split, listing in listings.items()}
-    wanted = list(dict.fromkeys(file for found in files.values() for file in found if file is not None))
+    files = locate(folder, listings)
+    wanted = list(dict.fromkeys(file for found in files.values() for file in found if isinstance(file, Path)))
+    if not wanted:
+        problem = next(each for found in files.values() for each in found if isinstance(each, Problem))
+        raise ListError(folder, f"the videos of the lists, but none can be told: {problem.path}", hint=problem.detail)
     journal = index_path(name, folder, "probes").with_suffix(".thorough.jsonl" if thorough else ".jsonl")
     probes = probe_files(wanted, journal, workers=workers, timeout=timeout, thorough=thorough)
     for split, listing in listings.items():
@@ -73,7 +79,7 @@ def index_videos(
         path = index_path(name, folder, split)
         with writing(path, CACHE):
             index.save(path)
-        print(f"{split}: {index.report}; {len(listing.class_names)} classes; {shown(path)}")
+        _say(f"{split}: {index.report}; {len(listing.class_names)} classes; {path}")
         _print_problems(index, show)
     slow = [file for file in wanted if not probes[file].cause and probes[file].seconds > timeout]
     for file in slow[:show]:
@@ -82,8 +88,10 @@ def index_videos(
             if probes[file].seekable
             else "; so will its clips, since frames are counted from its start: encode it anew"
         )
-        print(f"  slow: {shown(file)} (took {probes[file].seconds:.0f} s{hint})")
+        _say(f"  slow: {file} (took {probes[file].seconds:.0f} s{hint})")
     _print_rest(len(slow) - show)
+    for suspicion in suspicions(listings, files):
+        _say(f"warning: {suspicion}")
 
 
 def probe_files(files: list[Path], journal: Path, *, workers: int, timeout: float, thorough: bool) -> dict[Path, Probe]:
@@ -137,13 +145,19 @@ def _state(file: Path) -> State:
 
 def _print_problems(index: VideoIndex, show: int) -> None:
     for problem in index.problems[:show]:
-        print(f"  {problem.cause}: {shown(problem.path)} ({shown(problem.detail)})")
+        _say(f"  {problem.cause}: {problem.path} ({problem.detail})")
     _print_rest(len(index.problems) - show)
 
 
 def _print_rest(count: int) -> None:
     if count > 0:
-        print(f"  and {count} more")
+        _say(f"  and {count} more")
+
+
+def _say(line: str) -> None:
+    """Prints a line with names of files in it, escaping what the output cannot take."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(shown(line).encode(encoding, "backslashreplace").decode(encoding))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import os
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.video.listing import Listing
+from ada3d_gym.video.locating import Problem as Problem
 from ada3d_gym.video.probe import Probe
 from ada3d_gym.video.records import VideoRecord
 
@@ -24,15 +24,6 @@ FORMAT = 2
 
 class IndexFileError(InputError):
     """An index that is missing, damaged or of another kind; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A listed video that the index leaves out."""
-
-    path: str
-    cause: str
-    detail: str
 
 
 class VideoIndex(Sequence[VideoRecord]):
@@ -143,25 +134,28 @@ class VideoIndex(Sequence[VideoRecord]):
 
 
 def make_index(
-    listing: Listing, files: Sequence[Path | None], probes: dict[Path, Probe], min_frames: int
+    listing: Listing, files: Sequence[Path | Problem | None], probes: dict[Path, Probe], min_frames: int
 ) -> VideoIndex:
     """The index of a listing whose files have been probed.
 
     Args:
         listing: of the split.
-        files: of each entry, or None where there is none.
+        files: of each entry, or why it has none; None is a missing one.
         probes: of those files.
         min_frames: videos of fewer are left out as "too short".
     """
-    paths, labels, figures, problems = [], [], [], []
+    paths, labels, figures, problems = [], [], [], list(listing.problems)
     for entry, file in zip(listing.entries, files, strict=True):
-        found = Probe("missing", "no such file below the root") if file is None else probes[file]
+        if not isinstance(file, Path):
+            problems.append(file or Problem(entry.path, "missing", "no such file below the root"))
+            continue
+        found = probes[file]
         cause: str = found.cause
         detail = found.detail
         if not cause and found.frames < min_frames:
             cause, detail = "too short", f"{found.frames} frames, fewer than {min_frames}"
-        if cause or file is None:
-            problems.append(Problem(str(file or entry.path), cause, detail))
+        if cause:
+            problems.append(Problem(str(file), cause, detail))
             continue
         paths.append(str(file))
         labels.append(np.array(entry.labels, np.int64))

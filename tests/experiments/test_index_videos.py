@@ -13,6 +13,7 @@ import pytest
 
 from ada3d_gym.datasets import index_path, load_index
 from ada3d_gym.video.decoding import Video
+from ada3d_gym.video.listing import ListError
 from ada3d_gym.video.probe import probe_all
 from experiments import index_videos as module
 from experiments.index_videos import index_videos
@@ -139,3 +140,45 @@ def test_lists_may_lie_elsewhere(tmp_path: Path):
         (root / name).rename(lists / name)
     index_videos("videos", root=root, annotations=lists)
     assert [record.path for record in load_index("videos", root, "train")] == [root / "a.mp4", root / "b.mp4"]
+
+
+def test_lists_whose_videos_are_elsewhere_end_the_command(tmp_path: Path):
+    root = video_set(tmp_path / "set", ["a.mp4"])
+    for name in ("train.csv", "val.csv"):
+        (root / name).write_text("videos/a.mp4 0\n")
+    with pytest.raises(ListError, match=r"videos/a\.mp4; no such file; a\.mp4 has the name"):
+        index_videos("videos", root=root)
+
+
+def test_what_is_left_out_of_lists_is_counted_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    root = video_set(tmp_path / "set", ["b.mp4", "c.mp4"])
+    (root / "b.mp4").rename(root / os.fsdecode(b"caf\xe9.mp4"))
+    for folder in ("x", "y"):
+        (root / folder).mkdir()
+        shutil.copy(root / "whole.mp4", root / folder / "d.mp4")
+    rows = (b"caf\xe9.mp4 0", b"gone.mp4 1", b"whole.avi 1", b"d.mp4 1", b"c.mp4 0", b"c.mp4 1", b"caf\xe9.mp4 0")
+    (root / "train.csv").write_bytes(b"\n".join(rows))
+    (root / "val.csv").write_text("whole.mp4 1\n")
+    index_videos("videos", root=root)
+    index = load_index("videos", root, "train")
+    assert [record.path.name for record in index] == ["caf\udce9.mp4", "whole.mp4"]
+    assert [problem.cause for problem in index.problems] == [
+        "missing",
+        "ambiguous",
+        "conflict",
+        "conflict",
+        "duplicate",
+    ]
+    printed = capsys.readouterr().out
+    assert "train: 2 videos of 7; left out: 2 conflict, 1 missing, 1 ambiguous, 1 duplicate" in printed
+    assert "ambiguous: d.mp4 (may be any of x/d.mp4, y/d.mp4)" in printed
+    assert "duplicate: caf\\udce9.mp4" in printed
+    assert "warning: 1 file is both in train and val" in printed
+    assert "warning: 1 file is of another extension than the list says" in printed
+
+
+def test_any_output_takes_the_names_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    root = video_set(tmp_path / "set", ["a.mp4"])
+    (root / "train.csv").write_text("a.mp4 0\nżółw.mp4 0\n", encoding="utf-8")
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii:strict")
+    assert r"missing: \u017c" in run("-m", "experiments.index_videos", "videos", "--root", str(root))
