@@ -10,6 +10,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ada3d_gym.errors import InputError
+from ada3d_gym.forking import check_device
 
 if TYPE_CHECKING:
     from ada3d_gym.bandit import ClipSource
@@ -65,6 +66,7 @@ class FeatureObserver:
         batch_size: int = 128,
         table_bytes: int = TABLE_BYTES,
     ):
+        check_device(torch.device(device))
         self._source, self._trunk = source, trunk.to(device).eval()
         self._device, self._batch_size = device, batch_size
         shape = source.num_frames, trunk.channels

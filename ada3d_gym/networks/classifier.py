@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ada3d_gym.forking import check_device
 from ada3d_gym.networks.inference import inference_form
 from ada3d_gym.networks.masked import MaskedNetwork
 
@@ -30,15 +31,21 @@ class NetworkClassifier:
         batch_size: int = 128,
         dtype: torch.dtype | None = None,
     ):
-        self.network = network.to(device)
         self.device, self.batch_size, self.dtype = torch.device(device), batch_size, dtype
+        check_device(self.device)
+        self.network = network.to(device)
         self._form: tuple[object, MaskedNetwork] = (), network
         self.stage_names = network.stage_names
         self.macs = network.count(size)
 
     @torch.inference_mode()
     def scores(self, clips: NDArray[np.uint8], u: NDArray[np.bool_], v: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Softmax probabilities (B, C) float32 of uint8 clips (B, T, 3, H, W); zeros where u keeps no frame."""
+        """Softmax probabilities (B, C) float32 of uint8 clips (B, T, 3, H, W); zeros where u keeps no frame.
+
+        Raises:
+            ValueError: on a GPU, in a process forked off one that uses it.
+        """
+        check_device(self.device)
         network = self._inference_form()
         scores = []
         for start in range(0, len(clips), self.batch_size):
