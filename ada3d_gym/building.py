@@ -94,12 +94,21 @@ def build_observer(
     if observation != "features":
         expected = ", ".join(get_args(Observation))
         raise InputError(f"unknown observation {observation!r}: expected one of {expected}")
-    if features is None and not _ships_trunk(clips.num_frames, clips.observation_size):
+    return FeatureObserver(clips, build_feature_trunk(clips.num_frames, clips.observation_size, features), device)
+
+
+def build_feature_trunk(num_frames: int, side: int, weights: str | Path | None = None) -> ClipTrunk:
+    """`build_trunk` for a trunk that stays as it is, and so must have weights.
+
+    Raises:
+        ValueError: without weights, where none ship.
+    """
+    if weights is None and not _ships_trunk(num_frames, side):
         raise InputError(
             "no weights ship for features of these videos: give features=, the weights of a selection trunk, as "
             "'python -m experiments.train ID' writes them to trunk.safetensors of its folder"
         )
-    return FeatureObserver(clips, build_trunk(clips.num_frames, clips.observation_size, features), device)
+    return build_trunk(num_frames, side, weights)
 
 
 def build_trunk(num_frames: int, side: int, weights: str | Path | None = None) -> ClipTrunk:
