@@ -70,6 +70,7 @@ class ClassifierTrainer:
         self.optimizer.zero_grad(set_to_none=True)
         (loss * weight).backward()
         self.optimizer.step()
+        self.classifier.invalidate()
         return float(loss.detach())
 
     def state_dict(self) -> dict[str, Any]:
@@ -77,4 +78,5 @@ class ClassifierTrainer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.classifier.network.load_state_dict(state["network"])
+        self.classifier.invalidate()
         self.optimizer.load_state_dict(state["optimizer"])
