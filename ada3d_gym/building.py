@@ -43,6 +43,7 @@ def build_bandit(
     features: str | Path | None = None,
     order: Order = "epochs",
     device: str = "cpu",
+    classifier: NetworkClassifier | None = None,
     **reading: Any,
 ) -> ClipBandit:
     """A bandit over clips of a data set.
@@ -57,6 +58,8 @@ def build_bandit(
         features: weights of the trunk that features come from; for MotionShapes, the shipped ones by default.
         order: of the clips, see `ada3d_gym.bandit.ClipBandit`.
         device: where networks run.
+        classifier: another environment's, `env.unwrapped.bandit.classifier`, to share instead of one made from backbone
+            and checkpoint: where that is trained, rewards here follow.
         reading: the other arguments of `video_clips` (data_root, size, stride, sampling, flip, …).
     """
     pays = MaskReward(gamma, cost, reward)
@@ -66,7 +69,11 @@ def build_bandit(
         observer: Observer = IndexObserver(clips, split, naming)
     else:
         observer = build_observer(clips, observation, features, device)
-    return ClipBandit(clips, build_classifier(clips, backbone, checkpoint, device), pays, observer, order)
+    if classifier is None:
+        classifier = build_classifier(clips, backbone, checkpoint, device)
+    else:
+        classifier = fitting_classifier(clips, classifier, checkpoint)
+    return ClipBandit(clips, classifier, pays, observer, order)
 
 
 def build_clips(dataset: str, **options: Any) -> VideoClips:
@@ -157,3 +164,24 @@ def build_classifier(
                 stacklevel=2,
             )
     return NetworkClassifier(network, clips.size, device=device)
+
+
+def fitting_classifier(
+    clips: VideoClips, classifier: NetworkClassifier, checkpoint: str | Path | None = None
+) -> NetworkClassifier:
+    """A classifier for these clips with the network of another; arguments as in `build_bandit`.
+
+    Raises:
+        ValueError: for one of other classes, and for a checkpoint beside it.
+    """
+    if not isinstance(classifier, NetworkClassifier):
+        expected = "a NetworkClassifier, as env.unwrapped.bandit.classifier"
+        raise InputError(f"classifier is {type(classifier).__name__}: expected {expected}")
+    if checkpoint is not None:
+        raise InputError("checkpoint would be ignored beside a ready classifier: give one or the other")
+    if classifier.network.classes != len(clips.class_names):
+        raise InputError(
+            f"the classifier given knows {classifier.network.classes} classes and these videos have "
+            f"{len(clips.class_names)}: expected that of an environment on the same data set"
+        )
+    return classifier if classifier.size == clips.size else classifier.for_size(clips.size)
