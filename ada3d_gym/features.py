@@ -116,9 +116,9 @@ class RecentRows:
         for key in kept:
             full = len(self._places) == self._room
             self._places[key] = self._places.popitem(last=False)[1] if full else len(self._places)
-        while sum(map(len, self._blocks)) < len(self._places):
-            rows = min(self._block_rows, self._room - sum(map(len, self._blocks)))
-            self._blocks.append(torch.empty((rows, *self._shape), device=self._device))
+        while (taken := sum(map(len, self._blocks))) < len(self._places):
+            size = min(self._block_rows, self._room - taken)
+            self._blocks.append(torch.empty((size, *self._shape), device=self._device))
         for block, rows, places in self._by_block([self._places[key] for key in kept]):
             block[places] = values[len(keys) - count :][rows]
 

@@ -62,7 +62,7 @@ class ClipLookup:
     def __call__(self, numbers: NDArray[np.int64]) -> Tensor:
         """(B, 4) to (B, *shape) on the device."""
         spaces, which = np.unique(numbers[:, :2], axis=0, return_inverse=True)
-        parts = [self._of_one(*space, numbers[which == at]) for at, space in enumerate(spaces.tolist())]
+        parts = [self._of_one(split, views, numbers[which == at]) for at, (split, views) in enumerate(spaces.tolist())]
         if len(parts) == 1:
             return parts[0]
         order = np.argsort(which, kind="stable")
