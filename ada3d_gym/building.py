@@ -45,6 +45,7 @@ def build_bandit(
     features: str | Path | None = None,
     order: Order = "epochs",
     device: str = "cpu",
+    classifier: NetworkClassifier | None = None,
     **reading: Any,
 ) -> ClipBandit:
     """A bandit over clips of a data set.
@@ -59,6 +60,8 @@ def build_bandit(
         features: weights of the trunk that features come from; for MotionShapes, the shipped ones by default.
         order: of the clips, see `ada3d_gym.bandit.ClipBandit`.
         device: where networks run.
+        classifier: another environment's, `env.unwrapped.bandit.classifier`, to share instead of one made from backbone
+            and checkpoint: where that is trained, rewards here follow.
         reading: the other arguments of `video_clips` (data_root, size, stride, sampling, flip, …).
     """
     pays = MaskReward(gamma, cost, reward)
@@ -68,7 +71,11 @@ def build_bandit(
         observer: Observer = IndexObserver(clips, split, naming)
     else:
         observer = build_observer(clips, observation, features, device)
-    return ClipBandit(clips, build_classifier(clips, backbone, checkpoint, device), pays, observer, order)
+    if classifier is None:
+        classifier = build_classifier(clips, backbone, checkpoint, device)
+    else:
+        classifier = fitting_classifier(clips, classifier, checkpoint)
+    return ClipBandit(clips, classifier, pays, observer, order)
 
 
 def build_clips(dataset: str, **options: Any) -> VideoClips:
@@ -96,13 +103,21 @@ def build_observer(
     if observation != "features":
         expected = ", ".join(get_args(Observation))
         raise InputError(f"unknown observation {observation!r}: expected one of {expected}")
-    if features is None and not _ships_trunk(clips.num_frames, clips.observation_size):
+    return FeatureObserver(clips, build_feature_trunk(clips.num_frames, clips.observation_size, features), device)
+
+
+def build_feature_trunk(num_frames: int, side: int, weights: str | Path | None = None) -> ClipTrunk:
+    """`build_trunk` for a trunk that stays as it is, and so must have weights.
+
+    Raises:
+        ValueError: without weights, where none ship.
+    """
+    if weights is None and not _ships_trunk(num_frames, side):
         raise InputError(
             "no weights ship for features of these videos: give features=, the weights of a selection trunk, as "
             "'python -m experiments.train ID' writes them to trunk.safetensors of its folder"
         )
-    trunk = build_trunk(clips.num_frames, clips.observation_size, features, _aggregation_of(features))
-    return FeatureObserver(clips, trunk, device)
+    return build_trunk(num_frames, side, weights, _aggregation_of(weights))
 
 
 def _aggregation_of(weights: str | Path | None) -> Aggregation:
@@ -163,3 +178,24 @@ def build_classifier(
                 stacklevel=2,
             )
     return NetworkClassifier(network, clips.size, device=device)
+
+
+def fitting_classifier(
+    clips: VideoClips, classifier: NetworkClassifier, checkpoint: str | Path | None = None
+) -> NetworkClassifier:
+    """A classifier for these clips with the network of another; arguments as in `build_bandit`.
+
+    Raises:
+        ValueError: for one of other classes, and for a checkpoint beside it.
+    """
+    if not isinstance(classifier, NetworkClassifier):
+        expected = "a NetworkClassifier, as env.unwrapped.bandit.classifier"
+        raise InputError(f"classifier is {type(classifier).__name__}: expected {expected}")
+    if checkpoint is not None:
+        raise InputError("checkpoint would be ignored beside a ready classifier: give one or the other")
+    if classifier.network.classes != len(clips.class_names):
+        raise InputError(
+            f"the classifier given knows {classifier.network.classes} classes and these videos have "
+            f"{len(clips.class_names)}: expected that of an environment on the same data set"
+        )
+    return classifier if classifier.size == clips.size else classifier.for_size(clips.size)

@@ -49,8 +49,8 @@ class Ada3DEnv(gym.Env[NDArray[Any], NDArray[np.int8]]):
         render_mode: None; "rgb_array", a contact sheet of the clip, the mask and what came of it; or "human", the same
             in a window.
         options: arguments of `build_bandit`: split, num_frames, views, videos, backbone, checkpoint, gamma, cost,
-            reward, observation, features, order, device, and for video files data_root, size, stride, sampling, flip,
-            strict, cache_bytes, seed.
+            reward, observation, features, order, device, classifier, and for video files data_root, size, stride,
+            sampling, flip, strict, cache_bytes, seed.
     """
 
     metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 1}  # noqa: RUF012 (Gymnasium's own declaration)

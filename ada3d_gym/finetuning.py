@@ -109,6 +109,7 @@ class ClassifierTrainer:
         parameters = (each for group in self.optimizer.param_groups for each in group["params"])
         if part.last and any(each.grad is not None for each in parameters):
             self.optimizer.step()
+            self.classifier.invalidate()
         return loss
 
     def _add_gradient(
@@ -150,5 +151,6 @@ class ClassifierTrainer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.classifier.network.load_state_dict(state["network"])
+        self.classifier.invalidate()
         self.optimizer.load_state_dict(state["optimizer"])
         self._draws.calls = state.get("draws", 0)

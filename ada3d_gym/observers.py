@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -10,6 +12,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ada3d_gym.errors import InputError
+from ada3d_gym.features import TABLE_BYTES, FrameFeatures
 
 if TYPE_CHECKING:
     from ada3d_gym.bandit import ClipSource
@@ -17,8 +20,8 @@ if TYPE_CHECKING:
 
 Ids = NDArray[np.int64]
 Observation = Literal["pixels", "features", "index"]
-TABLE_BYTES = 2**30  # of features kept in memory
 SPLITS = ("train", "val", "test")
+READING = ("strict", "cache_bytes", "workers", "ahead_bytes")  # arguments that do not change what a clip's number means
 MOST = 2**24 - 1  # agents turn numbers into float32, which holds whole ones exactly up to here
 
 
@@ -46,14 +49,14 @@ class PixelObserver:
 
 
 class FeatureObserver:
-    """Features (T, C) float32 of each frame, from a trunk that stays as it is, computed once for each clip.
+    """Features (T, C) float32 of each frame, from a trunk that stays as it is, kept for the clips shown last.
 
     Args:
         source: the clips.
         trunk: of a selection network.
         device: where the trunk runs.
         batch_size: clips in one forward pass at the most.
-        table_bytes: memory for features; those of clips that do not fit are computed every time.
+        table_bytes: memory for features at the most; it is taken as clips are shown.
     """
 
     def __init__(
@@ -65,40 +68,17 @@ class FeatureObserver:
         batch_size: int = 128,
         table_bytes: int = TABLE_BYTES,
     ):
-        self._source, self._trunk = source, trunk.to(device).eval()
-        self._device, self._batch_size = device, batch_size
-        shape = source.num_frames, trunk.channels
-        self.space = spaces.Box(-np.inf, np.inf, shape, np.float32)
-        rows = min(len(source), table_bytes // (4 * int(np.prod(shape))))
-        self._table = torch.zeros((rows, *shape), device=device)  # on a CPU, no memory is taken until it is written
-        self._known = np.zeros(rows, np.bool_)
+        self._source = source
+        self._features = FrameFeatures(trunk, device, batch_size=batch_size, table_bytes=table_bytes)
+        self.space = spaces.Box(-np.inf, np.inf, self._features.shape, np.float32)
 
     def __call__(self, ids: Ids) -> NDArray[np.float32]:
         features: NDArray[np.float32] = self.tensor(ids).cpu().numpy()
         return features
 
-    @torch.no_grad()
     def tensor(self, ids: Ids) -> torch.Tensor:
         """The same on the device."""
-        fits = ids < len(self._table)
-        missing = np.unique(ids[fits][~self._known[ids[fits]]])
-        if len(missing):
-            self._table[self._rows(missing)] = self._compute(missing)
-            self._known[missing] = True
-        if fits.all():
-            return self._table[self._rows(ids)]
-        features = self._table.new_empty((len(ids), *self._table.shape[1:]))
-        features[self._rows(fits)] = self._table[self._rows(ids[fits])]
-        features[self._rows(~fits)] = self._compute(ids[~fits])
-        return features
-
-    def _rows(self, index: NDArray[Any]) -> torch.Tensor:
-        return torch.from_numpy(index).to(self._device)
-
-    def _compute(self, ids: Ids) -> torch.Tensor:
-        parts = [ids[start : start + self._batch_size] for start in range(0, len(ids), self._batch_size)]
-        clips = (torch.from_numpy(self._source.observations(part)).to(self._device) for part in parts)
-        return torch.cat([self._trunk.frames(batch).float() for batch in clips])
+        return self._features(self._source, ids)
 
 
 class IndexObserver:
@@ -115,6 +95,7 @@ class IndexObserver:
 
     def __init__(self, source: ClipSource, split: str, naming: dict[str, Any]):
         self.naming = naming
+        self._source = source
         self._views, self._split = source.views, SPLITS.index(split)
         if max(source.views, len(source) // source.views) > MOST:
             raise InputError(f"observation='index' numbers at most {MOST} videos and views: choose fewer views")
@@ -122,6 +103,24 @@ class IndexObserver:
         self.space = spaces.Box(np.zeros(4, np.int32), high, (4,), np.int32)  # the same for all splits
 
     def __call__(self, ids: Ids) -> NDArray[np.int32]:
+        _SHOWN[_name(self.naming, SPLITS[self._split], self._views)] = self._source
         video, view = np.divmod(ids, self._views)
         split, views = np.full_like(ids, self._split), np.full_like(ids, self._views)
         return np.stack([split, views, video, view], axis=1).astype(np.int32)
+
+
+# The source that showed numbers last, by what it is made of, for as long as it is used elsewhere.
+_SHOWN: WeakValueDictionary[str, ClipSource] = WeakValueDictionary()
+
+
+def shown_source(naming: dict[str, Any], split: str, views: int) -> ClipSource | None:
+    """The clips behind the numbers that an `IndexObserver` of this process showed last, where they are still in use.
+
+    Looking the numbers up there finds clips that are decoded, or being decoded, for the classifier already.
+    """
+    return _SHOWN.get(_name(naming, split, views))
+
+
+def _name(naming: dict[str, Any], split: str, views: int) -> str:
+    meaning = {key: value for key, value in naming.items() if key not in READING}
+    return json.dumps([meaning, split, views], sort_keys=True, default=str)

@@ -221,8 +221,8 @@ class _Watch(BaseCallback):
     def figures(self) -> dict[str, float]:
         """Means over the steps, and what the greedy masks of up to 512 clips keep."""
         bandit, agent = self._agent.bandit, self._agent
-        rng = np.random.default_rng(spawn(agent.seed, Stream.SB3_FIGURES, agent.epoch))
-        ids = rng.permutation(len(bandit.source))[:512]
+        rng, clips = np.random.default_rng(spawn(agent.seed, Stream.SB3_FIGURES, agent.epoch)), len(bandit.source)
+        ids = rng.choice(clips, min(clips, 512), replace=False)  # a permutation of 1,000 views a video takes gigabytes
         ids = bandit.usable(ids)
         u, v = split_mask(agent.act(bandit.observer(ids)), bandit.num_frames, bandit.num_stages)
         self._watch.add(ids, u, v)

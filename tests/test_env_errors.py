@@ -50,6 +50,24 @@ def test_options_out_of_range(name: str, options: dict[str, Any], told: str, mak
         make(name, **{"videos": 2, **options})
 
 
+def test_a_classifier_that_does_not_fit_and_a_checkpoint_beside_one(bandit: ClipBandit, make: Callable[..., Any]):
+    for name, options, told in (
+        ("Ada3D-FCVID-v0", {"checkpoint": None, "classifier": bandit.classifier}, "14 classes.*4: expected that of"),
+        ("Ada3D-FCVID-v0", {"classifier": bandit.classifier}, "checkpoint would be ignored"),
+        ("Ada3D-MotionShapes-v0", {"classifier": "i3d_tiny"}, "classifier is str: expected a NetworkClassifier"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            make(name, **options)
+
+
+def test_a_shared_classifier_counts_operations_at_each_environments_own_size(make: Callable[..., Any]):
+    small = make("Ada3D-FCVID-v0").unwrapped.bandit
+    large = make("Ada3D-FCVID-v0", size=64, checkpoint=None, classifier=small.classifier).unwrapped.bandit
+    masks = np.ones((1, 8), np.bool_), np.ones((1, 5), np.bool_)
+    assert large.classifier.network is small.classifier.network
+    assert large.pull(np.array([0]), *masks).macs > 3 * small.pull(np.array([0]), *masks).macs
+
+
 def test_an_unknown_render_mode(bandit: ClipBandit):
     with pytest.raises(ValueError, match=r"'ansi'.*'rgb_array', 'human'"):
         Ada3DEnv(bandit, render_mode="ansi")

@@ -8,6 +8,7 @@ import torch
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit, build_trunk
+from ada3d_gym.features import BLOCK_BYTES, RecentRows
 from ada3d_gym.observers import MOST, FeatureObserver, IndexObserver, PixelObserver
 from tests.synthetic import TableClips
 
@@ -28,6 +29,27 @@ def test_features_are_the_trunks_whatever_fits_into_the_table(bandit: ClipBandit
         assert shown.shape[1:] == observe.space.shape
         assert shown.dtype == np.float32
         np.testing.assert_allclose(shown, expected, atol=1e-5)
+
+
+def test_a_table_takes_memory_as_rows_come_and_forgets_those_used_longest_ago():
+    row = BLOCK_BYTES // 4 // 2  # two fit into a block
+    table = RecentRows((row,), "cpu", 5 * BLOCK_BYTES // 2)
+    assert table.nbytes == 0
+
+    def put(*numbers: int) -> None:
+        table.put(numbers, torch.tensor(numbers)[:, None].expand(-1, row).float())
+
+    put(0)
+    assert table.nbytes == BLOCK_BYTES
+    put(1, 2, 3, 4)
+    table.get([0])
+    put(5, 6)
+    assert table.nbytes == 5 * BLOCK_BYTES // 2
+    assert [key for key in range(7) if key in table] == [0, 3, 4, 5, 6]
+    assert table.get([6, 0, 4, 6])[:, -1].tolist() == [6, 0, 4, 6]
+    put(*range(10, 20))
+    assert [key for key in range(20) if key in table] == [15, 16, 17, 18, 19]
+    assert table.get([19, 15])[:, 0].tolist() == [19, 15]
 
 
 def test_features_are_copies(bandit: ClipBandit):

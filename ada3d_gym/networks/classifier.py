@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import os
+import copy
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ada3d_gym.networks.inference import inference_form
+from ada3d_gym.forking import check_device
+from ada3d_gym.networks.current import CurrentForm
 from ada3d_gym.networks.masked import MaskedNetwork
-
-# OpenMP's threads do not survive a fork, and a child that waits for them never goes on: Gymnasium's asynchronous
-# environments are such children, where environments have run in their parent before.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 class NetworkClassifier:
     """Class probabilities of masked clips.
 
     Args:
-        network: the masked network; its weights may change between calls (joint fine-tuning).
+        network: the masked network; its weights may change between calls, as in joint fine-tuning.
         size: side of the clips it will see, in pixels, for counting MACs.
         device: where it runs.
         batch_size: clips in one forward pass at the most.
@@ -37,16 +33,22 @@ class NetworkClassifier:
         batch_size: int = 128,
         dtype: torch.dtype | None = None,
     ):
-        self.network = network.to(device)
         self.device, self.batch_size, self.dtype = torch.device(device), batch_size, dtype
-        self._form: tuple[object, MaskedNetwork] = (), network
+        check_device(self.device)
+        self.network = network.to(device)
+        self._form = CurrentForm(self.network, dtype)
         self.stage_names = network.stage_names
-        self.macs = network.count(size)
+        self.size, self.macs = size, network.count(size)
 
     @torch.inference_mode()
     def scores(self, clips: NDArray[np.uint8], u: NDArray[np.bool_], v: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Softmax probabilities (B, C) float32 of uint8 clips (B, T, 3, H, W); zeros where u keeps no frame."""
-        network = self._inference_form()
+        """Softmax probabilities (B, C) float32 of uint8 clips (B, T, 3, H, W); zeros where u keeps no frame.
+
+        Raises:
+            ValueError: on a GPU, in a process forked off one that uses it.
+        """
+        check_device(self.device)
+        network = self._form.get()
         scores = []
         for start in range(0, len(clips), self.batch_size):
             part = slice(start, start + self.batch_size)
@@ -56,10 +58,15 @@ class NetworkClassifier:
         result[np.logical_not(u.any(1))] = 0
         return result
 
-    def _inference_form(self) -> MaskedNetwork:
-        """Made anew when a weight or statistic of the network has changed."""
-        values = [*self.network.parameters(), *self.network.buffers()]
-        state = [(value.data_ptr(), value._version) for value in values]
-        if self._form[0] != state:
-            self._form = state, inference_form(self.network, self.dtype or next(self.network.parameters()).dtype)
-        return self._form[1]
+    def invalidate(self) -> None:
+        """Says that the network has changed, so that the next scores come from it as it is.
+
+        Nearly all changes are noticed without (see `CurrentForm`); this is for those that are too small to be seen.
+        """
+        self._form.invalidate()
+
+    def for_size(self, size: int) -> NetworkClassifier:
+        """The same classifier, one network, for clips of another size, whose MACs it counts."""
+        other = copy.copy(self)
+        other.size, other.macs = size, self.network.count(size)
+        return other

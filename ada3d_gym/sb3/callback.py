@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
+from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
@@ -21,7 +24,9 @@ class JointFineTuneCallback(BaseCallback):
     """Trains the environment's classifier on the clips and masks of each rollout (Eq. 8, Algorithm 1).
 
     The classifier is trained in place, and its inference form is made anew before the next step, so rewards always come
-    from the network as it is. It works with every face and wrapper, as long as all environments share one bandit.
+    from the network as it is. It works with every face and wrapper, as long as all environments share one bandit. An
+    `EvalCallback` beside it needs an environment with the same classifier:
+    `make_vec(…, classifier=env.bandit.classifier)`; a warning names one that has not.
 
     Args:
         lr: of the classifier's SGD; a cosine takes it to zero over the training.
@@ -57,6 +62,7 @@ class JointFineTuneCallback(BaseCallback):
         self._schedule = schedule or self._share_of_this_training
         self._rng = np.random.default_rng(spawn(seed, Stream.SB3_CLASSIFIER) if isinstance(seed, int) else seed)
         self._pulled: list[tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]] = []
+        self._warned = False
 
     @property
     def bandit(self) -> ClipBandit:
@@ -65,17 +71,36 @@ class JointFineTuneCallback(BaseCallback):
         return bandit
 
     def _on_training_start(self) -> None:
-        bandits = self.training_env.get_attr("bandit")
-        if any(each is not bandits[0] for each in bandits):
+        bandits = _bandits(self.training_env)
+        if bandits is None or any(each is not bandits[0] for each in bandits):
             raise InputError(
                 "the environments have a classifier each: train on ada3d_gym.sb3.Ada3DVecEnv, or give all one bandit"
             )
+        self._check_evaluations()
         if self.trainer is None:
             classifier = self.bandit.classifier
             assert isinstance(classifier, NetworkClassifier)
             self.trainer = ClassifierTrainer(classifier, self.lr, freeze_batch_norm=self.freeze_batch_norm)
         self._pulled.clear()
         self.bandit.on_pull = self._note
+
+    def _check_evaluations(self) -> None:
+        """Warns, once, of an `EvalCallback` of this training that judges something else than what is trained."""
+        mine, problem = self.bandit, ""
+        for callback in _below(self.locals.get("callback")):
+            if isinstance(callback, EvalCallback):
+                others = _bandits(callback.eval_env)
+                if others is None or any(_network(each) is not _network(mine) for each in others):
+                    problem = "has a classifier of its own, which joint fine-tuning does not train"
+                elif mine in others:
+                    problem = "shares the training environment's bandit, so the classifier is trained on what it judges"
+        if problem and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"the environment of EvalCallback {problem}: make it with classifier=env.bandit.classifier of the "
+                "training environment (as make_vec and gym.make take it), in this process",
+                stacklevel=2,
+            )
 
     def _note(self, ids: NDArray[np.int64], u: NDArray[np.bool_], v: NDArray[np.bool_]) -> None:
         self._pulled.append((ids, u, v))
@@ -114,3 +139,27 @@ class JointFineTuneCallback(BaseCallback):
         self.model.save(folder / "agent.zip", exclude=["_last_obs"])  # megabytes of pixels, drawn anew on loading
         assert self.trainer is not None, "there is nothing to save before training"
         save_weights(self.trainer.classifier.network, folder / "classifier.safetensors")
+
+
+def _bandits(env: VecEnv) -> list[ClipBandit] | None:
+    """Those of all environments, whatever is wrapped around them; None where they are in other processes."""
+    if isinstance(env.unwrapped, SubprocVecEnv):
+        return None
+    try:
+        return env.get_attr("bandit")
+    except AttributeError:
+        return []
+
+
+def _network(bandit: ClipBandit) -> object:
+    return getattr(bandit.classifier, "network", bandit.classifier)
+
+
+def _below(callback: Any) -> Iterator[BaseCallback]:
+    """A callback and all that it calls."""
+    if not isinstance(callback, BaseCallback):
+        return
+    yield callback
+    inner = [getattr(callback, name, None) for name in ("callback", "callback_on_new_best")]
+    for each in [*inner, *getattr(callback, "callbacks", [])]:
+        yield from _below(each)

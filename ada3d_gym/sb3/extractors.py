@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +14,12 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, Flatten
 from torch import Tensor, nn
 
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.building import build_clips, build_observer, build_trunk
+from ada3d_gym.building import build_trunk
 from ada3d_gym.errors import InputError
+from ada3d_gym.features import TABLE_BYTES
 from ada3d_gym.networks.selection import ClipTrunk
-from ada3d_gym.observers import SPLITS, FeatureObserver, IndexObserver, PixelObserver
+from ada3d_gym.observers import IndexObserver, PixelObserver
+from ada3d_gym.sb3.lookup import Kind, shared_lookup
 
 
 class PixelExtractor(BaseFeaturesExtractor):
@@ -63,9 +65,12 @@ class IndexExtractor(BaseFeaturesExtractor):
         observation_space: of numbers, (4,) int32.
         clips: the options of `ada3d_gym.building.build_clips` that numbers refer to, but for split and views;
             `policy_kwargs` fills it in. Names and numbers only, so that a saved model finds its clips again.
-        of: "features", computed once for each clip with a fixed backbone, or "pixels", through a `PixelExtractor`.
+        of: "features" of a fixed backbone, kept for the clips looked up last, or "pixels", through a `PixelExtractor`.
         weights: of the trunk, as in `PixelExtractor`.
         train_backbone: whether the backbone learns; with "pixels" only.
+        side: of the frames that numbers stand for, in pixels; `policy_kwargs` fills it in. Without it the training
+            clips are opened to find out.
+        table_bytes: memory for features at the most; it is taken as clips are looked up.
     """
 
     _where: Tensor
@@ -74,49 +79,33 @@ class IndexExtractor(BaseFeaturesExtractor):
         self,
         observation_space: spaces.Box,
         clips: dict[str, Any],
-        of: Literal["features", "pixels"] = "features",
+        of: Kind = "features",
         weights: str | None = None,
         train_backbone: bool = False,
+        side: int | None = None,
+        table_bytes: int = TABLE_BYTES,
     ):
         if of not in ("features", "pixels"):
             raise InputError(f"unknown of={of!r}: expected 'features' or 'pixels'")
-        self._look_up = json.dumps([clips, of, weights])
-        space = _observer(self._look_up, SPLITS[0], None, "cpu").space
-        inner = PixelExtractor(space, weights, train_backbone) if of == "pixels" else FlattenExtractor(space)
+        self._find = partial(shared_lookup, clips, of, side, weights, table_bytes=table_bytes)
+        lookup = self._find(device="cpu")
+        if of == "pixels":
+            inner: BaseFeaturesExtractor = PixelExtractor(
+                spaces.Box(0, 255, lookup.shape, np.uint8), weights, train_backbone
+            )
+        else:
+            inner = FlattenExtractor(spaces.Box(-np.inf, np.inf, lookup.shape, np.float32))
         super().__init__(observation_space, inner.features_dim)
-        self.inner = inner
+        self.inner, self._lookup, self._device = inner, lookup, "cpu"
         self.register_buffer("_where", torch.empty(0), persistent=False)  # moves with the module
 
     def forward(self, observations: Tensor) -> Tensor:
         """(B, 4), whole numbers in any dtype, to (B, T * C) float32."""
-        numbers = observations.round().to("cpu", torch.int64).numpy()
-        device = self._where.device
-        found: Tensor | None = None
-        for split, views in np.unique(numbers[:, :2], axis=0).tolist():
-            rows = (numbers[:, 0] == split) & (numbers[:, 1] == views)
-            observer = _observer(self._look_up, SPLITS[split], views, str(device))
-            ids = numbers[rows, 2] * views + numbers[rows, 3]
-            if isinstance(observer, FeatureObserver):
-                shown = observer.tensor(ids)
-            else:
-                shown = torch.from_numpy(observer(ids)).to(device)
-            if rows.all():
-                found = shown
-                break
-            if found is None:
-                found = shown.new_empty((len(numbers), *shown.shape[1:]))
-            found[torch.from_numpy(rows).to(device)] = shown
-        assert found is not None, "a batch holds at least one observation"
-        features: Tensor = self.inner(found)
+        if self._device != str(self._where.device):
+            self._device = str(self._where.device)
+            self._lookup = self._find(device=self._device)
+        features: Tensor = self.inner(self._lookup(observations.round().to("cpu", torch.int64).numpy()))
         return features
-
-
-@lru_cache(maxsize=8)  # a policy's networks share what they look up
-def _observer(look_up: str, split: str, views: int | None, device: str) -> PixelObserver | FeatureObserver:
-    clips, of, weights = json.loads(look_up)
-    observer = build_observer(build_clips(split=split, views=views, **clips), of, weights, device)
-    assert isinstance(observer, PixelObserver | FeatureObserver)
-    return observer
 
 
 def policy_kwargs(bandit: ClipBandit, **options: Any) -> dict[str, Any]:
@@ -128,9 +117,10 @@ def policy_kwargs(bandit: ClipBandit, **options: Any) -> dict[str, Any]:
     """
     observer = bandit.observer
     if isinstance(observer, IndexObserver):
+        clips = json.loads(json.dumps(observer.naming, default=str))
         return {
             "features_extractor_class": IndexExtractor,
-            "features_extractor_kwargs": {"clips": json.loads(json.dumps(observer.naming, default=str)), **options},
+            "features_extractor_kwargs": {"clips": clips, "side": bandit.source.observation_size, **options},
         }
     if isinstance(observer, PixelObserver):
         return {"features_extractor_class": PixelExtractor, "features_extractor_kwargs": options}

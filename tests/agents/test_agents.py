@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +84,16 @@ def test_an_agent_trains_acts_and_goes_on_after_an_interruption(name: str, tmp_p
     assert 0 < evaluate(agent.bandit, agent.act).usage.frames <= 8
     for path in agent.export(tmp_path):
         assert path.stat().st_size > 0
+
+
+def test_an_epoch_takes_no_memory_for_each_view_of_each_video(make: Callable[..., Any]):
+    bandit = make("Ada3D-FCVID-v0", split="train", views=10**6, observation="features").unwrapped.bandit
+    agent = make_agent("ppo", bandit, {"epochs": 1, "num_envs": 4, "n_steps": 2, "batch_size": 8})
+    tracemalloc.start()
+    agent.train_epoch()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * len(bandit.source)
 
 
 def test_one_rollout_is_learned_from_where_it_is_a_whole_epoch():

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from ada3d_gym.networks import masked
 from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.networks.current import CurrentForm
 from ada3d_gym.networks.inference import inference_form
 from ada3d_gym.networks.macs import count_macs
-from ada3d_gym.networks.resnet3d import MaskedResNet3d
+from ada3d_gym.networks.resnet3d import Bottleneck, MaskedResNet3d
 from ada3d_gym.networks.spec import I3D_TINY
 from tests.networks.dense import SPECS, dense_logits, random_network
 
@@ -81,7 +85,39 @@ def test_it_keeps_its_input_and_the_network(network: MaskedResNet3d):
     assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
 
 
-@pytest.mark.parametrize("change", ["optimizer", "load", "statistics"])
+@torch.no_grad()
+def swap_channels(network: MaskedResNet3d) -> None:
+    """Two channels of the first block, out of one convolution and into the next but with their batch norm unswapped."""
+    weight = next(module for module in network.modules() if isinstance(module, Bottleneck)).a.conv.weight
+    weight.data[[0, 1]] = weight.data[[1, 0]]
+
+
+def train(network: MaskedResNet3d, make: Callable[[list[Parameter]], torch.optim.Optimizer]) -> None:
+    generator = torch.Generator().manual_seed(1)
+    clips = torch.randint(0, 256, (4, 8, 3, 32, 32), generator=generator, dtype=torch.uint8)
+    network(clips, torch.ones(4, 8).bool(), torch.ones(4, 5).bool()).square().sum().backward()
+    make(list(network.parameters())).step()
+
+
+def halved(network: MaskedResNet3d) -> None:
+    network.load_state_dict({key: value * 0.5 for key, value in network.state_dict().items()})
+
+
+CHANGES: dict[str, Callable[[MaskedResNet3d], object]] = {
+    "optimizer": lambda network: train(network, lambda values: torch.optim.SGD(values, 1e-2)),
+    "fused optimizer": lambda network: train(network, lambda values: torch.optim.SGD(values, 1e-2, fused=True)),
+    "small fused step": lambda network: train(network, lambda values: torch.optim.Adam(values, 1e-5, fused=True)),
+    "load": halved,
+    "statistics": lambda network: network.stem.norm.running_mean.add_(1),
+    "data of statistics": lambda network: network.stem.norm.running_var.data.mul_(2),
+    "sign": lambda network: network.head.weight.data.mul_(-1),
+    "columns": lambda network: network.head.weight.data.copy_(network.head.weight.data.flip(1)),
+    "channels": swap_channels,
+    "another layer": lambda network: setattr(network, "head", torch.nn.Linear(network.head.in_features, 5)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_classifier_follows_its_network(change: str):
     torch.manual_seed(0)
     network = MaskedResNet3d(I3D_TINY, 5).eval()
@@ -90,16 +126,35 @@ def test_a_classifier_follows_its_network(change: str):
     rng = np.random.default_rng(0)
     clips = rng.integers(0, 256, (4, 8, 3, 32, 32), dtype=np.uint8)
     u, v = np.ones((4, 8), np.bool_), np.ones((4, 5), np.bool_)
-    before = classifier.scores(clips, u, v)
-    if change == "optimizer":
-        network(torch.from_numpy(clips), torch.from_numpy(u), torch.from_numpy(v)).square().sum().backward()
-        torch.optim.SGD(network.parameters(), 1e-2).step()
-    elif change == "load":
-        network.load_state_dict({key: value * 0.5 for key, value in network.state_dict().items()})
-    else:
-        network.stem.norm.running_mean.add_(1)
+    before, form = classifier.scores(clips, u, v), classifier._form.get()
+    assert classifier._form.get() is form
+    CHANGES[change](network)
+    assert classifier._form.get() is not form
     after = classifier.scores(clips, u, v)
-    assert np.abs(after - before).max() > 1e-3
+    assert np.abs(after - before).max() > 1e-6
     with torch.no_grad():
         expected = network(*map(torch.from_numpy, (clips, u, v))).softmax(1)
     assert after == pytest.approx(expected.numpy(), abs=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_unchanged_network_keeps_its_form_even_with_weights_that_are_no_numbers(dtype: torch.dtype):
+    network = MaskedResNet3d(I3D_TINY, 5).to(dtype)
+    network.head.weight.data[0, 0] = torch.nan
+    current = CurrentForm(network)
+    form = current.get()
+    with torch.autocast("cpu"), torch.inference_mode():
+        assert current.get() is form
+    current.invalidate()
+    assert current.get() is not form
+
+
+def test_a_classifier_for_another_size_is_the_same_network():
+    small = NetworkClassifier(MaskedResNet3d(I3D_TINY, 5), 32)
+    large = small.for_size(64)
+    everything = np.ones((1, 8), np.bool_), np.ones((1, 5), np.bool_)
+    assert large.network is small.network
+    assert large.macs(*everything) > small.macs(*everything)
+    form = small._form.get()
+    large.invalidate()
+    assert small._form.get() is not form

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3 import DQN, PPO
-from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.common.callbacks import CallbackList, EvalCallback, EveryNTimesteps
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecMonitor
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit, build_classifier
@@ -97,6 +101,76 @@ def test_a_classifier_for_each_environment_is_refused():
     model = PPO("MlpPolicy", env, n_steps=4, batch_size=4)
     with pytest.raises(ValueError, match="a classifier each"):
         model.learn(8, callback=JointFineTuneCallback())
+
+
+def test_environments_in_other_processes_are_refused():
+    env = SubprocVecEnv([lambda: Ada3DEnv(split="test", videos=2, observation="features")], start_method="fork")
+    model = PPO("MlpPolicy", env, n_steps=4, batch_size=4)
+    with pytest.raises(ValueError, match="a classifier each"):
+        model.learn(8, callback=JointFineTuneCallback())
+    env.close()
+
+
+def judged(train: ClipBandit, kind: str) -> VecEnv:
+    """An environment for evaluation, with the classifier that is trained or with one of its own."""
+    shared = None if kind.startswith("own") else train.classifier
+    options: dict[str, Any] = {"split": "val", "videos": 14, "observation": "features", "classifier": shared}
+    if "bandit" in kind:
+        return VecMonitor(Ada3DVecEnv(8, train))
+    if "single" in kind:
+        return DummyVecEnv([lambda: Monitor(Ada3DEnv(**options))])
+    if "processes" in kind:
+        return SubprocVecEnv([lambda: Monitor(Ada3DEnv(**options))], start_method="fork")
+    return VecMonitor(Ada3DVecEnv(8, **options))
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("shared", None),
+        ("shared, single", None),
+        ("own", "a classifier of its own.*classifier=env.bandit.classifier"),
+        ("own, single", "a classifier of its own"),
+        ("own, in processes", "a classifier of its own"),
+        ("shared bandit", "trained on what it judges"),
+    ],
+)
+def test_an_evaluation_that_judges_another_classifier_is_named_once(env: Ada3DVecEnv, kind: str, told: str | None):
+    judge = EvalCallback(judged(env.bandit, kind), n_eval_episodes=8, eval_freq=10**6, warn=False)
+    joint = JointFineTuneCallback(batch_size=16)
+    callback = CallbackList([joint, CallbackList([EveryNTimesteps(32, judge)])])
+    model = ppo(env)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.learn(32, callback=callback)
+        model.learn(32, callback=callback)
+    found = [str(each.message) for each in caught if "EvalCallback" in str(each.message)]
+    judge.eval_env.close()
+    assert len(found) == (told is not None)
+    assert told is None or re.search(told, found[0])
+
+
+def test_the_guides_evaluation_pays_by_the_classifier_that_is_trained():
+    guide = (Path(__file__).parents[2] / "docs" / "bandits-with-sb3.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    code = blocks[0].partition("env = ")[0] + next(block for block in blocks if "EvalCallback" in block)
+    for written, small in (("64, ", "8, videos=14, "), ("128", "16"), ("280", "14"), ("40)", "8)"), ("30_000", "128")):
+        assert written in code
+        code = code.replace(written, small)
+    names: dict[str, Any] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        exec(code.replace("JointFineTuneCallback()", "JointFineTuneCallback(lr=0.1, batch_size=16)"), names)
+    train, val, ids = names["train"].bandit, names["val"].bandit, np.arange(14)
+    assert np.isfinite(names["judge"].last_mean_reward)
+    assert val.classifier is train.classifier
+    masks = np.ones((14, 8), np.bool_), np.ones((14, 5), np.bool_)
+    with torch.inference_mode():
+        expected = train.classifier.network.eval()(
+            *(torch.from_numpy(each) for each in (val.source.clips(ids), *masks))
+        )
+    np.testing.assert_allclose(val.pull(ids, *masks).scores, expected.softmax(1).numpy(), atol=1e-5)
+    assert not torch.equal(weights(train), weights(build_bandit(split="val", videos=14)))
 
 
 @pytest.mark.parametrize("options", [{"batch_size": 0}, {"steps_per_rollout": 0}])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import json
+import weakref
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,8 @@ from ada3d_gym.evaluation import evaluate
 from ada3d_gym.masks import ActionError
 from ada3d_gym.observers import Observation
 from ada3d_gym.sb3 import Ada3DVecEnv, PixelExtractor, SelectionPolicy, make_vec, policy_kwargs, selection_kwargs
+from ada3d_gym.video.clips import VideoClips
+from tests.processes import run
 
 ALGORITHMS = {
     "PPO": (PPO, {"n_steps": 4, "batch_size": 16, "n_epochs": 2}),
@@ -79,6 +85,64 @@ def test_numbers_are_looked_up_in_the_split_they_name():
     mixed = extract(torch.from_numpy(both).float())
     np.testing.assert_allclose(mixed[3:].numpy(), shown.observer(ids).reshape(3, -1), atol=1e-5)
     assert not torch.allclose(mixed[:3], mixed[3:])
+
+
+@pytest.mark.parametrize("of", ["features", "pixels"])
+def test_a_clip_whose_number_is_shown_is_decoded_once(
+    of: str, make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+):
+    decoded: Counter[int] = Counter()
+    decode = VideoClips._decode
+    monkeypatch.setattr(VideoClips, "_decode", lambda clips, ids: decoded.update(ids) or decode(clips, ids))
+    env = make("Ada3D-FCVID-v0", maker=make_vec, num_envs=4, split="train", observation="index", workers=1)
+    options = selection_kwargs(env.bandit, of=of)
+    PPO(SelectionPolicy, env, n_steps=4, batch_size=16, policy_kwargs=options, device="cpu").learn(32)
+    assert decoded.total() >= 32
+    assert set(decoded.values()) == {1}
+
+
+def test_what_numbers_stand_for_is_freed_with_the_model_and_its_environment():
+    env = small("index")
+    model = PPO("MlpPolicy", env, n_steps=4, batch_size=16, policy_kwargs=policy_kwargs(env.bandit), device="cpu")
+    model.learn(32)
+    source, extractor = weakref.ref(env.bandit.source), weakref.ref(model.policy.features_extractor)
+    lookup = weakref.ref(model.policy.features_extractor._lookup)
+    shown = env.reset()
+    env.close()
+    del env
+    model.env = None  # the model outlives its environment, and opens its own clips
+    gc.collect()
+    assert source() is None
+    assert model.predict(shown)[0].shape == (8, 13)
+    del model
+    gc.collect()
+    assert extractor() is None
+    assert lookup() is None
+
+
+def test_a_seed_makes_the_same_policy_whether_another_lives_or_not():
+    env = small("index")
+    kept = [
+        PPO("MlpPolicy", env, n_steps=4, batch_size=16, policy_kwargs=policy_kwargs(env.bandit), seed=3, device="cpu")
+        for _ in range(2)
+    ]
+    one, other = (model.policy.state_dict() for model in kept)
+    assert all(torch.equal(value, other[key]) for key, value in one.items())
+
+
+def test_a_saved_model_finds_its_clips_in_another_process(tmp_path: Path):
+    env = small("index")
+    model = PPO(SelectionPolicy, env, n_steps=4, batch_size=16, policy_kwargs=selection_kwargs(env.bandit), seed=0)
+    model.learn(32)
+    model.save(tmp_path / "agent.zip", exclude=["_last_obs"])
+    shown = env.bandit.observer(np.arange(6))
+    code = f"""
+import json, numpy
+from stable_baselines3 import PPO
+model = PPO.load({str(tmp_path / "agent.zip")!r}, device="cpu")
+print(json.dumps(model.predict(numpy.array({shown.tolist()}, numpy.int32), deterministic=True)[0].tolist()))
+"""
+    assert json.loads(run("-c", code)) == model.predict(shown, deterministic=True)[0].tolist()
 
 
 def test_pixels_and_features_of_a_frame_are_the_same_function():

@@ -1,0 +1,130 @@
+"""Features of frames from a trunk that stays as it is, kept for the clips that were asked for last."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import compress
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ada3d_gym.forking import check_device
+
+if TYPE_CHECKING:
+    from ada3d_gym.bandit import ClipSource
+    from ada3d_gym.networks.selection import ClipTrunk
+
+TABLE_BYTES = 2**30  # of features kept in memory
+BLOCK_BYTES = 2**24  # by which a table grows
+
+
+class FrameFeatures:
+    """Features (T, C) float32 of clips' frames.
+
+    Args:
+        trunk: of a selection network.
+        device: where the trunk runs and features are kept.
+        batch_size: clips in one forward pass at the most.
+        table_bytes: memory for features at the most; those used longest ago make room for others.
+    """
+
+    def __init__(
+        self,
+        trunk: ClipTrunk,
+        device: torch.device | str = "cpu",
+        *,
+        batch_size: int = 128,
+        table_bytes: int = TABLE_BYTES,
+    ):
+        check_device(torch.device(device))
+        self._trunk = trunk.to(device).eval()
+        self._device, self._batch_size = device, batch_size
+        self.shape = trunk.num_frames, trunk.channels
+        self._table = RecentRows(self.shape, device, table_bytes)
+
+    @torch.no_grad()
+    def __call__(self, source: ClipSource, ids: NDArray[np.int64], name: Hashable = None) -> Tensor:
+        """A new tensor (B, T, C) on the device.
+
+        Args:
+            source: the clips.
+            ids: of clips, (B,).
+            name: tells sources with different clips apart.
+        """
+        unique, where = np.unique(ids, return_inverse=True)
+        keys = [(name, clip) for clip in unique.tolist()]
+        known = np.array([key in self._table for key in keys], np.bool_)
+        features = torch.empty((len(unique), *self.shape), device=self._device)
+        if known.any():
+            features[self._index(np.flatnonzero(known))] = self._table.get(list(compress(keys, known)))
+        if not known.all():
+            computed = self._compute(source, unique[~known])
+            features[self._index(np.flatnonzero(~known))] = computed
+            self._table.put(list(compress(keys, ~known)), computed)
+        return features[self._index(where)]
+
+    def _index(self, index: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(index).to(self._device)
+
+    def _compute(self, source: ClipSource, ids: NDArray[np.int64]) -> Tensor:
+        parts = [ids[start : start + self._batch_size] for start in range(0, len(ids), self._batch_size)]
+        clips = (torch.from_numpy(source.observations(part)).to(self._device) for part in parts)
+        return torch.cat([self._trunk.frames(batch).float() for batch in clips])
+
+
+class RecentRows:
+    """Rows of float32 values by key, those used last; memory is taken as rows come.
+
+    Args:
+        shape: of a row.
+        device: where they are kept.
+        limit: bytes for rows at the most.
+    """
+
+    def __init__(self, shape: tuple[int, ...], device: torch.device | str, limit: int):
+        self._shape, self._device = shape, device
+        size = 4 * int(np.prod(shape))
+        self._room, self._block_rows = limit // size, max(1, BLOCK_BYTES // size)
+        self._places: OrderedDict[Hashable, int] = OrderedDict()  # the one used longest ago comes first
+        self._blocks: list[Tensor] = []
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._places
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that is taken."""
+        return sum(block.nbytes for block in self._blocks)
+
+    def get(self, keys: Sequence[Hashable]) -> Tensor:
+        """A copy (B, *shape) of rows that are there."""
+        for key in keys:
+            self._places.move_to_end(key)
+        found = torch.empty((len(keys), *self._shape), device=self._device)
+        for block, rows, places in self._by_block([self._places[key] for key in keys]):
+            found[rows] = block[places]
+        return found
+
+    def put(self, keys: Sequence[Hashable], values: Tensor) -> None:
+        """Keeps rows (B, *shape) of keys that are all different and not there; the last ones, where not all fit."""
+        count = min(len(keys), self._room)
+        kept = keys[len(keys) - count :]
+        for key in kept:
+            full = len(self._places) == self._room
+            self._places[key] = self._places.popitem(last=False)[1] if full else len(self._places)
+        while (taken := sum(map(len, self._blocks))) < len(self._places):
+            size = min(self._block_rows, self._room - taken)
+            self._blocks.append(torch.empty((size, *self._shape), device=self._device))
+        for block, rows, places in self._by_block([self._places[key] for key in kept]):
+            block[places] = values[len(keys) - count :][rows]
+
+    def _by_block(self, places: list[int]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Each block of some places with their positions in the list and in the block."""
+        number, within = np.divmod(np.array(places, np.int64), self._block_rows)
+        for each in np.unique(number).tolist():
+            rows = np.flatnonzero(number == each)
+            yield self._blocks[each], *(torch.from_numpy(index).to(self._device) for index in (rows, within[rows]))
