@@ -77,8 +77,7 @@ def index_videos(
     for split, listing in listings.items():
         index = make_index(listing, files[split], probes, min_frames)
         path = index_path(name, folder, split)
-        with writing(path, CACHE):
-            index.save(path)
+        index.save(path)
         _say(f"{split}: {index.report}; {len(listing.class_names)} classes; {path}")
         _print_problems(index, show)
     slow = [file for file in wanted if not probes[file].cause and probes[file].seconds > timeout]

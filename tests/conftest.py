@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from filelock import FileLock
 
@@ -41,6 +42,7 @@ def sets(cache_folder: Path, session_folder: Path) -> Path:
     from ada3d_gym.networks.checkpoints import save_weights
     from ada3d_gym.networks.resnet3d import MaskedResNet3d
     from ada3d_gym.networks.spec import SPECS
+    from ada3d_gym.seeding import torch_seed
     from experiments.fixtures import WRITERS, fixtures
     from experiments.index_videos import index_videos
 
@@ -51,7 +53,8 @@ def sets(cache_folder: Path, session_folder: Path) -> Path:
             for name in WRITERS:
                 index_videos(name, root=folder / name)
             for name in ("i3d_tiny", "slowonly_tiny"):
-                save_weights(MaskedResNet3d(SPECS[name], 4), folder / f"{name}.safetensors")
+                with torch_seed(np.random.SeedSequence(0)):
+                    save_weights(MaskedResNet3d(SPECS[name], 4), folder / f"{name}.safetensors")
     return folder
 
 

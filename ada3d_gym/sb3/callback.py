@@ -62,7 +62,7 @@ class JointFineTuneCallback(BaseCallback):
         self._schedule = schedule or self._share_of_this_training
         self._rng = np.random.default_rng(spawn(seed, Stream.SB3_CLASSIFIER) if isinstance(seed, int) else seed)
         self._pulled: list[tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]] = []
-        self._warned = False
+        self._began, self._warned = 0, False
 
     @property
     def bandit(self) -> ClipBandit:
@@ -127,8 +127,12 @@ class JointFineTuneCallback(BaseCallback):
         self.logger.record("classifier/loss", float(np.mean(losses)))
         self.logger.record("classifier/learning_rate", self.trainer.optimizer.param_groups[0]["lr"])
 
+    def _on_rollout_start(self) -> None:
+        self._began = self.model.num_timesteps
+
     def _share_of_this_training(self, steps: int) -> float:
-        return steps / max(1, self.model._total_timesteps)  # SB3 has no public name for it
+        """Of when the rollout began: counted to its end, the last one's learning rate would be zero."""
+        return self._began / max(1, self.model._total_timesteps)  # SB3 has no public name for it
 
     def _on_training_end(self) -> None:
         self.bandit.on_pull = None
