@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -55,6 +56,13 @@ class Config:
     interpolated_map: bool = False
     environment: dict[str, Any] = field(default_factory=dict)
     agents: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, least in (("classifier_epochs", 0), ("trunk_epochs", 0), ("classifier_batch", 1)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name}={getattr(self, name)}: expected at least {least}")
+        if not 0 <= self.classifier_lr < math.inf:
+            raise InputError(f"classifier_lr={self.classifier_lr}: expected a finite number of at least 0")
 
 
 @dataclass(frozen=True)
@@ -138,7 +146,7 @@ def compose(
         raise InputError(f"environment in {path.name} has {', '.join(reserved)}: not its own, but a command's")
     own = read.agents.get(agent, {}) | dict(map(_assignment, assignments))
     settings = read.environment | {key: value for key, value in (environment or {}).items() if value is not None}
-    fields = asdict(read) | {key: value for key, value in replaced.items() if value is not None}
+    fields = asdict(replace(read, **{key: value for key, value in replaced.items() if value is not None}))
     del fields["agents"]
     options = asdict(agent_options(agent, own))
     return Run(env=env, agent=agent, seed=seed, **fields | {"environment": plain(settings), "options": plain(options)})
