@@ -139,7 +139,8 @@ def test_a_strangers_run_imports_nothing_and_reads_nothing_elsewhere(tmp_path: P
     (run_ / "options.json").write_text(json.dumps(options | {"environment": elsewhere}))
     with pytest.raises(InputError, match=r"features read from elsewhere, .*other\.safetensors: give --trust"):
         evaluate(str(run_))
-    for content in ("[1]", "{", json.dumps(options | {"env": "Ada3D-Moon-v0"}), json.dumps({"env": MOTION})):
+    others = [{"env": "Ada3D-Moon-v0"}, {"environment": {"split": "train"}}, {"environment": {"device": "cuda"}}]
+    for content in ("[1]", "{", json.dumps({"env": MOTION}), *(json.dumps(options | each) for each in others)):
         (run_ / "options.json").write_text(content)
         with pytest.raises(InputError):
             evaluate(str(run_))
