@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit, FallibleSource
+from ada3d_gym.errors import DivergedError
 from ada3d_gym.masks import split_mask
 from ada3d_gym.metrics import mean_average_precision, top1
 from ada3d_gym.partial import Judged, Parts
@@ -106,6 +107,7 @@ def evaluate(
 
     Raises:
         VideoError: if no clip can be decoded, or the first that cannot where the source allows for none.
+        DivergedError: if the classifier's scores are not finite.
     """
     source = bandit.source
     ids = np.arange(len(source))
@@ -138,7 +140,14 @@ def evaluate(
     correct = np.concatenate([o.correct for o in outcomes])
     macs = np.concatenate([o.macs for o in outcomes])
 
-    videos, scores = _of_videos(np.concatenate([o.scores for o in outcomes]), ids // source.views)
+    scores = np.concatenate([o.scores for o in outcomes])
+    parts.remove()
+    if not np.isfinite(scores).all():  # finite weights may be too large to compute with
+        raise DivergedError(
+            "the classifier's scores are not finite: its training has diverged. Train again in another folder, with a "
+            "lower learning rate, or give another checkpoint"
+        )
+    videos, scores = _of_videos(scores, ids // source.views)
     targets = source.targets(videos * source.views)
 
     def usage(rows: NDArray[np.bool_]) -> Usage:
@@ -149,7 +158,6 @@ def evaluate(
     families = np.array([source.record(i).family for i in ids.tolist()])
     visible = source.visible_frames(ids)
     partly = ~visible.all(1)
-    parts.remove()
     return Evaluation(
         top1=top1(scores, targets & scores.any(1, keepdims=True)),  # no frame in any clip is never right
         map=mean_average_precision(scores, targets, interpolated=interpolated),

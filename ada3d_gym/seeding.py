@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ada3d_gym import parallel
+from ada3d_gym.errors import InputError
 
 _FIRST = 2**31  # above all numbers of epochs, with which agents of one's own may begin their keys
 
@@ -54,7 +55,12 @@ def spawn(seed: int, *key: int) -> np.random.SeedSequence:
 
     Give each stream a key of its own rather than call the sequence's `spawn`: children of (seed, 1) are the streams
     (seed, 1, 0), (seed, 1, 1) and so on, which another part may take to be its own.
+
+    Raises:
+        InputError: for a seed below 0.
     """
+    if seed < 0:
+        raise InputError(f"seed={seed}: expected a whole number of at least 0")
     return np.random.SeedSequence(seed, spawn_key=key)
 
 

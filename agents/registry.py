@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import math
 from collections.abc import Mapping
 from dataclasses import fields as fields_of
 from pathlib import Path
@@ -97,9 +98,14 @@ def agent_options(name: str, given: Mapping[str, Any]) -> Any:
     has_its_own = any(field.name == "preset" for field in fields_of(kind))
     other = None if has_its_own else own.pop("preset", None)
     options = parse(kind, preset(name, other) | own, f"option of {name}")
-    for field in ("epochs", "joint_epochs"):
-        if getattr(options, field, 0) < 0:
-            raise InputError(f"option of {name}: {field}={getattr(options, field)}: expected 0 or more")
+    for field in fields_of(kind):
+        value, rate = getattr(options, field.name), field.name == "lr" or field.name.endswith("_lr")
+        if not isinstance(value, int | float):
+            continue
+        if (field.name in ("epochs", "joint_epochs") or rate) and value < 0:
+            raise InputError(f"option of {name}: {field.name}={value}: expected 0 or more")
+        if math.isnan(value) or (rate and math.isinf(value)):
+            raise InputError(f"option of {name}: {field.name}={value}: expected a finite number")
     return options
 
 

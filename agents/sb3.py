@@ -21,6 +21,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
 from ada3d_gym.codings import MaskCoding
 from ada3d_gym.divergence import check_state, during
+from ada3d_gym.errors import DivergedError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import split_mask
 from ada3d_gym.networks.classifier import NetworkClassifier
@@ -135,8 +136,13 @@ class SB3Agent(Agent):
                 self.model.learn(self.steps_per_epoch, CallbackList(callbacks), reset_num_timesteps=False)
                 self.model.logger.dump()
                 return watch.figures() | self._losses.take()
-            except (ValueError, RuntimeError):  # torch refuses distributions of what is not finite
+            except (ValueError, RuntimeError) as error:  # torch refuses distributions of what is not finite
                 check_state(self.state_dict())
+                if "found invalid values" in str(error):  # finite weights may be too large to compute with
+                    rate = self._lr(1.0)
+                    raise DivergedError(
+                        f"the policy's logits are no longer finite at a learning rate of {rate:.3g}"
+                    ) from error
                 raise
 
     def _fine_tuning(self) -> BaseCallback:

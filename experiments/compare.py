@@ -61,6 +61,7 @@ def compare(
     checked_device(device)
     if seeds < 1:
         raise InputError(f"seeds={seeds}: expected at least 1")
+    agents, gammas = tuple(dict.fromkeys(agents)), tuple(dict.fromkeys(gammas))  # twice the same run is one
     found: dict[str, list[Result]] = {}
     options: dict[str, Any] = {
         "config": config,

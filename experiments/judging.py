@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -88,7 +90,7 @@ class Trial:
             folder: where an interrupted judgement leaves what it has, to go on from there.
             state: what the agent was read from; another one is another judgement.
         """
-        whole = plain([method, self.judged, asdict(self.run), state and of_file(state)])
+        whole = plain([method, self.judged, asdict(self.run), state and of_file(state), self._files(agent)])
         key = hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:16]
         start = time.perf_counter()
         evaluation = evaluate(
@@ -109,6 +111,12 @@ class Trial:
             run=plain(asdict(self.run)) | {"versions": versions},
             judged=self.judged,
         )
+
+    def _files(self, agent: Agent) -> list[str | None]:
+        """Of the files that shape the agent's masks: its code, which may be the user's, and those that options name."""
+        code = getattr(sys.modules[type(agent).__module__], "__file__", None)
+        named = [code, self.run.environment.get("features"), *self.run.options.values()]
+        return [of_file(Path(each)) for each in named if isinstance(each, str) and os.path.isfile(each)]
 
 
 def record(bandit: ClipBandit, split: str, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.datasets import motionshapes_clips
 from ada3d_gym.devices import checked_device
 from ada3d_gym.divergence import check_state, during, finite
+from ada3d_gym.errors import InputError
 from ada3d_gym.evaluation import Evaluation, evaluate
 from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
@@ -177,6 +178,9 @@ def pretrain(
     """
     on = torch.device(checked_device(device))
     counts = {"epochs_2d": epochs_2d, "epochs_3d": epochs_3d, "epochs_selection": epochs_selection}
+    for name, count in counts.items():
+        if count < 1:
+            raise InputError(f"{name}={count}: expected at least 1")
     with claimed(output, {"seed": seed, "videos": videos, **counts}):
         clips = motionshapes_clips("train", videos=videos)
         clips.fill_cache("decoding train")

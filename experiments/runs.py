@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -55,6 +56,13 @@ class Config:
     interpolated_map: bool = False
     environment: dict[str, Any] = field(default_factory=dict)
     agents: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, least in (("classifier_epochs", 0), ("trunk_epochs", 0), ("classifier_batch", 1)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name}={getattr(self, name)}: expected at least {least}")
+        if not 0 <= self.classifier_lr < math.inf:
+            raise InputError(f"classifier_lr={self.classifier_lr}: expected a finite number of at least 0")
 
 
 @dataclass(frozen=True)
@@ -134,14 +142,18 @@ def compose(
     if misspelt := [name for name in read.agents if ":" not in name and name not in agent_names()]:
         close = did_you_mean(misspelt, agent_names())
         raise InputError(f"unknown agent in {path.name}: {', '.join(misspelt)}{close}")
-    if reserved := [name for name in ("split", "gamma", "device") if name in read.environment]:
-        raise InputError(f"environment in {path.name} has {', '.join(reserved)}: not its own, but a command's")
+    _check_environment(read.environment, path.name)
     own = read.agents.get(agent, {}) | dict(map(_assignment, assignments))
     settings = read.environment | {key: value for key, value in (environment or {}).items() if value is not None}
-    fields = asdict(read) | {key: value for key, value in replaced.items() if value is not None}
+    fields = asdict(replace(read, **{key: value for key, value in replaced.items() if value is not None}))
     del fields["agents"]
     options = asdict(agent_options(agent, own))
     return Run(env=env, agent=agent, seed=seed, **fields | {"environment": plain(settings), "options": plain(options)})
+
+
+def _check_environment(environment: dict[str, Any], where: str) -> None:
+    if reserved := [name for name in ("split", "gamma", "device") if name in environment]:
+        raise InputError(f"environment in {where} has {', '.join(reserved)}: not its own, but a command's")
 
 
 def _assignment(text: str) -> tuple[str, Any]:
@@ -178,6 +190,7 @@ def read_run(folder: Path, *, trust: bool = False) -> Run:
         raise InputError(f"{folder} holds no run of experiments.train ({path} is no table of settings)")
     run: Run = parse(Run, {key: value for key, value in written.items() if key != INPUTS}, f"setting in {path}")
     check_id(run.env)
+    _check_environment(run.environment, str(path))
     run = run.with_trunk(folder / TRUNK) if (folder / TRUNK).exists() else run
     if not trust:
         _check_trust(run, folder)

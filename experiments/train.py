@@ -103,7 +103,7 @@ def train(
             stack.enter_context(claimed_by(run_, folder))
         parallel.wait()
         results = ResultFile(folder / "results.jsonl")
-        finished = run_.agent in results.results and (folder / "classifier.safetensors").exists()
+        finished = {"Upper", run_.agent} <= results.results.keys() and (folder / "classifier.safetensors").exists()
         if not finished:
             _run(run_, folder, results, own_device)
         if parallel.rank() == 0:

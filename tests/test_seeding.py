@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ada3d_gym import parallel
+from ada3d_gym.errors import InputError
 from ada3d_gym.seeding import CallStreams, Stream, spawn, torch_generator, torch_seed
 
 
@@ -16,6 +17,11 @@ def test_streams_are_repeatable_and_differ_by_seed_and_key():
     assert number(3, 1, 2) == number(3, 1, 2)
     drawn = [number(seed, *key) for seed in (0, 1, 2) for key in [(1,), (2,), (1, 2), (2, 1)]]
     assert len(set(drawn)) == len(drawn)
+
+
+def test_a_seed_below_zero_is_named():
+    with pytest.raises(InputError, match="seed=-1: expected a whole number of at least 0"):
+        spawn(-1, 0)
 
 
 def test_torchs_global_generator_is_restored():

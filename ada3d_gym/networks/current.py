@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -41,6 +43,9 @@ class CurrentForm:
     def invalidate(self) -> None:
         """Has the form made anew at the next call, whatever has changed."""
         self._form = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_form": None}  # whose weights' layout cannot be copied; a copy makes its own
 
     @torch.no_grad()
     def _sketch_of(self, values: list[Tensor]) -> Tensor:

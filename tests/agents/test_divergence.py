@@ -15,6 +15,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit, build_trunk
 from ada3d_gym.divergence import check_state
 from ada3d_gym.errors import DivergedError
+from ada3d_gym.evaluation import evaluate
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints import CheckpointError
 from agents.reference import Random, RandomFineTuning
@@ -110,6 +111,22 @@ def test_the_joint_phase_names_the_classifiers_step(tmp_path: Path):
     ):
         train_to(tmp_path, "agent", agent, 4)
     assert load_state(tmp_path / "agent.pt")["epoch"] == 2
+
+
+@pytest.mark.filterwarnings("ignore::agents.figures.CollapseWarning")
+def test_finite_weights_that_are_too_large_to_compute_with_are_named(tmp_path: Path):
+    agent = reinforce(classifier_lr=1e12, epochs=0, joint_epochs=1, batch_size=VIDEOS)
+    train_to(tmp_path, "agent", agent, 1)  # its one step leaves finite weights
+    with pytest.raises(DivergedError, match="the classifier's scores are not finite"):
+        evaluate(agent.bandit, agent.act, resume=tmp_path / "judging")
+    assert not (tmp_path / "judging").exists()
+
+
+@pytest.mark.parametrize("name", ["ppo", "a2c"])
+def test_a_policy_that_no_mask_can_be_drawn_from_is_named(name: str, tmp_path: Path):
+    agent = make_agent(name, bandit(agent_class(name).observation), {**SMALL[name], "epochs": 1, "lr": 1e30})
+    with pytest.raises(DivergedError, match=rf"^{type(agent).__name__}, epoch 1: .* at a learning rate of \d.*e\+"):
+        train_to(tmp_path, "agent", agent, 1)
 
 
 def test_pretraining_stops_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -44,6 +44,12 @@ def test_only_what_is_missing_is_trained(tmp_path: Path, capsys: pytest.CaptureF
     assert any(row.startswith("| uniform") and row.rstrip(" |").endswith("2") for row in last)
 
 
+def test_a_run_that_is_asked_for_twice_counts_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    compare("Ada3D-MotionShapes-v0", ("upper", "upper"), seeds=1, gammas=(6, 6.0), videos=14, output=tmp_path)
+    rows = [row for row in capsys.readouterr().out.splitlines() if row.startswith("| ")]
+    assert [row.rstrip(" |").split()[-1] for row in rows[1:]] == ["1", "1"]
+
+
 def test_a_run_of_another_process_is_left_to_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     env = "Ada3D-MotionShapes-v0"
     busy = tmp_path / f"{env}-upper-seed1"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +139,8 @@ def test_a_strangers_run_imports_nothing_and_reads_nothing_elsewhere(tmp_path: P
     (run_ / "options.json").write_text(json.dumps(options | {"environment": elsewhere}))
     with pytest.raises(InputError, match=r"features read from elsewhere, .*other\.safetensors: give --trust"):
         evaluate(str(run_))
-    for content in ("[1]", "{", json.dumps(options | {"env": "Ada3D-Moon-v0"}), json.dumps({"env": MOTION})):
+    others = [{"env": "Ada3D-Moon-v0"}, {"environment": {"split": "train"}}, {"environment": {"device": "cuda"}}]
+    for content in ("[1]", "{", json.dumps({"env": MOTION}), *(json.dumps(options | each) for each in others)):
         (run_ / "options.json").write_text(content)
         with pytest.raises(InputError):
             evaluate(str(run_))
@@ -163,6 +166,28 @@ def test_a_killed_evaluation_goes_on(tmp_path: Path, cache_folder: Path, monkeyp
     evaluate(MOTION, videos=280, output=tmp_path / "unbroken.jsonl")
     broken, unbroken = (lines(path)["upper"] for path in (output, tmp_path / "unbroken.jsonl"))
     assert {**broken, "seconds": 0} == {**unbroken, "seconds": 0}
+
+
+def test_a_policy_that_was_rewritten_meanwhile_is_judged_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    code = (
+        "import numpy as np\n"
+        "from agents.agent import Agent\n"
+        "class Own(Agent):\n"
+        "    def act(self, observations, deterministic=True):\n"
+        "        if {fails} and len(observations) < 128:\n"
+        "            raise RuntimeError('a fault')\n"
+        "        mask = [1] * {frames} + [0] * (8 - {frames}) + [1] * 5\n"
+        "        return np.tile(np.array(mask, np.int8), (len(observations), 1))\n"
+    )
+    (tmp_path / "rewritten.py").write_text(code.format(fails=True, frames=8))
+    with pytest.raises(RuntimeError, match="a fault"):
+        evaluate(MOTION, agent="rewritten:Own", videos=35, output=tmp_path / "lines.jsonl")  # 128 clips, then 12
+    (tmp_path / "rewritten.py").write_text(code.format(fails=False, frames=2))
+    importlib.invalidate_caches()
+    monkeypatch.delitem(sys.modules, "rewritten")
+    evaluate(MOTION, agent="rewritten:Own", videos=35, output=tmp_path / "lines.jsonl")
+    assert lines(tmp_path / "lines.jsonl")["rewritten:Own"]["frames"] == 2
 
 
 def test_two_processes_judge_what_one_judges(tmp_path: Path):

@@ -111,6 +111,8 @@ def test_the_command_line_replaces_the_file_and_the_file_the_preset(tmp_path: Pa
         ("clasifier_lr: 1", r"\; did you mean classifier_lr\?"),
         ("agents: {poo: {epochs: 1}}", r"unknown agent in mine.yaml: poo; did you mean ppo\?"),
         ("environment: {device: cuda}", "environment in mine.yaml has device"),
+        ("classifier_batch: 0", "setting in mine.yaml: classifier_batch=0: expected at least 1"),
+        ("classifier_lr: .nan", "classifier_lr=nan: expected a finite number"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path: Path, content: str, complaint: str):
@@ -139,6 +141,9 @@ def test_what_is_misspelt_is_guessed():
 
 
 def test_wrong_arguments_are_named():
+    for name in ("classifier_epochs", "trunk_epochs"):
+        with pytest.raises(InputError, match=f"{name}=-1: expected at least 0"):
+            compose(MOTION, "ppo", 0, **{name: -1})
     with pytest.raises(ValueError, match="unknown environment 'Ada3D-Moon-v0': expected one of Ada3D-MotionShapes-v0"):
         compose("Ada3D-Moon-v0", "ppo", 0)
     with pytest.raises(ValueError, match="'epochs': expected an option of the agent as name=value"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 
 import numpy as np
@@ -147,6 +149,16 @@ def test_an_unchanged_network_keeps_its_form_even_with_weights_that_are_no_numbe
         assert current.get() is form
     current.invalidate()
     assert current.get() is not form
+
+
+def test_a_classifier_in_use_can_be_copied():
+    classifier = NetworkClassifier(MaskedResNet3d(I3D_TINY, 5), 32)
+    clips, u, v = np.zeros((2, 4, 3, 32, 32), np.uint8), np.ones((2, 4), np.bool_), np.ones((2, 5), np.bool_)
+    expected = [classifier.scores(clips, u, v) for _ in range(3)][-1]  # by now, weights are in oneDNN's layout
+    for other in (copy.deepcopy(classifier), pickle.loads(pickle.dumps(classifier))):
+        np.testing.assert_allclose(other.scores(clips, u, v), expected, atol=1e-6)
+        next(other.network.parameters()).data.mul_(2)
+        np.testing.assert_array_equal(classifier.scores(clips, u, v), expected)
 
 
 def test_a_classifier_for_another_size_is_the_same_network():
