@@ -10,7 +10,6 @@ was; files that have changed are probed again.
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, TextIO
@@ -74,12 +73,11 @@ def index_videos(
         raise ListError(folder, f"the videos of the lists, but none can be told: {problem.path}", hint=problem.detail)
     journal = index_path(name, folder, "probes").with_suffix(".thorough.jsonl" if thorough else ".jsonl")
     probes = probe_files(wanted, journal, workers=workers, timeout=timeout, thorough=thorough)
-    for split, listing in listings.items():
-        index = make_index(listing, files[split], probes, min_frames)
-        path = index_path(name, folder, split)
-        with writing(path, CACHE):
-            index.save(path)
-        _say(f"{split}: {index.report}; {len(listing.class_names)} classes; {path}")
+    indexes = {split: make_index(listing, files[split], probes, min_frames) for split, listing in listings.items()}
+    for split, index in indexes.items():
+        index.save(index_path(name, folder, split))
+    for split, index in indexes.items():  # once all are written: whoever reads this may stop, as "head" does
+        _say(f"{split}: {index.report}; {len(index.class_names)} classes; {index_path(name, folder, split)}")
         _print_problems(index, show)
     slow = [file for file in wanted if not probes[file].cause and probes[file].seconds > timeout]
     for file in slow[:show]:
@@ -155,9 +153,8 @@ def _print_rest(count: int) -> None:
 
 
 def _say(line: str) -> None:
-    """Prints a line with names of files in it, escaping what the output cannot take."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(shown(line).encode(encoding, "backslashreplace").decode(encoding))
+    """Prints a line with names of files in it."""
+    print(shown(line))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ada3d_gym.errors import InputError
+from ada3d_gym.files import replacing
 from ada3d_gym.video.listing import Listing
 from ada3d_gym.video.locating import Problem as Problem
 from ada3d_gym.video.probe import Probe
@@ -88,11 +89,13 @@ class VideoIndex(Sequence[VideoRecord]):
         return f"{len(self)} videos of {len(self) + len(self.problems)}" + (f"; left out: {left}" if left else "")
 
     def save(self, path: Path) -> None:
-        """Writes the index, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
+        """Writes the index, whole or not at all.
+
+        Raises:
+            OutputError: where it cannot be written.
+        """
         problems = json.dumps([[p.path, p.cause, p.detail] for p in self.problems])
-        with part.open("wb") as file:
+        with replacing(path, "ADA3D_CACHE names another folder for indexes") as part, part.open("wb") as file:
             np.savez_compressed(
                 file,
                 format=np.array(FORMAT),
@@ -103,7 +106,6 @@ class VideoIndex(Sequence[VideoRecord]):
                 figures=self._figures,
                 problems=np.frombuffer(problems.encode(), np.uint8),
             )
-        part.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> VideoIndex:
