@@ -141,7 +141,7 @@ NOT_READABLE: dict[str, tuple[Callable[[Path], object], str]] = {
     "pickle, cut short": (cut(pickled), "not a readable checkpoint"),
     "a whole network": (
         lambda path: torch.save(nn.Linear(2, 2), path),
-        r"more than tensors and plain values .it asks for torch\.nn\.modules\.linear\.Linear.*torch\.save.*state_dict\(",
+        r"more than tensors .*it asks for torch\.nn\.modules\.linear\.Linear.*torch\.save.*state_dict\(",
     ),
     "options beside": (
         lambda path: torch.save({"model": STATE, "args": argparse.Namespace(lr=1)}, path),
