@@ -143,8 +143,8 @@ def build_trunk(
     Args:
         num_frames: T.
         side: of the frames that it will see, in pixels.
-        weights: a trunk's, as a training writes it, or a checkpoint of torchvision's MobileNetV2 (for its backbone); the
-            shipped ones where they fit, else random.
+        weights: a trunk's, as a training writes it, or a checkpoint of torchvision's MobileNetV2 (for its backbone);
+            the shipped ones where they fit, else random.
         aggregation: see `ClipTrunk`.
     """
     trunk = ClipTrunk(num_frames, "mobilenet_v2_tiny" if side <= SMALL else "mobilenet_v2", aggregation)
