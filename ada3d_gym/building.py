@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from ada3d_gym.bandit import ClipBandit, Order
 from ada3d_gym.datasets import EMBEDDED, VIDEO_SETS, motionshapes_clips, video_clips
+from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.checkpoints import load_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
@@ -64,6 +65,7 @@ def build_bandit(
             and checkpoint: where that is trained, rewards here follow.
         reading: the other arguments of `video_clips` (data_root, size, stride, sampling, flip, …).
     """
+    device = checked_device(device)
     pays = MaskReward(gamma, cost, reward)
     naming = {"dataset": dataset, "num_frames": num_frames, "videos": videos, **reading}
     clips = build_clips(split=split, views=views, **naming)
@@ -122,11 +124,17 @@ def build_feature_trunk(num_frames: int, side: int, weights: str | Path | None =
 
 def _aggregation_of(weights: str | Path | None) -> Aggregation:
     """Of the trunk in a file; features of frames are the same with either."""
+    names = _names_in(weights)
+    return "mean" if names and not any(name.startswith("mix.") for name in names) else "concat"
+
+
+def _names_in(weights: str | Path | None) -> list[str]:
+    """What a safetensors file holds; nothing of another file, of which who reads it says what is wrong."""
     try:
         with safe_open(str(weights), "pt") as file:
-            return "concat" if any(key.startswith("mix.") for key in file.keys()) else "mean"  # noqa: SIM118
-    except (OSError, SafetensorError):  # no trunk of ours; who reads it says what is wrong
-        return "concat"
+            return list(file.keys())
+    except (OSError, SafetensorError):
+        return []
 
 
 def build_trunk(
@@ -137,15 +145,15 @@ def build_trunk(
     Args:
         num_frames: T.
         side: of the frames that it will see, in pixels.
-        weights: a safetensors file, or a checkpoint of torchvision's MobileNetV2 (for its backbone); the shipped ones
-            where they fit, else random.
+        weights: a trunk's, as a training writes it, or a checkpoint of torchvision's MobileNetV2 (for its backbone);
+            the shipped ones where they fit, else random.
         aggregation: see `ClipTrunk`.
     """
     trunk = ClipTrunk(num_frames, "mobilenet_v2_tiny" if side <= SMALL else "mobilenet_v2", aggregation)
-    if weights is not None and Path(weights).suffix == ".safetensors":
-        load_weights(trunk, weights)
-    elif weights is not None:
-        load_torchvision(trunk, weights)
+    if weights is not None:
+        names = _names_in(weights)
+        own = bool(names) and not any("features." in name for name in names)
+        (load_weights if own else load_torchvision)(trunk, weights)
     elif _ships_trunk(num_frames, side):
         shorter = ClipTrunk(SHIPPED_FRAMES, "mobilenet_v2_tiny")
         load_weights(shorter, SELECTION)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -137,17 +138,31 @@ def index_path(name: str, root: Path, split: str) -> Path:
 def load_index(name: str, root: Path, split: str) -> VideoIndex:
     """The index that `experiments.index_videos` has made.
 
+    Warns where a list has changed since.
+
     Raises:
         DataError: if there is none, or it cannot be read.
     """
+    command = f"python -m experiments.index_videos {name} --root {root}"
     try:
         index = VideoIndex.load(index_path(name, root, split))
     except IndexFileError as error:
-        command = f"python -m experiments.index_videos {name} --root {root}"
         raise DataError(f"{error}: first run '{command}'") from error
     if not len(index):
         raise DataError(f"{root}: no video of the {split} split can be used ({index.report})")
+    if changed := index.changed_lists:
+        warnings.warn(
+            f"{', '.join(changed)}: changed since it was indexed, and what was indexed is used; run '{command}' again",
+            stacklevel=2,
+        )
     return index
+
+
+def count_videos(name: str, split: str, data_root: str | Path | None = None) -> int:
+    """How many videos a split has; raises as `motionshapes_clips` and `video_clips` do."""
+    if name == EMBEDDED:
+        return SPLITS[split]
+    return len(load_index(name, find_root(name, data_root), split))
 
 
 def video_clips(

@@ -67,8 +67,8 @@ class MaskReward:
     reward: Shaping = "accuracy"
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.gamma) and self.gamma >= 0):
-            raise InputError(f"gamma={self.gamma} is not a penalty: expected a finite number of at least 0")
+        if not (isinstance(self.gamma, (int, float, np.number)) and np.isfinite(self.gamma) and self.gamma >= 0):
+            raise InputError(f"gamma={self.gamma!r} is not a penalty: expected a finite number of at least 0")
         for name, choices in (("cost", get_args(Cost)), ("reward", get_args(Shaping))):
             if getattr(self, name) not in choices:
                 raise InputError(f"unknown {name} {getattr(self, name)!r}: expected one of {', '.join(choices)}")

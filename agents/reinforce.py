@@ -164,7 +164,8 @@ class Reinforce(Agent):
         value, *entropies = torch.stack([objective, *opened]).tolist()  # fetched together: each fetch waits
         finite(value, "the policy's objective", self.optimizer)
 
-        watch.add(ids, *_arrays(greedy(logits)))
+        theirs = join_mask(u, v)[: len(ids)]  # masks of the head that is not learned, as its policy has drawn them
+        watch.add(ids, *self._with_other(*_arrays(greedy(logits)), lambda: theirs))
         meter.add(
             reward=outcome.reward.mean(),
             correct=outcome.correct.mean(),

@@ -27,6 +27,7 @@ from experiments.figures import plot_fronts
 from experiments.folders import folder_name, shared
 from experiments.intervals import interval
 from experiments.results import Result, ResultFile, macs_unit
+from experiments.runs import compose
 from experiments.train import train
 
 
@@ -70,6 +71,8 @@ def compare(
         "checkpoint": checkpoint,
         "trunk": trunk,
     }
+    for agent in agents:  # what is misspelt is named before anything is trained
+        compose(env, agent, 0, config=config)
     # all agents have a first seed before any has a second
     for seed, gamma, agent in product(range(seeds), gammas or (None,), agents):
         mark, note = ("", "") if gamma is None else (f"-gamma{gamma:g}", f", gamma {gamma:g}")

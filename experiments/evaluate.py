@@ -19,8 +19,10 @@ from pathlib import Path
 import tyro
 
 from ada3d_gym import parallel
+from ada3d_gym.datasets import count_videos
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError, did_you_mean
+from ada3d_gym.observers import SPLITS
 from ada3d_gym.registration import ENVIRONMENTS
 from experiments.cli import run
 from experiments.folders import check_output
@@ -68,6 +70,8 @@ def evaluate(
         trust: import an agent's module that a run's folder names, and read weights elsewhere that it names.
     """
     checked_device(device)
+    if split not in SPLITS:
+        raise InputError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
     folder = Path(what) if Path(what).is_dir() else None
     if folder is None and what not in ENVIRONMENTS:
@@ -82,6 +86,9 @@ def evaluate(
     else:
         run_ = read_run(folder, trust=trust)
         replaced.setdefault("checkpoint", folder / "classifier.safetensors")
+        if videos is None and (trained := run_.environment.get("videos")):  # a smaller split has no more than it has
+            root = data_root or run_.environment.get("data_root")
+            replaced["videos"] = min(trained, count_videos(run_.settings["dataset"], split, root))
     path = output or (folder / "results.jsonl" if folder else Path("runs") / "evaluations.jsonl")
     check_output(path)
     results = ResultFile(path, apart=True)

@@ -10,7 +10,6 @@ was; files that have changed are probed again.
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, TextIO
@@ -20,9 +19,9 @@ from tqdm import tqdm
 from ada3d_gym.datasets import VIDEO_SETS, find_root, index_path
 from ada3d_gym.errors import InputError
 from ada3d_gym.files import writing
-from ada3d_gym.video.index import VideoIndex, make_index
+from ada3d_gym.video.index import VideoIndex, make_index, states
 from ada3d_gym.video.list_checks import suspicions
-from ada3d_gym.video.listing import ListError, read_splits
+from ada3d_gym.video.listing import ListError, list_files, read_splits
 from ada3d_gym.video.locating import Problem, locate
 from ada3d_gym.video.probe import Probe, probe_all
 from ada3d_gym.video.records import shown
@@ -31,7 +30,7 @@ from experiments.cli import run
 Name = Literal["fcvid", "activitynet", "mini-kinetics", "mini-kinetics-adafocus", "kinetics", "videos"]
 State = list[int] | None
 CACHE = "ADA3D_CACHE names another folder for indexes"
-RULES = 2  # of what passes `probe`: files that passed by others are probed again
+RULES = 3  # of what passes `probe`: files that passed by others are probed again
 
 
 def index_videos(
@@ -66,6 +65,7 @@ def index_videos(
         raise InputError(f"annotations: {annotations} is no folder; expected the one that holds the set's lists")
     folder = find_root(name, root)
     videos = VIDEO_SETS[name]
+    lists = states(list_files(annotations or folder))
     listings = read_splits(videos.read, annotations or folder)
     files = locate(folder, listings)
     wanted = list(dict.fromkeys(file for found in files.values() for file in found if isinstance(file, Path)))
@@ -74,11 +74,12 @@ def index_videos(
         raise ListError(folder, f"the videos of the lists, but none can be told: {problem.path}", hint=problem.detail)
     journal = index_path(name, folder, "probes").with_suffix(".thorough.jsonl" if thorough else ".jsonl")
     probes = probe_files(wanted, journal, workers=workers, timeout=timeout, thorough=thorough)
-    for split, listing in listings.items():
-        index = make_index(listing, files[split], probes, min_frames)
-        path = index_path(name, folder, split)
-        index.save(path)
-        _say(f"{split}: {index.report}; {len(listing.class_names)} classes; {path}")
+    indexes = {split: make_index(listing, files[split], probes, min_frames) for split, listing in listings.items()}
+    for split, index in indexes.items():
+        index.lists = lists
+        index.save(index_path(name, folder, split))
+    for split, index in indexes.items():  # once all are written: whoever reads this may stop, as "head" does
+        _say(f"{split}: {index.report}; {len(index.class_names)} classes; {index_path(name, folder, split)}")
         _print_problems(index, show)
     slow = [file for file in wanted if not probes[file].cause and probes[file].seconds > timeout]
     for file in slow[:show]:
@@ -154,9 +155,8 @@ def _print_rest(count: int) -> None:
 
 
 def _say(line: str) -> None:
-    """Prints a line with names of files in it, escaping what the output cannot take."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(shown(line).encode(encoding, "backslashreplace").decode(encoding))
+    """Prints a line with names of files in it."""
+    print(shown(line))
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ class Run:
     def bandit(self, split: str, device: str, **replaced: Any) -> ClipBandit:
         """The environment's core, of a split."""
         with warnings.catch_warnings():
-            if self.classifier_epochs:
+            if self.classifier_epochs and split == "train":
                 warnings.filterwarnings("ignore", message=".*must be trained")
             return build_bandit(**{**self.settings, **replaced}, split=split, gamma=self.gamma, device=device)
 

@@ -40,7 +40,7 @@ def read_content(path: Path) -> Any:
             f"{path}: {kind.value} that holds more than tensors and plain values ({reason}), so it is not read, lest "
             f"it run code. Where you trust the file, save its tensors alone: content = "
             f"{_TRUSTING[kind].format(str(path))}; torch.save(content[KEY], 'weights.pth'), with the key of content "
-            "that has its weights"
+            "that has its weights; those of a whole network are its state_dict()"
         ) from error
     except _UNREADABLE as error:
         raise _damaged(path, kind, error) from error
@@ -79,8 +79,20 @@ def _first_line(error: Exception) -> str:
 
 
 def _read_torch(path: Path) -> Any:
-    with path.open("rb") as file:  # given a path, torch.load goes by its suffix
+    # given a path, torch.load goes by its suffix
+    with path.open("rb") as file, torch.serialization.safe_globals(_numpy_globals()):
         return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _numpy_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
+    """What a best accuracy or a history of losses asks for that was a NumPy number or array when it was saved."""
+    constructors = [
+        (function, f"numpy.{core}.{module}.{name}")
+        for core in ("core", "_core")  # before NumPy 2, and since
+        for name, function in _NUMPY_CONSTRUCTORS.items()
+        for module in ("multiarray", "numeric")
+    ]
+    return [np.ndarray, np.dtype, *{type(np.dtype(code)) for code in np.typecodes["All"]}, *constructors]
 
 
 def _read_pickle(path: Path) -> Any:

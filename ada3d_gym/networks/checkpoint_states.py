@@ -60,6 +60,10 @@ def find_state(path: Path, fits: Fits, known: str) -> FoundState:
         CheckpointError: for a file that cannot be read, and for one in which nothing fits, saying what it has instead.
     """
     content = read_content(path)
+    if isinstance(content, Mapping) and content.keys() == {"state", "param_groups"}:
+        raise CheckpointError(
+            f"{path}: the state of an optimizer, not of a network; give the file that has its weights"
+        )
     dicts = sorted(_dicts(path, content, set()), key=lambda each: _rank(each[0]))
     for where, state in dicts:
         if stripped := _without_prefix(state, fits):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 import zipfile
 from pathlib import Path
 
@@ -66,6 +67,13 @@ def kind_of(path: Path, expected: str = "a checkpoint") -> Kind:
     for sign, what, advice in _NO_WEIGHTS:
         if start.startswith(sign):
             raise refusal(what, advice)
+    part = re.search(r"-(\d+)-of-(\d+)\.\w+$", path.name)
+    if b'"weight_map"' in start or (part and int(part[2]) > 1):
+        what = "one of the files" if part else "a list of the files"
+        save = (
+            "torch.save({k: v for each in FILES for k, v in safetensors.torch.load_file(each).items()}, 'weights.pth')"
+        )
+        raise refusal(f"{what} that hold a network's weights together", f"join them: {save}")
     if start[257:262] == b"ustar":
         raise refusal("a tar archive", "unpack it first")
     if _LEGACY_TORCH in start[:40]:

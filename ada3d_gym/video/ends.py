@@ -61,9 +61,10 @@ def shortage(container: Any, stream: Any, ends: dict[int, float], rate: float, c
         container, stream: as FFmpeg reads them.
         ends: of the packets of each stream, by its number, in seconds.
         rate: frames a second, or 0.
-        cut: see `is_cut`. A file that holds all its bytes holds all its frames, whatever its header says of the time.
+        cut: see `is_cut`. In Matroska, bytes that are there may be none of a frame, so the time is compared even so.
     """
-    if cut is False or (cut is None and container.format.name == "avi"):  # whose header is written when all is done
+    # AVI and ASF may go on at the end without frames (AVI counts its empty ticks), or have an unfinished header.
+    if not cut and container.format.name in ("avi", "asf"):
         return ""
     whole = container.duration / 1e6 if container.duration else 0.0
     own = _own_duration(stream, whole)

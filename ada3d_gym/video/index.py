@@ -6,7 +6,8 @@ import json
 import os
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import overload
 
@@ -20,11 +21,21 @@ from ada3d_gym.video.locating import Problem as Problem
 from ada3d_gym.video.probe import Probe
 from ada3d_gym.video.records import VideoRecord
 
-FORMAT = 2
+FORMAT = 3
 
 
 class IndexFileError(InputError):
     """An index that is missing, damaged or of another kind; the message says what to do."""
+
+
+def states(files: Iterable[Path]) -> dict[str, list[int]]:
+    """Size and time of change (nanoseconds) of those files that are there, by path."""
+    found = {}
+    for file in files:
+        with suppress(OSError):
+            about = file.stat()
+            found[str(file)] = [about.st_size, about.st_mtime_ns]
+    return found
 
 
 class VideoIndex(Sequence[VideoRecord]):
@@ -33,7 +44,10 @@ class VideoIndex(Sequence[VideoRecord]):
     Attributes:
         class_names: C names.
         problems: the videos left out.
+        lists: the files of lists as they were when they were read, see `states`.
     """
+
+    lists: dict[str, list[int]]
 
     def __init__(
         self,
@@ -49,6 +63,7 @@ class VideoIndex(Sequence[VideoRecord]):
         self._flat = np.concatenate([np.asarray(each, np.int64) for each in labels] or [np.empty(0, np.int64)])
         self._ends = counts.cumsum()
         self._figures = figures
+        self.lists = {}
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -74,6 +89,11 @@ class VideoIndex(Sequence[VideoRecord]):
             rate=rate,
             seekable=bool(seekable),
         )
+
+    @property
+    def changed_lists(self) -> list[str]:
+        """The lists that are others by now; those that are gone are nobody's concern."""
+        return [path for path, state in states(map(Path, self.lists)).items() if state != self.lists[path]]
 
     def labels(self, index: int) -> tuple[int, ...]:
         """Class indices of a video."""
@@ -105,6 +125,7 @@ class VideoIndex(Sequence[VideoRecord]):
                 ends=self._ends,
                 figures=self._figures,
                 problems=np.frombuffer(problems.encode(), np.uint8),
+                lists=np.frombuffer(json.dumps(self.lists).encode(), np.uint8),
             )
 
     @classmethod
@@ -124,6 +145,7 @@ class VideoIndex(Sequence[VideoRecord]):
                 index._flat, index._ends, index._figures = file["labels"], file["ends"], file["figures"]
                 found = json.loads(file["problems"].tobytes())
                 index.problems = tuple(Problem(*problem) for problem in found)
+                index.lists = json.loads(file["lists"].tobytes())
         except FileNotFoundError as error:
             raise IndexFileError(f"{path}: no such index") from error
         except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:

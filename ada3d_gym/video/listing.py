@@ -65,6 +65,12 @@ def filled(listing: Listing, path: Path, split: str) -> Listing:
     return listing
 
 
+def list_files(root: Path) -> list[Path]:
+    """The files below a root that may be lists, at the places where the readers look for them."""
+    folders = [root, root / "materials"]
+    return sorted(file for folder in folders for kind in ("csv", "txt", "json") for file in folder.glob(f"*.{kind}"))
+
+
 def read_splits(read: Reader, root: Path) -> dict[str, Listing]:
     """The train, val and test listings, with the same class names, though a list may lack videos of some class.
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -182,3 +184,23 @@ def test_any_output_takes_the_names_of_files(tmp_path: Path, monkeypatch: pytest
     (root / "train.csv").write_text("a.mp4 0\nżółw.mp4 0\n", encoding="utf-8")
     monkeypatch.setenv("PYTHONIOENCODING", "ascii:strict")
     assert r"missing: \u017c" in run("-m", "experiments.index_videos", "videos", "--root", str(root))
+
+
+def test_all_indexes_are_written_though_nobody_reads_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As in "index_videos … | head"."""
+    root = video_set(tmp_path / "set", ["a.mp4"])
+    monkeypatch.setattr("builtins.print", Mock(side_effect=BrokenPipeError))
+    with pytest.raises(BrokenPipeError):
+        index_videos("videos", root=root)
+    assert [len(load_index("videos", root, split)) for split in ("train", "val", "test")] == [1, 1, 1]
+
+
+def test_a_list_that_has_changed_since_is_named(tmp_path: Path):
+    root = video_set(tmp_path / "set", ["a.mp4", "b.mp4"])
+    index_videos("videos", root=root)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_index("videos", root, "val")
+    (root / "val.csv").write_text("whole.mp4 1\n# by another hand\n")
+    with pytest.warns(UserWarning, match=r"val\.csv: changed since it was indexed.*index_videos videos --root"):
+        load_index("videos", root, "val")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import io
+import json
 import pickle
 import tarfile
 import warnings
@@ -49,9 +50,21 @@ def pickled(path: Path, protocol: int = 2, order: str = "=") -> None:
     path.write_bytes(pickle.dumps({"blobs": arrays}, protocol))
 
 
+def torch_with_numpy(path: Path, core: str = "numpy._core") -> None:
+    """As trainers write a best accuracy and a history, under NumPy 2 or before."""
+    beside = {"best": np.float64(0.5), "epoch": np.int64(3), "losses": np.zeros(3), "best_so_far": np.bool_(True)}
+    buffer = io.BytesIO()
+    torch.save({"model_state": STATE} | beside, buffer)
+    with zipfile.ZipFile(buffer) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name).replace(b"numpy._core", core.encode()))
+
+
 READABLE: dict[str, Callable[[Path], object]] = {
     "safetensors": lambda path: save_file(STATE, path),
     "torch": lambda path: torch.save({"model_state": STATE}, path),
+    "torch, with NumPy's numbers": torch_with_numpy,
+    "torch, with those of NumPy 1": lambda path: torch_with_numpy(path, "numpy.core"),
     "torch, before 1.6": lambda path: torch.save(STATE, path, _use_new_zipfile_serialization=False),
     "pickle": pickled,
     "pickle in text": lambda path: pickled(path, 0),
@@ -106,7 +119,8 @@ NOT_READABLE: dict[str, tuple[Callable[[Path], object], str]] = {
         "a Git LFS pointer.*git lfs pull",
     ),
     "text": (lambda path: path.write_text("404: Not Found"), "a text file, no weights .*'404: Not Found'"),
-    "JSON": (lambda path: path.write_text('{"weight_map": {}}'), "a text file, no weights"),
+    "JSON": (lambda path: path.write_text('{"weight_map": {}}'), "a list of the files that hold"),
+    "JSON of a server": (lambda path: path.write_text('{"message": "Not found"}'), "a text file, no weights"),
     "empty": (lambda path: path.touch(), "an empty file.*download or copy it again"),
     "folder": (folder, "a folder.*give the path of a file in it, which holds model.safetensors"),
     "gzip": (lambda path: path.write_bytes(gzip.compress(b"x")), "compressed by gzip.*unpack it first"),
@@ -127,7 +141,7 @@ NOT_READABLE: dict[str, tuple[Callable[[Path], object], str]] = {
     "pickle, cut short": (cut(pickled), "not a readable checkpoint"),
     "a whole network": (
         lambda path: torch.save(nn.Linear(2, 2), path),
-        r"more than tensors and plain values .it asks for torch\.nn\.modules\.linear\.Linear.*torch\.save\(",
+        r"more than tensors .*it asks for torch\.nn\.modules\.linear\.Linear.*torch\.save.*state_dict\(",
     ),
     "options beside": (
         lambda path: torch.save({"model": STATE, "args": argparse.Namespace(lr=1)}, path),
@@ -154,6 +168,29 @@ def test_what_is_no_weights_file_is_told_by_what_it_is(kind: str, suffix: str, t
         load_checkpoint(MaskedResNet3d(I3D_TINY, 14), tmp_path / f"net{suffix}")
     with pytest.raises(CheckpointError, match=f"net{suffix}: .*safetensors file"):
         load_weights(MaskedResNet3d(I3D_TINY, 14), tmp_path / f"net{suffix}")
+
+
+@pytest.mark.parametrize("name", ["net-00001-of-00002.safetensors", "net.safetensors.index.json"])
+def test_weights_in_several_files_are_refused_with_the_way_to_join_them(name: str, tmp_path: Path):
+    names = {key: f"net-0000{1 + index % 2}-of-00002.safetensors" for index, key in enumerate(sorted(STATE))}
+    for each in set(names.values()):
+        save_file({key: STATE[key] for key in STATE if names[key] == each}, tmp_path / each)
+    (tmp_path / "net.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": names}))
+    assert "that hold a network's weights together, expected a checkpoint; join them: torch.save(" in refused(
+        tmp_path / name
+    )
+    whole = {key: value for each in set(names.values()) for key, value in load_file(tmp_path / each).items()}
+    save_file(whole, tmp_path / "net-00001-of-00001.safetensors")
+    loaded(tmp_path / "net-00001-of-00001.safetensors")
+
+
+def test_an_optimizer_is_no_network(tmp_path: Path):
+    network = nn.Linear(2, 2)
+    optimizer = torch.optim.Adam(network.parameters())
+    network(torch.zeros(1, 2)).sum().backward()
+    optimizer.step()
+    torch.save(optimizer.state_dict(), tmp_path / "last.pth")
+    assert "the state of an optimizer" in refused(tmp_path / "last.pth")
 
 
 KEYS = ["model_state_dict", "state_dict", "model", "net", "network", "weights", "params", "module", "student", "mine"]

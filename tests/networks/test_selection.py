@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 from torchvision.models import mobilenet_v2
 
@@ -93,6 +94,16 @@ def test_a_backbone_starts_from_torchvisions_checkpoint(tmp_path: Path):
     torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(CheckpointError, match=r"other\.pth: expected a checkpoint of torchvision's mobilenet_v2"):
         build_trunk(4, 112, tmp_path / "other.pth")
+
+
+@pytest.mark.parametrize("name", ["net.safetensors", "net.pth", "net"])
+def test_weights_of_a_trunk_are_told_by_their_content(name: str, tmp_path: Path):
+    trunk = ClipTrunk(8, "mobilenet_v2_tiny")
+    theirs = {f"features.{key}": value for key, value in trunk.backbone.state_dict().items()}
+    for save, state in ((save_file, trunk.state_dict()), (save_file, theirs), (torch.save, theirs)):
+        save(state, tmp_path / name)
+        loaded = build_trunk(8, 32, tmp_path / name)
+        assert all(torch.equal(loaded.backbone.state_dict()[key], x) for key, x in trunk.backbone.state_dict().items())
 
 
 @pytest.mark.parametrize(

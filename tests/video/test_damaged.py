@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -103,6 +104,28 @@ def test_an_end_that_is_missing_is_noticed_in_every_container_whose_header_tells
     )
     # In FLV, where nothing but a rough duration tells, a frame or two may be missing between two packets.
     assert all(name.startswith("flv") and frames >= 37 for name, frames in short)
+
+
+@pytest.mark.parametrize("container", ["matroska", "webm"])
+def test_an_end_that_is_overwritten_is_missing(container: str, tmp_path: Path):
+    whole = encode(container=container, codec=CONTAINERS[container])
+    noise = np.random.default_rng(0).bytes(len(whole) // 4)
+    (tmp_path / "video").write_bytes(whole[: -len(noise)] + noise)
+    assert probe(tmp_path / "video").cause == "truncated"
+
+
+def test_empty_ticks_at_the_end_of_an_avi_are_no_frames_that_are_missing(tmp_path: Path):
+    content = bytearray(encode(container="avi", codec="mpeg4"))
+    chunks = [match.start() for match in re.finditer(b"00dc", content[: content.index(b"idx1")])]
+    for place in chunks[-10:]:
+        length = int.from_bytes(content[place + 4 : place + 8], "little")
+        rest = length + length % 2 - 8
+        content[place + 4 : place + 16] = bytes(4) + b"JUNK" + rest.to_bytes(4, "little")
+    entries = content.index(b"idx1") + 8
+    for tick in range(30, 40):
+        content[entries + 16 * tick + 12 : entries + 16 * tick + 16] = bytes(4)
+    (tmp_path / "screen.avi").write_bytes(content)
+    assert (probe(tmp_path / "screen.avi").cause, probe(tmp_path / "screen.avi").frames) == ("", 30)
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
