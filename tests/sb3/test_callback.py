@@ -160,7 +160,7 @@ def test_the_guides_evaluation_pays_by_the_classifier_that_is_trained():
     names: dict[str, Any] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        exec(code.replace("JointFineTuneCallback()", "JointFineTuneCallback(lr=0.1, batch_size=16)"), names)
+        exec(code.replace("JointFineTuneCallback()", "JointFineTuneCallback(batch_size=16)"), names)
     train, val, ids = names["train"].bandit, names["val"].bandit, np.arange(14)
     assert np.isfinite(names["judge"].last_mean_reward)
     assert val.classifier is train.classifier
