@@ -164,8 +164,8 @@ class Reinforce(Agent):
         value, *entropies = torch.stack([objective, *opened]).tolist()  # fetched together: each fetch waits
         finite(value, "the policy's objective", self.optimizer)
 
-        theirs = join_mask(u, v)[: len(ids)]  # masks of the head that is not learned, as its policy has drawn them
-        watch.add(ids, *self._with_other(*_arrays(greedy(logits)), lambda: theirs))
+        # of the head that is not learned, the masks that its policy has drawn
+        watch.add(ids, *self._with_other(*_arrays(greedy(logits)), lambda: join_mask(u, v)[: len(ids)]))
         meter.add(
             reward=outcome.reward.mean(),
             correct=outcome.correct.mean(),

@@ -159,3 +159,10 @@ def test_masks_can_be_drawn_instead_of_chosen():
 def test_settings_that_make_no_sense_are_refused(options: dict[str, Any]):
     with pytest.raises(ValueError, match=next(iter(options))):
         ReinforceConfig(**options)
+
+
+def test_an_epoch_reports_the_masks_that_are_used_of_a_head_that_is_not_learned():
+    bandit = build_bandit(split="val", videos=14)
+    agent = make_agent("reinforce", bandit, {"heads": "frames", "other_stages": 0.0, "epochs": 1, "joint_epochs": 0})
+    figures = agent.train_epoch()
+    assert (figures["keep_stages"], figures["stages"]) == (0.0, 0.0)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from ada3d_gym.errors import InputError
 from experiments.compare import compare
 from experiments.intervals import interval
 from experiments.train import train
@@ -16,6 +17,12 @@ def test_intervals_are_students():
     assert interval([3.0]) == "3.00"
     assert interval([1.0, 2.0, 3.0, 4.0, 5.0]) == "3.00 ± 1.96"  # 2.776 · 1.5811 / √5
     assert interval([2.0, 2.0]) == "2.00 ± 0.00"
+
+
+def test_a_misspelt_agent_is_named_before_any_is_trained(tmp_path: Path):
+    with pytest.raises(InputError, match="unknown agent 'reinforse'"):
+        compare("Ada3D-MotionShapes-v0", agents=("uniform", "reinforse"), seeds=1, videos=14, output=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_gammas_give_each_agent_a_front(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -17,6 +17,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.networks.checkpoints import save_weights
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import I3D_TINY
+from ada3d_gym.shipped import CLASSIFIER
 from ada3d_gym.video.motionshapes_drawing import CLASSES
 from agents.fixed import Upper
 from experiments.evaluate import evaluate
@@ -110,6 +111,20 @@ def test_an_agent_that_needs_no_training_has_a_line_for_each_thing_that_it_is_ju
     with pytest.raises(InputError, match=r"notes\.txt: not a file of results \(line 1\)"):
         evaluate(MOTION, videos=14, output=path.with_name("notes.txt"))
     assert path.with_name("notes.txt").read_text() == "mine\nnot yours\n"
+
+
+def test_a_smaller_split_is_judged_as_far_as_it_goes(tmp_path: Path):
+    train(MOTION, "upper", videos=300, output=tmp_path)
+    evaluate(str(tmp_path), split="val")  # of 280 videos
+    with pytest.raises(InputError, match="unknown split 'valid'"):
+        evaluate(str(tmp_path), split="valid")
+    assert sorted(line["judged"]["videos"] for line in lines(tmp_path / "results.jsonl").values()) == [280, 300, 300]
+
+
+def test_a_head_that_is_fresh_is_judged_with_a_warning(sets: Path, tmp_path: Path):
+    options: dict[str, Any] = {"data_root": sets / "videos", "backbone": "i3d_tiny", "size": 32}
+    with pytest.warns(UserWarning, match="head is fresh.* must be trained"):
+        evaluate("Ada3D-Videos-v0", checkpoint=CLASSIFIER, output=tmp_path / "lines.jsonl", **options)
 
 
 def test_training_videos_are_judged_by_the_test_protocol(sets: Path):
