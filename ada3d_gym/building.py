@@ -14,9 +14,9 @@ from ada3d_gym.bandit import ClipBandit, Order
 from ada3d_gym.datasets import EMBEDDED, VIDEO_SETS, motionshapes_clips, video_clips
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
-from ada3d_gym.networks.checkpoints import load_weights
+from ada3d_gym.networks.checkpoints.loading import load_checkpoint
+from ada3d_gym.networks.checkpoints.weights import load_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
-from ada3d_gym.networks.loading import load_checkpoint
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.selection import Aggregation, ClipTrunk, load_torchvision
 from ada3d_gym.networks.spec import SPECS
@@ -24,7 +24,7 @@ from ada3d_gym.observers import FeatureObserver, IndexObserver, Observation, Obs
 from ada3d_gym.rewards import Cost, MaskReward, Shaping
 from ada3d_gym.shipped import CLASSIFIER, CLASSIFIER_BACKBONES, SELECTION
 from ada3d_gym.video.clips import VideoClips
-from ada3d_gym.video.motionshapes_drawing import CLASSES
+from ada3d_gym.video.motionshapes.drawing import CLASSES
 
 SMALL = 64  # pixels; policies see frames up to this side through the tiny trunk
 SHIPPED_FRAMES = 8  # of the clips that the shipped trunk was trained on

@@ -11,10 +11,10 @@ from typing import Literal
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.video.clips import AHEAD_BYTES, VideoClips
-from ada3d_gym.video.index import IndexFileError, VideoIndex
-from ada3d_gym.video.listing import Reader
-from ada3d_gym.video.motionshapes import REMEDY, SPLITS, cache_folder, describe, motionshapes
-from ada3d_gym.video.motionshapes_drawing import CLASSES
+from ada3d_gym.video.indexing.index import IndexFileError, VideoIndex
+from ada3d_gym.video.indexing.listing import Reader
+from ada3d_gym.video.motionshapes.drawing import CLASSES
+from ada3d_gym.video.motionshapes.files import REMEDY, SPLITS, cache_folder, describe, motionshapes
 from ada3d_gym.video.readers import activitynet, fcvid, kinetics, plain
 from ada3d_gym.video.sampling import ClipSampler, Sampling
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ada3d_gym import parallel
-from ada3d_gym.bandit import ClipBandit, FallibleSource
+from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import DivergedError
 from ada3d_gym.masks import split_mask
 from ada3d_gym.metrics import mean_average_precision, top1
 from ada3d_gym.partial import Judged, Parts
+from ada3d_gym.protocols import FallibleSource
 from ada3d_gym.video.records import VideoError
 
 Act = Callable[[NDArray[Any]], NDArray[Any]]

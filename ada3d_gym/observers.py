@@ -12,13 +12,12 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ada3d_gym.errors import InputError
-from ada3d_gym.features import TABLE_BYTES, FrameFeatures
+from ada3d_gym.networks.features import TABLE_BYTES, FrameFeatures
+from ada3d_gym.protocols import ClipSource, Ids
 
 if TYPE_CHECKING:
-    from ada3d_gym.bandit import ClipSource
     from ada3d_gym.networks.selection import ClipTrunk
 
-Ids = NDArray[np.int64]
 Observation = Literal["pixels", "features", "index"]
 SPLITS = ("train", "val", "test")
 READING = ("strict", "cache_bytes", "workers", "ahead_bytes")  # arguments that do not change what a clip's number means

@@ -44,7 +44,7 @@ def register() -> None:
     for name, options in ENVIRONMENTS.items():
         gym.register(
             name,
-            entry_point="ada3d_gym.env:Ada3DEnv",
-            vector_entry_point="ada3d_gym.vector_env:Ada3DVectorEnv",
+            entry_point="ada3d_gym.envs.env:Ada3DEnv",
+            vector_entry_point="ada3d_gym.envs.vector_env:Ada3DVectorEnv",
             kwargs=options,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ada3d_gym.networks.checkpoints import SHIPPED
+from ada3d_gym.networks.checkpoints.weights import SHIPPED
 
 CLASSIFIER = SHIPPED / "i3d_tiny-motionshapes.safetensors"
 """I3D, for clips of 8 and of 16 frames. Its centre taps are SlowOnly, which is I3D with the first three stages off."""

@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ada3d_gym.agents.agent import Policy
+from ada3d_gym.agents.reference import Random, probabilities
+from ada3d_gym.agents.reinforce import Reinforce
+from ada3d_gym.agents.reinforce_options import ReinforceConfig
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
 from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
-from ada3d_gym.networks.checkpoints import save_weights
+from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.macs import count_macs
 from ada3d_gym.networks.selection import Aggregation, SelectionNetwork
 from ada3d_gym.seeding import Stream, spawn, torch_seed
-from agents.agent import Policy
-from agents.reference import Random, probabilities
-from agents.reinforce import Reinforce
-from agents.reinforce_options import ReinforceConfig
 
 
 @dataclass(frozen=True)

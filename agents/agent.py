@@ -11,12 +11,12 @@ from typing import Any, ClassVar, Protocol
 from numpy.typing import NDArray
 
 from ada3d_gym import parallel
+from ada3d_gym.agents.states import MissingState, load_state, save_state
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.divergence import check_state, during
 from ada3d_gym.errors import InputError
-from ada3d_gym.networks.checkpoints import CheckpointError
+from ada3d_gym.networks.checkpoints.weights import CheckpointError
 from ada3d_gym.observers import Observation
-from agents.states import MissingState, load_state, save_state
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 """Gets the number of epochs done and the last one's figures by name."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ada3d_gym import parallel
-from ada3d_gym.bandit import ClipSource
+from ada3d_gym.protocols import ClipSource
 
 Bits = NDArray[np.bool_]
 

@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ada3d_gym.agents.agent import Agent
+from ada3d_gym.agents.reference import Fixed, Random, probabilities
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.codings import MaskMenu
+from ada3d_gym.envs.codings import MaskMenu
 from ada3d_gym.errors import InputError
 from ada3d_gym.masks import split_mask
 from ada3d_gym.seeding import CallStreams, Stream, spawn
-from agents.agent import Agent
-from agents.reference import Fixed, Random, probabilities
 
 
 class Upper(Agent):

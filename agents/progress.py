@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ada3d_gym import parallel
-from ada3d_gym.bandit import ClipSource, usable
+from ada3d_gym.protocols import ClipSource, usable
 
 Ids = NDArray[np.int64]
 

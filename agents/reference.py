@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ada3d_gym import parallel
+from ada3d_gym.agents.agent import OnEpoch
+from ada3d_gym.agents.progress import epoch_batches
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.codings import spread
 from ada3d_gym.divergence import check_state, during
+from ada3d_gym.envs.codings import spread
 from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.networks.macs import MacCounter
 from ada3d_gym.seeding import CallStreams, Stream, spawn
-from agents.agent import OnEpoch
-from agents.progress import epoch_batches
 
 Bits = NDArray[np.bool_]
 

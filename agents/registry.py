@@ -14,9 +14,9 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from ada3d_gym.agents.agent import Agent
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError, did_you_mean
-from agents.agent import Agent
 
 GROUP = "ada3d_gym.agents"  # of entry points
 PRESETS = Path(__file__).parent / "presets"

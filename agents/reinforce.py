@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ada3d_gym import parallel
+from ada3d_gym.agents.agent import Agent, Policy
+from ada3d_gym.agents.baselines import Batch, make_baseline
+from ada3d_gym.agents.figures import MaskWatch, Meter
+from ada3d_gym.agents.progress import epoch_batches
+from ada3d_gym.agents.reference import Random
+from ada3d_gym.agents.reinforce_options import ReinforceConfig
 from ada3d_gym.bandit import ClipBandit, Outcome
 from ada3d_gym.divergence import during, finite
 from ada3d_gym.errors import InputError
@@ -19,12 +25,6 @@ from ada3d_gym.finetuning import ClassifierTrainer, parts_of_updates
 from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.networks.selection import MaskLogits, SelectionNetwork, greedy
 from ada3d_gym.seeding import CallStreams, Stream, spawn, torch_generator
-from agents.agent import Agent, Policy
-from agents.baselines import Batch, make_baseline
-from agents.figures import MaskWatch, Meter
-from agents.progress import epoch_batches
-from agents.reference import Random
-from agents.reinforce_options import ReinforceConfig
 
 __all__ = ["Reinforce", "ReinforceConfig"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from ada3d_gym.agents.baselines import Name as Baseline
 from ada3d_gym.errors import InputError
-from agents.baselines import Name as Baseline
 
 Credit = Literal["paper", "joint"]
 Optimizer = Literal["adam", "sgd"]

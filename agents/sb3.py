@@ -17,10 +17,22 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from tqdm import tqdm
 
+from ada3d_gym.agents.agent import Agent
+from ada3d_gym.agents.figures import MaskWatch, Meter
+from ada3d_gym.agents.sb3_options import (
+    A2COptions,
+    DQNOptions,
+    OnPolicyOptions,
+    PPOOptions,
+    SACOptions,
+    SB3Options,
+    TRPOOptions,
+)
+from ada3d_gym.agents.sb3_schedules import Cosine, Ramp
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
-from ada3d_gym.codings import MaskCoding
 from ada3d_gym.divergence import check_state, during
+from ada3d_gym.envs.codings import MaskCoding
 from ada3d_gym.errors import DivergedError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import split_mask
@@ -30,18 +42,6 @@ from ada3d_gym.observers import PixelObserver
 from ada3d_gym.sb3 import Ada3DVecEnv, JointFineTuneCallback, SelectionPolicy, policy_kwargs, selection_kwargs
 from ada3d_gym.sb3.wrappers import VecCodedAction
 from ada3d_gym.seeding import Stream, spawn
-from agents.agent import Agent
-from agents.figures import MaskWatch, Meter
-from agents.sb3_options import (
-    A2COptions,
-    DQNOptions,
-    OnPolicyOptions,
-    PPOOptions,
-    SACOptions,
-    SB3Options,
-    TRPOOptions,
-)
-from agents.sb3_schedules import Cosine, Ramp
 
 _BUFFER = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 

@@ -110,7 +110,7 @@ class DQNOptions(OffPolicyOptions):
     """As in `stable_baselines3.DQN` and `sb3_contrib.QRDQN`, and:
 
     Attributes:
-        masks: the menu to choose from, "spread" or "all"; see `ada3d_gym.codings.MaskMenu`.
+        masks: the menu to choose from, "spread" or "all"; see `ada3d_gym.envs.codings.MaskMenu`.
     """
 
     masks: str = "spread"

@@ -11,7 +11,7 @@ import torch
 from ada3d_gym.divergence import check_state
 from ada3d_gym.errors import DivergedError
 from ada3d_gym.files import replacing
-from ada3d_gym.networks.checkpoints import CheckpointError
+from ada3d_gym.networks.checkpoints.weights import CheckpointError
 
 
 class MissingState(CheckpointError, FileNotFoundError):

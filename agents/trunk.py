@@ -11,12 +11,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from ada3d_gym import parallel
+from ada3d_gym.agents.agent import OnEpoch
+from ada3d_gym.agents.progress import epoch_batches
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.divergence import check_state, during, finite
 from ada3d_gym.networks.selection import ClipTrunk
 from ada3d_gym.seeding import Stream, spawn, torch_seed
-from agents.agent import OnEpoch
-from agents.progress import epoch_batches
 
 _PHASE = "selection trunk"
 

@@ -26,12 +26,12 @@ from tabulate import tabulate
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
-from ada3d_gym.env import Ada3DEnv
+from ada3d_gym.envs.env import Ada3DEnv
+from ada3d_gym.envs.vector_env import Ada3DVectorEnv
+from ada3d_gym.experiments.cli import run
 from ada3d_gym.masks import split_mask
 from ada3d_gym.sb3 import Ada3DVecEnv, SelectionPolicy, selection_kwargs
-from ada3d_gym.vector_env import Ada3DVectorEnv
 from benchmarks.timing import alternate
-from experiments.cli import run
 
 
 class Stopwatch:

@@ -38,18 +38,18 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 from tqdm import tqdm
 
+from ada3d_gym.experiments.cli import run
 from ada3d_gym.networks.inference import inference_form
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import I3D_TINY
 from ada3d_gym.video.clips import VideoClips, scaled_size
-from ada3d_gym.video.decoding import Video
-from ada3d_gym.video.index import VideoIndex
-from ada3d_gym.video.probe import probe
+from ada3d_gym.video.decoders.video import Video
+from ada3d_gym.video.indexing.index import VideoIndex
+from ada3d_gym.video.indexing.probe import probe
 from ada3d_gym.video.records import VideoRecord
 from ada3d_gym.video.sampling import ClipSampler
 from benchmarks.memory import peak_megabytes
 from benchmarks.timing import alternate, fastest
-from experiments.cli import run
 
 FRAMES, STRIDE, RATE, SECONDS = 8, 8, 25, 10
 SIZES = ((320, 240), (640, 480))

@@ -20,9 +20,9 @@ from ray.tune.registry import register_env
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
-from ada3d_gym.env import Ada3DEnv
+from ada3d_gym.envs.env import Ada3DEnv
+from ada3d_gym.envs.wrappers import CodedAction
 from ada3d_gym.evaluation import evaluate
-from ada3d_gym.wrappers import CodedAction
 
 
 @cache

@@ -21,7 +21,7 @@ from torch.distributions import Bernoulli, Distribution, Independent
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
-from ada3d_gym.env import Ada3DEnv
+from ada3d_gym.envs.env import Ada3DEnv
 from ada3d_gym.evaluation import evaluate
 
 

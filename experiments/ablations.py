@@ -17,15 +17,15 @@ from typing import Any
 
 from tabulate import tabulate
 
+from ada3d_gym.agents.reference import Random
 from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.demo import Demo, Options, one_thread
+from ada3d_gym.experiments.folders import claimed, shared
+from ada3d_gym.experiments.intervals import interval
+from ada3d_gym.experiments.results import METHODS, Result
+from ada3d_gym.experiments.training import train_to
 from ada3d_gym.seeding import Stream, spawn
-from agents.reference import Random
-from experiments.cli import run
-from experiments.demo import Demo, Options, one_thread
-from experiments.folders import claimed, shared
-from experiments.intervals import interval
-from experiments.results import METHODS, Result
-from experiments.training import train_to
 
 HEADS = ("stages", "frames")
 TABLES = {

@@ -21,14 +21,14 @@ from tabulate import tabulate
 
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.figures import plot_fronts
+from ada3d_gym.experiments.folders import folder_name, shared
+from ada3d_gym.experiments.intervals import interval
+from ada3d_gym.experiments.results import Result, ResultFile, macs_unit
+from ada3d_gym.experiments.runs import compose
+from ada3d_gym.experiments.train import train
 from ada3d_gym.files import writing
-from experiments.cli import run
-from experiments.figures import plot_fronts
-from experiments.folders import folder_name, shared
-from experiments.intervals import interval
-from experiments.results import Result, ResultFile, macs_unit
-from experiments.runs import compose
-from experiments.train import train
 
 
 def compare(

@@ -18,9 +18,9 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from ada3d_gym.building import build_bandit
+from ada3d_gym.experiments.cli import run
 from ada3d_gym.observers import Observation
 from ada3d_gym.sb3 import Ada3DVecEnv, SelectionPolicy, VecCodedAction, policy_kwargs, selection_kwargs
-from experiments.cli import run
 
 PAGE = Path(__file__).parents[1] / "docs" / "compatibility.md"
 

@@ -21,24 +21,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ada3d_gym.agents.ada3d import Ada3D, Ada3DOptions
+from ada3d_gym.agents.agent import Policy
+from ada3d_gym.agents.reference import Fixed, Random, RandomFineTuning, matched_random
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_classifier
 from ada3d_gym.datasets import motionshapes_clips
 from ada3d_gym.devices import checked_device
 from ada3d_gym.evaluation import Act, evaluate
+from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.figures import draw_masks, plot_accuracy
+from ada3d_gym.experiments.folders import claimed
+from ada3d_gym.experiments.results import METHODS, ResultFile, summarise, table
+from ada3d_gym.experiments.training import train_to
 from ada3d_gym.finetuning import ClassifierTrainer
-from ada3d_gym.networks.checkpoints import save_weights
+from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.rewards import MaskReward
 from ada3d_gym.seeding import Stream, spawn
-from agents.ada3d import Ada3D, Ada3DOptions
-from agents.agent import Policy
-from agents.reference import Fixed, Random, RandomFineTuning, matched_random
-from experiments.cli import run
-from experiments.figures import draw_masks, plot_accuracy
-from experiments.folders import claimed
-from experiments.results import METHODS, ResultFile, summarise, table
-from experiments.training import train_to
 
 
 @dataclass(frozen=True)

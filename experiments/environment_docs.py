@@ -16,11 +16,11 @@ from tabulate import tabulate
 
 from ada3d_gym.building import build_bandit
 from ada3d_gym.datasets import VIDEO_SETS, video_clips
-from ada3d_gym.env import Ada3DEnv
+from ada3d_gym.envs.env import Ada3DEnv
+from ada3d_gym.experiments.cli import run
 from ada3d_gym.networks.macs import MacCounter
 from ada3d_gym.networks.spec import SPECS, STAGE_NAMES
 from ada3d_gym.registration import ENVIRONMENTS, SETS
-from experiments.cli import run
 
 FOLDER = Path(__file__).parents[1] / "docs" / "environments"
 OF_THE_ID = ("backbone", "num_frames")

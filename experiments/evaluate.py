@@ -22,13 +22,13 @@ from ada3d_gym import parallel
 from ada3d_gym.datasets import count_videos
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError, did_you_mean
+from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.folders import check_output
+from ada3d_gym.experiments.judging import Trial, name_beside
+from ada3d_gym.experiments.results import ResultFile, table
+from ada3d_gym.experiments.runs import compose, read_run
 from ada3d_gym.observers import SPLITS
 from ada3d_gym.registration import ENVIRONMENTS
-from experiments.cli import run
-from experiments.folders import check_output
-from experiments.judging import Trial, name_beside
-from experiments.results import ResultFile, table
-from experiments.runs import compose, read_run
 
 _RECORDED = {"checkpoint": "checkpoint_sha256"}  # by what a judgement's record tells an argument
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.rendering import contact_sheet, stack_sheets
-from experiments.results import Result
+from ada3d_gym.envs.rendering import contact_sheet, stack_sheets
+from ada3d_gym.experiments.results import Result
 
 
 def plot_accuracy(results: list[Result], path: Path) -> None:

@@ -18,10 +18,10 @@ import numpy as np
 from tqdm import tqdm
 
 from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.cli import run
 from ada3d_gym.files import writing
-from ada3d_gym.video.motionshapes import FPS, write_video
-from ada3d_gym.video.motionshapes_drawing import CLASSES, draw
-from experiments.cli import run
+from ada3d_gym.video.motionshapes.drawing import CLASSES, draw
+from ada3d_gym.video.motionshapes.files import FPS, write_video
 
 LABELS = (0, 1, 4, 8)  # two textures, a shape, a motion
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
+from ada3d_gym.experiments.cli import run
 from ada3d_gym.networks.macs import MacCounter
 from ada3d_gym.networks.spec import SPECS
-from experiments.cli import run
 
 TABLES = Path(__file__).parent / "paper" / "tables.csv"
 CLASSES = {"FCVID": 239, "ActivityNet": 200, "Mini-Kinetics": 200, "Kinetics": 400}

@@ -18,14 +18,14 @@ from tqdm import tqdm
 
 from ada3d_gym.datasets import VIDEO_SETS, find_root, index_path
 from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.cli import run
 from ada3d_gym.files import writing
-from ada3d_gym.video.index import VideoIndex, make_index, states
-from ada3d_gym.video.list_checks import suspicions
-from ada3d_gym.video.listing import ListError, list_files, read_splits
-from ada3d_gym.video.locating import Problem, locate
-from ada3d_gym.video.probe import Probe, probe_all
+from ada3d_gym.video.indexing.index import VideoIndex, make_index, states
+from ada3d_gym.video.indexing.list_checks import suspicions
+from ada3d_gym.video.indexing.listing import ListError, list_files, read_splits
+from ada3d_gym.video.indexing.locating import Problem, locate
+from ada3d_gym.video.indexing.probe import Probe, probe_all
 from ada3d_gym.video.records import shown
-from experiments.cli import run
 
 Name = Literal["fcvid", "activitynet", "mini-kinetics", "mini-kinetics-adafocus", "kinetics", "videos"]
 State = list[int] | None

@@ -15,16 +15,16 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from ada3d_gym.agents.agent import Agent
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.datasets import EMBEDDED, find_root, motionshapes_clips, video_clips
 from ada3d_gym.evaluation import evaluate
+from ada3d_gym.experiments.results import Result, summarise
+from ada3d_gym.experiments.runs import MACHINE, Run, plain
 from ada3d_gym.fingerprints import of_file, of_videos, of_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.shipped import CLASSIFIER
 from ada3d_gym.video.clips import VideoClips
-from agents.agent import Agent
-from experiments.results import Result, summarise
-from experiments.runs import MACHINE, Run, plain
 
 PACKAGES = ("gymnasium", "numpy", "stable-baselines3", "torch", "torchvision")
 _OF_TRAINING = (

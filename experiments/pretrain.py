@@ -25,13 +25,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from ada3d_gym.agents.reference import Fixed, Random
+from ada3d_gym.agents.states import load_state, save_state
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.datasets import motionshapes_clips
 from ada3d_gym.devices import checked_device
 from ada3d_gym.divergence import check_state, during, finite
 from ada3d_gym.errors import InputError
 from ada3d_gym.evaluation import Evaluation, evaluate
-from ada3d_gym.networks.checkpoints import save_weights
+from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.folders import claimed
+from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.masked import TemporalConv
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
@@ -41,10 +45,6 @@ from ada3d_gym.rewards import MaskReward
 from ada3d_gym.seeding import spawn, torch_generator, torch_seed
 from ada3d_gym.shipped import CLASSIFIER, SELECTION
 from ada3d_gym.video.transforms import jitter_colours
-from agents.reference import Fixed, Random
-from agents.states import load_state, save_state
-from experiments.cli import run
-from experiments.folders import claimed
 
 Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
 """Mean loss of a module on clips (B, T, 3, H, W) uint8 and labels (B,)."""

@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 import yaml
 
+from ada3d_gym.agents.agent import Agent
+from ada3d_gym.agents.registry import agent_class, agent_names, agent_options, make_agent, parse, read_yaml
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
 from ada3d_gym.errors import InputError, did_you_mean
+from ada3d_gym.experiments.folders import INPUTS, OPTIONS
 from ada3d_gym.registration import ENVIRONMENTS, check_id
-from agents.agent import Agent
-from agents.registry import agent_class, agent_names, agent_options, make_agent, parse, read_yaml
-from experiments.folders import INPUTS, OPTIONS
 
 TRUNK = "trunk.safetensors"  # in a run's folder
 # How videos are read, which is nothing that they show.

@@ -22,27 +22,27 @@ import numpy as np
 import tyro
 
 from ada3d_gym import parallel
+from ada3d_gym.agents.agent import Agent, NoOptions
+from ada3d_gym.agents.fixed import Upper
+from ada3d_gym.agents.reference import Random, RandomFineTuning
+from ada3d_gym.agents.registry import agent_class
+from ada3d_gym.agents.trunk import TrunkTraining
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.folders import folder_name
+from ada3d_gym.experiments.inputs import claimed_by
+from ada3d_gym.experiments.judging import Trial
+from ada3d_gym.experiments.results import ResultFile, table
+from ada3d_gym.experiments.runs import TRUNK, Run, compose
+from ada3d_gym.experiments.training import train_to
 from ada3d_gym.files import writing
 from ada3d_gym.finetuning import ClassifierTrainer
-from ada3d_gym.networks.checkpoints import save_weights
+from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.seeding import Stream, spawn, torch_seed
-from agents.agent import Agent, NoOptions
-from agents.fixed import Upper
-from agents.reference import Random, RandomFineTuning
-from agents.registry import agent_class
-from agents.trunk import TrunkTraining
-from experiments.cli import run
-from experiments.folders import folder_name
-from experiments.inputs import claimed_by
-from experiments.judging import Trial
-from experiments.results import ResultFile, table
-from experiments.runs import TRUNK, Run, compose
-from experiments.training import train_to
 
 
 def train(

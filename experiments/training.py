@@ -15,9 +15,9 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard.summary import scalar
 
 from ada3d_gym import parallel
+from ada3d_gym.agents.agent import OnEpoch
+from ada3d_gym.agents.states import load_state, save_state
 from ada3d_gym.files import writing
-from agents.agent import OnEpoch
-from agents.states import load_state, save_state
 
 
 class Learner(Protocol):

@@ -39,12 +39,12 @@ def cache_folder(session_folder: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def sets(cache_folder: Path, session_folder: Path) -> Path:
     """A folder with every data set in its official layout, indexed, and classifiers' weights for 4 classes."""
-    from ada3d_gym.networks.checkpoints import save_weights
+    from ada3d_gym.experiments.fixtures import WRITERS, fixtures
+    from ada3d_gym.experiments.index_videos import index_videos
+    from ada3d_gym.networks.checkpoints.weights import save_weights
     from ada3d_gym.networks.resnet3d import MaskedResNet3d
     from ada3d_gym.networks.spec import SPECS
     from ada3d_gym.seeding import torch_seed
-    from experiments.fixtures import WRITERS, fixtures
-    from experiments.index_videos import index_videos
 
     folder = session_folder / "sets"
     with FileLock(session_folder / "sets.lock"):

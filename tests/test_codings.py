@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from ada3d_gym.codings import CODINGS, MENU_LIMIT, BinaryChoices, FrameBudget, MaskCoding, MaskMenu, Thresholded, spread
+from ada3d_gym.envs.codings import (
+    CODINGS,
+    MENU_LIMIT,
+    BinaryChoices,
+    FrameBudget,
+    MaskCoding,
+    MaskMenu,
+    Thresholded,
+    spread,
+)
 from ada3d_gym.masks import ActionError
 
 T, K = 8, 5

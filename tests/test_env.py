@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from ada3d_gym.env import Ada3DEnv
+from ada3d_gym.envs.env import Ada3DEnv
 from tests.ids import EVERY, SOME
 
 RESET_INFO = {"clip": int, "video": str, "label": int, "label_name": str, "family": str}

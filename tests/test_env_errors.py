@@ -13,13 +13,13 @@ import pytest
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_classifier
-from ada3d_gym.env import Ada3DEnv
+from ada3d_gym.envs.env import Ada3DEnv
 from ada3d_gym.masks import ActionError
-from ada3d_gym.networks.checkpoints import CheckpointError
+from ada3d_gym.networks.checkpoints.weights import CheckpointError
 from ada3d_gym.rewards import MaskReward
 from ada3d_gym.shipped import SELECTION
 from ada3d_gym.video.clips import VideoClips
-from ada3d_gym.video.motionshapes_drawing import CLASSES
+from ada3d_gym.video.motionshapes.drawing import CLASSES
 from ada3d_gym.video.records import VideoError
 from ada3d_gym.video.sampling import ClipSampler
 from tests.ids import SOME

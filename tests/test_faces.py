@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from ada3d_gym.infos import each
+from ada3d_gym.envs.infos import each
 from ada3d_gym.sb3 import make_vec
 from tests.ids import SOME
 

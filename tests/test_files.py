@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import nn
 
+from ada3d_gym.agents.states import save_state
 from ada3d_gym.errors import Ada3DError
 from ada3d_gym.files import OutputError, replacing
-from ada3d_gym.networks.checkpoints import save_weights
-from agents.states import save_state
+from ada3d_gym.networks.checkpoints.weights import save_weights
 
 WRITERS: dict[str, Callable[[Path], None]] = {
     "weights": lambda path: save_weights(nn.Linear(300, 300), path),

@@ -8,7 +8,7 @@ import torch
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit, build_trunk
-from ada3d_gym.features import BLOCK_BYTES, RecentRows
+from ada3d_gym.networks.features import BLOCK_BYTES, RecentRows
 from ada3d_gym.observers import MOST, FeatureObserver, IndexObserver, PixelObserver
 from tests.synthetic import TableClips
 

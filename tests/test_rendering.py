@@ -10,8 +10,8 @@ import pytest
 from gymnasium.wrappers import RecordVideo
 
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.env import Ada3DEnv
-from ada3d_gym.rendering import FRAME, GAP, TEXT, contact_sheet, stack_sheets
+from ada3d_gym.envs.env import Ada3DEnv
+from ada3d_gym.envs.rendering import FRAME, GAP, TEXT, contact_sheet, stack_sheets
 
 
 def tile(sheet: np.ndarray, frame: int) -> np.ndarray:

@@ -15,10 +15,10 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from stable_baselines3.common.vec_env import SubprocVecEnv
 
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.env import Ada3DEnv
+from ada3d_gym.envs.env import Ada3DEnv
+from ada3d_gym.envs.vector_env import Ada3DVectorEnv
 from ada3d_gym.masks import ActionError
 from ada3d_gym.networks.classifier import NetworkClassifier
-from ada3d_gym.vector_env import Ada3DVectorEnv
 from tests.ids import EVERY
 
 

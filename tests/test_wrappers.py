@@ -17,10 +17,10 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.codings import MaskMenu, Thresholded
-from ada3d_gym.env import Ada3DEnv
+from ada3d_gym.envs.codings import MaskMenu, Thresholded
+from ada3d_gym.envs.env import Ada3DEnv
+from ada3d_gym.envs.wrappers import CodedAction, HeadRewards, VectorCodedAction, VectorHeadRewards
 from ada3d_gym.masks import ActionError
-from ada3d_gym.wrappers import CodedAction, HeadRewards, VectorCodedAction, VectorHeadRewards
 
 ID = "Ada3D-MotionShapes-v0"
 WRAPPINGS: dict[str, dict[str, Any]] = {
@@ -258,5 +258,5 @@ def test_head_rewards_that_infos_do_not_tell_are_missed(bandit: ClipBandit):
 
 
 def test_the_wrappers_need_no_stable_baselines():
-    code = "import sys, ada3d_gym.wrappers; sys.exit('stable_baselines3' in sys.modules)"
+    code = "import sys, ada3d_gym.envs.wrappers; sys.exit('stable_baselines3' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from torchvision.models import MobileNetV2
 
 from ada3d_gym.errors import InputError
-from ada3d_gym.networks.checkpoint_names import is_left_out
-from ada3d_gym.networks.checkpoint_states import find_state
-from ada3d_gym.networks.fitting import fitting
+from ada3d_gym.networks.checkpoints.fitting import fitting
+from ada3d_gym.networks.checkpoints.names import is_left_out
+from ada3d_gym.networks.checkpoints.states import find_state
 from ada3d_gym.networks.pixels import Pixels
 
 Aggregation = Literal["concat", "mean", "uniform"]

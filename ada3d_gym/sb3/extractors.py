@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
 from ada3d_gym.errors import InputError
-from ada3d_gym.features import TABLE_BYTES
+from ada3d_gym.networks.features import TABLE_BYTES
 from ada3d_gym.networks.selection import ClipTrunk
 from ada3d_gym.observers import IndexObserver, PixelObserver
 from ada3d_gym.sb3.lookup import Kind, shared_lookup

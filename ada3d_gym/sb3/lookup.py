@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ada3d_gym.bandit import ClipSource
 from ada3d_gym.building import build_clips, build_feature_trunk
-from ada3d_gym.features import FrameFeatures
+from ada3d_gym.networks.features import FrameFeatures
 from ada3d_gym.observers import SPLITS, shown_source
+from ada3d_gym.protocols import ClipSource
 
 Kind = Literal["features", "pixels"]
 

@@ -13,12 +13,12 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.env import ready_bandit
+from ada3d_gym.envs.env import ready_bandit
+from ada3d_gym.envs.infos import clip_infos, each, outcome_infos
+from ada3d_gym.envs.rendering import contact_sheet
 from ada3d_gym.errors import InputError
-from ada3d_gym.infos import clip_infos, each, outcome_infos
 from ada3d_gym.masks import split_mask
 from ada3d_gym.registration import check_id
-from ada3d_gym.rendering import contact_sheet
 
 
 class Ada3DVecEnv(VecEnv):

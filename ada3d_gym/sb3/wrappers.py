@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvObs, VecEnvStepReturn, VecEnvWrapper
 
-from ada3d_gym.codings import MaskCoding
-from ada3d_gym.wrappers import fitting_coding
+from ada3d_gym.envs.codings import MaskCoding
+from ada3d_gym.envs.wrappers import fitting_coding
 
 
 class VecCodedAction(VecEnvWrapper):
-    """`ada3d_gym.wrappers.CodedAction` for any `VecEnv` of masks, decoding all actions at once.
+    """`ada3d_gym.envs.wrappers.CodedAction` for any `VecEnv` of masks, decoding all actions at once.
 
     Args:
         venv: environments whose actions are masks, `MultiBinary(T + K)`.

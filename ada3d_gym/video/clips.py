@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ada3d_gym.video.ahead import DecodeAhead, Outcome
 from ada3d_gym.video.bad_clips import BadClips
 from ada3d_gym.video.cache import ClipCache
-from ada3d_gym.video.decoding import Video, check_file
+from ada3d_gym.video.decoders.video import Video, check_file
 from ada3d_gym.video.records import REMEDY, VideoError, VideoRecord
 from ada3d_gym.video.sampling import ClipSampler
 from ada3d_gym.video.transforms import resize_and_crop

@@ -12,16 +12,16 @@ import pytest
 import torch
 
 from ada3d_gym import parallel
+from ada3d_gym.agents.agent import Agent, NoOptions
+from ada3d_gym.agents.fixed import BestFixed, Upper
+from ada3d_gym.agents.registry import AGENTS, agent_class, agent_options, make_agent
+from ada3d_gym.agents.sb3 import SB3Agent
+from ada3d_gym.agents.states import load_state
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
 from ada3d_gym.evaluation import evaluate
 from ada3d_gym.masks import split_mask
-from ada3d_gym.networks.checkpoints import CheckpointError
-from agents.agent import Agent, NoOptions
-from agents.fixed import BestFixed, Upper
-from agents.registry import AGENTS, agent_class, agent_options, make_agent
-from agents.sb3 import SB3Agent
-from agents.states import load_state
+from ada3d_gym.networks.checkpoints.weights import CheckpointError
 
 OFF_POLICY = {"epochs": 2, "num_envs": 4, "buffer_size": 64, "learning_starts": 8, "batch_size": 8, "net_arch": [16]}
 ON_POLICY = {"epochs": 1, "joint_epochs": 1, "num_envs": 4, "classifier_batch": 8}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from agents.baselines import Batch, MovingAverage, make_baseline
+from ada3d_gym.agents.baselines import Batch, MovingAverage, make_baseline
 
 REWARDS = torch.tensor([[[1.0, 5.0], [3.0, 7.0]], [[0.0, 0.0], [2.0, 4.0]]])  # 2 heads, 2 samples, 2 clips
 GREEDY = torch.tensor([[2.0, 2.0], [1.0, 0.0]])

@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 import torch
 
+from ada3d_gym.agents.reference import Random, RandomFineTuning
+from ada3d_gym.agents.registry import agent_class, make_agent
+from ada3d_gym.agents.states import load_state, save_state
+from ada3d_gym.agents.trunk import TrunkTraining
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit, build_trunk
 from ada3d_gym.divergence import check_state
 from ada3d_gym.errors import DivergedError
 from ada3d_gym.evaluation import evaluate
+from ada3d_gym.experiments.pretrain import pretrain
+from ada3d_gym.experiments.training import Learner, train_to
 from ada3d_gym.finetuning import ClassifierTrainer
-from ada3d_gym.networks.checkpoints import CheckpointError
-from agents.reference import Random, RandomFineTuning
-from agents.registry import agent_class, make_agent
-from agents.states import load_state, save_state
-from agents.trunk import TrunkTraining
-from experiments.pretrain import pretrain
-from experiments.training import Learner, train_to
+from ada3d_gym.networks.checkpoints.weights import CheckpointError
 from tests.agents.test_agents import SMALL
 
 VIDEOS = 14

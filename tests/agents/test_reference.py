@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from ada3d_gym.agents.reference import Fixed, Random, RandomFineTuning, matched_random
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
-from ada3d_gym.codings import spread
+from ada3d_gym.envs.codings import spread
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import split_mask
 from ada3d_gym.networks.macs import MacCounter
 from ada3d_gym.networks.spec import I3D_TINY
-from agents.reference import Fixed, Random, RandomFineTuning, matched_random
 
 MANY = np.zeros((4000, 8, 3, 1, 1), np.uint8)
 COUNTER = MacCounter.of_spec(I3D_TINY, 32, 14)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from ada3d_gym.agents.reinforce import Reinforce, ReinforceConfig
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
-from ada3d_gym.networks.checkpoints import load_weights
+from ada3d_gym.networks.checkpoints.weights import load_weights
 from ada3d_gym.networks.selection import ClipTrunk, SelectionNetwork
 from ada3d_gym.shipped import SELECTION
-from agents.reinforce import Reinforce, ReinforceConfig
 from tests.agents.toy import LogitTable
 from tests.synthetic import TableClips, needs, table_bandit
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from ada3d_gym.agents.reinforce import Reinforce, ReinforceConfig
 from ada3d_gym.bandit import ClipBandit
-from agents.reinforce import Reinforce, ReinforceConfig
 from tests.agents.toy import LogitTable
 from tests.synthetic import TableClips, needs, table_bandit
 

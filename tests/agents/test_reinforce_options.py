@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from ada3d_gym import parallel
+from ada3d_gym.agents.figures import CollapseWarning
+from ada3d_gym.agents.reference import Fixed
+from ada3d_gym.agents.registry import make_agent
+from ada3d_gym.agents.reinforce import Reinforce, ReinforceConfig
 from ada3d_gym.building import build_bandit
 from ada3d_gym.masks import split_mask
-from agents.figures import CollapseWarning
-from agents.reference import Fixed
-from agents.registry import make_agent
-from agents.reinforce import Reinforce, ReinforceConfig
 from tests.agents.test_reinforce import best_masks, greedy_masks, known_bandit
 from tests.agents.toy import LogitTable
 

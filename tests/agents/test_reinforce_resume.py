@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from ada3d_gym.agents.reinforce import Reinforce, ReinforceConfig
+from ada3d_gym.agents.states import load_state, save_state
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
 from ada3d_gym.evaluation import evaluate
+from ada3d_gym.experiments.index_videos import index_videos
 from ada3d_gym.finetuning import ClassifierTrainer
-from ada3d_gym.networks.checkpoints import load_weights
+from ada3d_gym.networks.checkpoints.weights import load_weights
 from ada3d_gym.networks.selection import ClipTrunk, SelectionNetwork
 from ada3d_gym.shipped import SELECTION
-from agents.reinforce import Reinforce, ReinforceConfig
-from agents.states import load_state, save_state
-from experiments.index_videos import index_videos
 from tests.video.damage import overwrite
 
 Figures = dict[int, dict[str, float]]

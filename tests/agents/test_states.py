@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from ada3d_gym.networks.checkpoints import CheckpointError
-from agents.states import load_state, save_state
+from ada3d_gym.agents.states import load_state, save_state
+from ada3d_gym.networks.checkpoints.weights import CheckpointError
 from tests.malice import WRITERS, goes_off_when_trusted
 
 STATE = {"epoch": 3, "optimizer": {"lr": 0.1, "betas": (0.9, 0.99)}, "weights": torch.arange(4.0)}

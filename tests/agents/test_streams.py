@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.experiments.ablations import Ablations
+from ada3d_gym.experiments.demo import Options
+from ada3d_gym.experiments.pretrain import pretrain
+from ada3d_gym.experiments.train import train
 from ada3d_gym.seeding import Stream
-from experiments.ablations import Ablations
-from experiments.demo import Options
-from experiments.pretrain import pretrain
-from experiments.train import train
 from tests.agents.test_agents import SMALL
 
 Place = tuple[str, int]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.ablations import TABLES, ablations, report
-from experiments.results import Result
+from ada3d_gym.experiments.ablations import TABLES, ablations, report
+from ada3d_gym.experiments.results import Result
 
 METHODS = {method for rows in TABLES.values() for method in rows.values()}
 

@@ -10,21 +10,21 @@ import gymnasium
 import pytest
 import torch
 
+from ada3d_gym.agents.agent import OnEpoch
 from ada3d_gym.datasets import motionshapes_clips
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.compare import compare
+from ada3d_gym.experiments.demo import demo
+from ada3d_gym.experiments.evaluate import evaluate
+from ada3d_gym.experiments.folders import claimed
+from ada3d_gym.experiments.results import Result, ResultFile
+from ada3d_gym.experiments.train import train
+from ada3d_gym.experiments.training import train_to
 from ada3d_gym.files import OutputError
-from ada3d_gym.networks.checkpoints import CheckpointError
+from ada3d_gym.networks.checkpoints.weights import CheckpointError
 from ada3d_gym.video.records import VideoError
-from agents.agent import OnEpoch
-from experiments.cli import run
-from experiments.compare import compare
-from experiments.demo import demo
-from experiments.evaluate import evaluate
-from experiments.folders import claimed
-from experiments.results import Result, ResultFile
-from experiments.train import train
-from experiments.training import train_to
 from tests.processes import start
 
 
@@ -135,8 +135,8 @@ def test_an_output_that_cannot_be_is_named_at_once(tmp_path: Path, monkeypatch: 
 
 LIMITED = """
 import resource, sys
-from experiments.cli import run
-from experiments.train import train
+from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.train import train
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)  # fails like a full disk
 run(train)
 """

@@ -8,9 +8,9 @@ import pytest
 from filelock import FileLock
 
 from ada3d_gym.errors import InputError
-from experiments.compare import compare
-from experiments.intervals import interval
-from experiments.train import train
+from ada3d_gym.experiments.compare import compare
+from ada3d_gym.experiments.intervals import interval
+from ada3d_gym.experiments.train import train
 
 
 def test_intervals_are_students():

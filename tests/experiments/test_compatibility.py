@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from ada3d_gym.experiments.compatibility import CASES, PAGE, Case, page
+from ada3d_gym.experiments.environment_docs import FOLDER, pages
 from ada3d_gym.observers import Observation
-from experiments.compatibility import CASES, PAGE, Case, page
-from experiments.environment_docs import FOLDER, pages
 
 ATTEMPTS = [
     pytest.param(case, shown, id=f"{case.algorithm}-{shown}", marks=() if shown == "features" else pytest.mark.slow)

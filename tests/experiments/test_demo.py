@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file
 
-from experiments.demo import demo
+from ada3d_gym.experiments.demo import demo
 from tests.processes import kill_when, run, start
 
 METHODS = {"Upper", "2D only", "Random", "Random FT", "Ada3D, stage 1 only", "Ada3D"}

@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 import torch
 
+from ada3d_gym.agents.fixed import Upper
 from ada3d_gym.datasets import video_clips
 from ada3d_gym.errors import InputError
-from ada3d_gym.networks.checkpoints import save_weights
+from ada3d_gym.experiments.evaluate import evaluate
+from ada3d_gym.experiments.index_videos import index_videos
+from ada3d_gym.experiments.train import train
+from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import I3D_TINY
 from ada3d_gym.shipped import CLASSIFIER
-from ada3d_gym.video.motionshapes_drawing import CLASSES
-from agents.fixed import Upper
-from experiments.evaluate import evaluate
-from experiments.index_videos import index_videos
-from experiments.train import train
+from ada3d_gym.video.motionshapes.drawing import CLASSES
 from tests.processes import kill_when, run, start
 
 MOTION = "Ada3D-MotionShapes-v0"

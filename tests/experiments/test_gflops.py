@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from experiments.gflops import compare, gflops, paper_rows
+from ada3d_gym.experiments.gflops import compare, gflops, paper_rows
 
 ROWS = [row for row in paper_rows() if row["table"] in "134" and row["frames"]]
 

@@ -14,11 +14,11 @@ from unittest.mock import Mock
 import pytest
 
 from ada3d_gym.datasets import index_path, load_index
-from ada3d_gym.video.decoding import Video
-from ada3d_gym.video.listing import ListError
-from ada3d_gym.video.probe import probe_all
-from experiments import index_videos as module
-from experiments.index_videos import index_videos
+from ada3d_gym.experiments import index_videos as module
+from ada3d_gym.experiments.index_videos import index_videos
+from ada3d_gym.video.decoders.video import Video
+from ada3d_gym.video.indexing.listing import ListError
+from ada3d_gym.video.indexing.probe import probe_all
 from tests.processes import kill_when, run, start
 from tests.video.files import video_file
 from tests.video.looks import crash_or_hang, odd

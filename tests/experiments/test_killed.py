@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from experiments.train import train
+from ada3d_gym.experiments.train import train
 
 ENV = "Ada3D-MotionShapes-v0"
 SCHEDULES = {

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file
 
 from ada3d_gym import parallel
+from ada3d_gym.agents.registry import make_agent
 from ada3d_gym.bandit import ClipBandit
-from agents.registry import make_agent
-from experiments.train import train
+from ada3d_gym.experiments.train import train
 
 MOTION = "Ada3D-MotionShapes-v0"
 VIDEOS = 21  # the last batch, of five clips, is an uneven one for two processes

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
+from ada3d_gym.agents.reference import Fixed
 from ada3d_gym.building import build_bandit
 from ada3d_gym.evaluation import evaluate
-from ada3d_gym.networks.checkpoints import load_weights, read_metadata
+from ada3d_gym.experiments.pretrain import pretrain
+from ada3d_gym.networks.checkpoints.weights import load_weights, read_metadata
 from ada3d_gym.networks.selection import ClipTrunk
 from ada3d_gym.shipped import CLASSIFIER, CLASSIFIER_BACKBONES, SELECTION
-from agents.reference import Fixed
-from experiments.pretrain import pretrain
 from tests.processes import kill_when, start
 
 TINY: dict[str, Any] = {"epochs_2d": 1, "epochs_3d": 1, "epochs_selection": 1, "videos": 70}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ada3d_gym.evaluation import Evaluation, Usage
-from experiments.results import Result, ResultFile, summarise, table
+from ada3d_gym.experiments.results import Result, ResultFile, summarise, table
 
 
 def result(method: str, **changes: object) -> Result:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from ada3d_gym.errors import InputError
-from ada3d_gym.networks.checkpoints import save_weights
+from ada3d_gym.experiments.index_videos import index_videos
+from ada3d_gym.experiments.train import train
+from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import SPECS
-from experiments.index_videos import index_videos
-from experiments.train import train
 
 
 @pytest.fixture

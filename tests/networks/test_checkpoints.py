@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from ada3d_gym.networks.checkpoints import CheckpointError, load_weights, read_metadata, save_weights
+from ada3d_gym.networks.checkpoints.weights import CheckpointError, load_weights, read_metadata, save_weights
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import I3D_TINY
 from ada3d_gym.shipped import CLASSIFIER, SELECTION

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.env import Ada3DEnv
+from ada3d_gym.envs.env import Ada3DEnv
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks import masked
 from ada3d_gym.networks.classifier import NetworkClassifier
-from ada3d_gym.networks.conversion import ConversionError, is_temporal, without_time_strides
-from ada3d_gym.networks.converted import ConvertedNetwork, convert
+from ada3d_gym.networks.conversion.check import ConversionError, is_temporal, without_time_strides
+from ada3d_gym.networks.conversion.convert import ConvertedNetwork, convert
 from ada3d_gym.networks.macs import count_macs
 from ada3d_gym.rewards import MaskReward
 

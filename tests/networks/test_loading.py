@@ -15,9 +15,9 @@ import torchvision
 from pytorchvideo.models.resnet import create_resnet
 from torch import Tensor, nn
 
-from ada3d_gym.networks.checkpoints import CheckpointError, load_weights, save_weights
+from ada3d_gym.networks.checkpoints.loading import load_checkpoint
+from ada3d_gym.networks.checkpoints.weights import CheckpointError, load_weights, save_weights
 from ada3d_gym.networks.inference import inference_form
-from ada3d_gym.networks.loading import load_checkpoint
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import I3D_R50, I3D_TINY, SPECS
 from tests.junk import JUNK

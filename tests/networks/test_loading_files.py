@@ -19,8 +19,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ada3d_gym.networks.checkpoints import CheckpointError, load_weights
-from ada3d_gym.networks.loading import LoadReport, load_checkpoint
+from ada3d_gym.networks.checkpoints.loading import LoadReport, load_checkpoint
+from ada3d_gym.networks.checkpoints.weights import CheckpointError, load_weights
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import I3D_TINY
 from ada3d_gym.shipped import CLASSIFIER

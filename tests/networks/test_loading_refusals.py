@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ada3d_gym.networks.checkpoints import CheckpointError
-from ada3d_gym.networks.loading import load_checkpoint
+from ada3d_gym.networks.checkpoints.loading import load_checkpoint
+from ada3d_gym.networks.checkpoints.weights import CheckpointError
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import I3D_R50
 from tests.networks.checkpoint_writers import as_caffe2, as_pytorchvideo, slowfast_state, write_slowfast

@@ -13,7 +13,7 @@ from torchvision.models import mobilenet_v2
 
 from ada3d_gym.building import build_trunk
 from ada3d_gym.datasets import motionshapes_clips
-from ada3d_gym.networks.checkpoints import CheckpointError, load_weights
+from ada3d_gym.networks.checkpoints.weights import CheckpointError, load_weights
 from ada3d_gym.networks.selection import ClipTrunk, SelectionNetwork
 from ada3d_gym.shipped import SELECTION
 

@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv,
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit, build_classifier
-from ada3d_gym.env import Ada3DEnv
+from ada3d_gym.envs.env import Ada3DEnv
 from ada3d_gym.networks.inference import inference_form
 from ada3d_gym.sb3 import Ada3DVecEnv, JointFineTuneCallback, SelectionPolicy, VecCodedAction, selection_kwargs
 

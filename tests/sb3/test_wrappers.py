@@ -15,11 +15,11 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.codings import MaskMenu, Thresholded
-from ada3d_gym.env import Ada3DEnv
+from ada3d_gym.envs.codings import MaskMenu, Thresholded
+from ada3d_gym.envs.env import Ada3DEnv
+from ada3d_gym.envs.wrappers import CodedAction
 from ada3d_gym.masks import ActionError
 from ada3d_gym.sb3.wrappers import VecCodedAction
-from ada3d_gym.wrappers import CodedAction
 from tests.test_env_sb3 import ClipFeatures
 
 OFF_POLICY = {"buffer_size": 64, "learning_starts": 8, "batch_size": 8}

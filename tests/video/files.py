@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ada3d_gym.video.motionshapes import write_video
+from ada3d_gym.video.motionshapes.files import write_video
 from ada3d_gym.video.records import VideoRecord
 from tests.junk import JUNK
 

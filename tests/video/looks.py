@@ -7,8 +7,8 @@ import signal
 import time
 from pathlib import Path
 
-from ada3d_gym.video.probe import Probe, probe
-from ada3d_gym.video.progress import advance
+from ada3d_gym.video.indexing.probe import Probe, probe
+from ada3d_gym.video.indexing.progress import advance
 
 
 def crash_or_hang(path: Path, thorough: bool) -> Probe:

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ada3d_gym.agents.progress import epoch_batches
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.datasets import video_clips
 from ada3d_gym.rewards import MaskReward
 from ada3d_gym.video.clips import VideoClips
-from ada3d_gym.video.decord_reader import DecordReader
-from ada3d_gym.video.pyav_reader import PyAVReader
+from ada3d_gym.video.decoders.decord_reader import DecordReader
+from ada3d_gym.video.decoders.pyav_reader import PyAVReader
 from ada3d_gym.video.records import VideoError, VideoRecord
 from ada3d_gym.video.sampling import ClipSampler
-from agents.progress import epoch_batches
 from tests.video.damage import encode, overwrite
 from tests.video.files import video_file
 

@@ -13,10 +13,10 @@ import pytest
 from av.stream import Disposition
 
 from ada3d_gym.video.clips import VideoClips
-from ada3d_gym.video.decoding import Video
-from ada3d_gym.video.decord_reader import DecordReader
-from ada3d_gym.video.packets import scan
-from ada3d_gym.video.probe import probe
+from ada3d_gym.video.decoders.decord_reader import DecordReader
+from ada3d_gym.video.decoders.packets import scan
+from ada3d_gym.video.decoders.video import Video
+from ada3d_gym.video.indexing.probe import probe
 from ada3d_gym.video.records import TruncatedError, VideoError, VideoRecord
 from ada3d_gym.video.sampling import ClipSampler
 from tests.video.files import decode_with_pyav, random_frames

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from ada3d_gym.video.clips import VideoClips
-from ada3d_gym.video.decoding import Video
-from ada3d_gym.video.index import VideoIndex, make_index
-from ada3d_gym.video.listing import Entry, Listing
-from ada3d_gym.video.probe import Probe, probe, probe_all
+from ada3d_gym.video.decoders.video import Video
+from ada3d_gym.video.indexing.index import VideoIndex, make_index
+from ada3d_gym.video.indexing.listing import Entry, Listing
+from ada3d_gym.video.indexing.probe import Probe, probe, probe_all
 from ada3d_gym.video.records import VideoError, VideoRecord
 from ada3d_gym.video.sampling import ClipSampler
 from tests.video.damage import CONTAINERS, cut_files, damaged_files, encode

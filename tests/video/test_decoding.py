@@ -12,8 +12,8 @@ import av
 import numpy as np
 import pytest
 
-from ada3d_gym.video.decoding import Video
-from ada3d_gym.video.motionshapes import motionshapes
+from ada3d_gym.video.decoders.video import Video
+from ada3d_gym.video.motionshapes.files import motionshapes
 from ada3d_gym.video.records import VideoError
 from tests.video.files import BAD_FILES, decode_with_pyav, random_frames, video_file
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ada3d_gym.video.index import IndexFileError, Problem, VideoIndex
+from ada3d_gym.video.indexing.index import IndexFileError, Problem, VideoIndex
 from ada3d_gym.video.records import VideoRecord
 from tests.junk import JUNK
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ada3d_gym.video.list_checks import suspicions
-from ada3d_gym.video.listing import Entry, Listing, Problem, find_files
-from ada3d_gym.video.locating import locate
+from ada3d_gym.video.indexing.list_checks import suspicions
+from ada3d_gym.video.indexing.listing import Entry, Listing, Problem, find_files
+from ada3d_gym.video.indexing.locating import locate
 
 NFC, NFD = (unicodedata.normalize(form, "café.mp4") for form in ("NFC", "NFD"))
 

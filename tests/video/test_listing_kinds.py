@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ada3d_gym.datasets import VIDEO_SETS
-from ada3d_gym.video.listing import Entry, ListError, Listing
+from ada3d_gym.video.indexing.listing import Entry, ListError, Listing
 from ada3d_gym.video.readers import activitynet, fcvid, kinetics, plain
 
 HEADER = "label,youtube_id,time_start,time_end,split\n"

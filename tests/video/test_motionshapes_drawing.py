@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ada3d_gym.video.motionshapes_drawing import (
+from ada3d_gym.video.motionshapes.drawing import (
     CLASSES,
     FAMILIES,
     FRAMES,

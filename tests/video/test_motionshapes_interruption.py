@@ -14,14 +14,14 @@ from ada3d_gym.datasets import load_index
 from ada3d_gym.errors import Ada3DError
 from ada3d_gym.video import motionshapes as module
 from ada3d_gym.video.cache import CacheError
-from ada3d_gym.video.motionshapes import cache_folder, motionshapes
+from ada3d_gym.video.motionshapes.files import cache_folder, motionshapes
 from ada3d_gym.video.records import VideoRecord
 from tests.processes import finish, kill_when, start
 
 VIDEOS = 56
 RENDER = """
 import pathlib, sys
-from ada3d_gym.video.motionshapes import motionshapes
+from ada3d_gym.video.motionshapes.files import motionshapes
 print(*(record.sha256 for record in motionshapes("train", int(sys.argv[2]), pathlib.Path(sys.argv[1]))))
 """
 

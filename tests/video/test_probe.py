@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ada3d_gym.errors import InputError
-from ada3d_gym.video.decoding import Video
-from ada3d_gym.video.probe import probe, probe_all
-from ada3d_gym.video.progress import listening
+from ada3d_gym.video.decoders.video import Video
+from ada3d_gym.video.indexing.probe import probe, probe_all
+from ada3d_gym.video.indexing.progress import listening
 from ada3d_gym.video.records import VideoError
 from tests.video.files import video_file
 from tests.video.looks import odd

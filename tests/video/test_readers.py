@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ada3d_gym.datasets import VIDEO_SETS
-from ada3d_gym.video.listing import Entry, ListError, Listing, find_files, read_splits
+from ada3d_gym.video.indexing.listing import Entry, ListError, Listing, find_files, read_splits
 from ada3d_gym.video.readers import activitynet, fcvid, kinetics, plain
 
 

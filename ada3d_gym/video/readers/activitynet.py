@@ -9,8 +9,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ada3d_gym.video.list_text import ListError, read_lines, read_names, read_text, split_numbers, to_label, to_split
-from ada3d_gym.video.listing import Entry, Listing, Problem, filled, numbered
+from ada3d_gym.video.indexing.list_text import (
+    ListError,
+    read_lines,
+    read_names,
+    read_text,
+    split_numbers,
+    to_label,
+    to_split,
+)
+from ada3d_gym.video.indexing.listing import Entry, Listing, Problem, filled, numbered
 
 FILE = "activity_net.v1-3.min.json"
 TSN_ROW = "'v_<id> num_frames label [label2]'"

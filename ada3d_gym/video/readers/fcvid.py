@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ada3d_gym.video.list_text import (
+from ada3d_gym.video.indexing.list_text import (
     SEPARATOR,
     ListError,
     read_lines,
@@ -18,7 +18,7 @@ from ada3d_gym.video.list_text import (
     to_split,
     unquote,
 )
-from ada3d_gym.video.listing import Entry, Listing, filled, named, numbered
+from ada3d_gym.video.indexing.listing import Entry, Listing, filled, named, numbered
 
 VIDEOS, LABELS = "materials/FCVID_VideoName_TrainTestSplit.txt", "materials/FCVID_Label.txt"
 SPLIT_ROW, LABEL_ROW = "'relative/path.ext train|test'", "one column of 0 or 1 for each class"

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from ada3d_gym.video.list_text import (
+from ada3d_gym.video.indexing.list_text import (
     LINE_END,
     ListError,
     read_lines,
@@ -18,7 +18,7 @@ from ada3d_gym.video.list_text import (
     to_split,
     unquote,
 )
-from ada3d_gym.video.listing import Entry, Listing, filled, named
+from ada3d_gym.video.indexing.listing import Entry, Listing, filled, named
 
 COLUMNS = ("label", "youtube_id", "time_start", "time_end")
 HEADER = "a header 'label,youtube_id,time_start,time_end,split'"

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from pathlib import Path
 
-from ada3d_gym.video.list_text import (
+from ada3d_gym.video.indexing.list_text import (
     LABEL,
     SEPARATOR,
     ListError,
@@ -19,7 +19,7 @@ from ada3d_gym.video.list_text import (
     to_label,
     unquote,
 )
-from ada3d_gym.video.listing import Entry, Listing, numbered
+from ada3d_gym.video.indexing.listing import Entry, Listing, numbered
 
 ROW = "rows of 'path label' (the label an integer from 0, or a name that classes.txt holds)"
 _PATH_TITLES = frozenset(

@@ -7,7 +7,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from ada3d_gym.networks.fitting import CheckpointError
+from ada3d_gym.networks.checkpoints.fitting import CheckpointError
 
 _LEGACY_TORCH = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled number that torch.save wrote first, before 1.6
 _AGAIN = "download or copy it again"

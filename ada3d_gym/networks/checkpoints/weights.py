@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ada3d_gym.files import replacing
-from ada3d_gym.networks.file_kinds import Kind, kind_of
-from ada3d_gym.networks.fitting import CheckpointError, fitting
+from ada3d_gym.networks.checkpoints.fitting import CheckpointError, fitting
+from ada3d_gym.networks.checkpoints.kinds import Kind, kind_of
 
 __all__ = ["SHIPPED", "CheckpointError", "load_weights", "read_metadata", "save_weights"]
 

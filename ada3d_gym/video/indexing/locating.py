@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ada3d_gym.video.list_text import has_extension
+from ada3d_gym.video.indexing.list_text import has_extension
 
 if TYPE_CHECKING:
-    from ada3d_gym.video.listing import Entry, Listing
+    from ada3d_gym.video.indexing.listing import Entry, Listing
 
 
 @dataclass(frozen=True)

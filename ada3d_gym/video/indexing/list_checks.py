@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence, Sized
 from itertools import combinations
 from pathlib import Path
 
-from ada3d_gym.video.list_text import has_extension
-from ada3d_gym.video.listing import Listing
-from ada3d_gym.video.locating import Problem
+from ada3d_gym.video.indexing.list_text import has_extension
+from ada3d_gym.video.indexing.listing import Listing
+from ada3d_gym.video.indexing.locating import Problem
 
 
 def suspicions(listings: Mapping[str, Listing], files: Mapping[str, Sequence[Path | Problem]]) -> list[str]:

@@ -12,11 +12,11 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.env import ready_bandit
+from ada3d_gym.envs.env import ready_bandit
+from ada3d_gym.envs.infos import Infos, clip_infos, outcome_infos
+from ada3d_gym.envs.rendering import contact_sheet
 from ada3d_gym.errors import InputError
-from ada3d_gym.infos import Infos, clip_infos, outcome_infos
 from ada3d_gym.masks import split_mask
-from ada3d_gym.rendering import contact_sheet
 
 Flags = NDArray[np.bool_]
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ada3d_gym.networks.checkpoint_names import FORMATS, Format, detect, is_left_out, without_pools
-from ada3d_gym.networks.checkpoint_states import State, find_state
-from ada3d_gym.networks.fitting import CheckpointError, sound
+from ada3d_gym.networks.checkpoints.fitting import CheckpointError, sound
+from ada3d_gym.networks.checkpoints.names import FORMATS, Format, detect, is_left_out, without_pools
+from ada3d_gym.networks.checkpoints.states import State, find_state
 from ada3d_gym.networks.pixels import PIXEL_MEAN, PIXEL_STD
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.seeding import torch_generator

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.files import replacing
-from ada3d_gym.video.listing import Listing
-from ada3d_gym.video.locating import Problem as Problem
-from ada3d_gym.video.probe import Probe
+from ada3d_gym.video.indexing.listing import Listing
+from ada3d_gym.video.indexing.locating import Problem as Problem
+from ada3d_gym.video.indexing.probe import Probe
 from ada3d_gym.video.records import VideoRecord
 
 FORMAT = 3

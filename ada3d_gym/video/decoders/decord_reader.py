@@ -10,7 +10,7 @@ import numpy as np
 from decord._ffi.base import DECORDError
 from numpy.typing import NDArray
 
-from ada3d_gym.video.progress import advance, is_watched
+from ada3d_gym.video.indexing.progress import advance, is_watched
 from ada3d_gym.video.records import NumberingError, VideoError
 
 decord.logging.set_level(decord.logging.QUIET)

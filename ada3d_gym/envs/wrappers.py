@@ -12,7 +12,7 @@ from gymnasium.vector import VectorActionWrapper, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
-from ada3d_gym.codings import CODINGS, MaskCoding
+from ada3d_gym.envs.codings import CODINGS, MaskCoding
 from ada3d_gym.errors import InputError
 
 Rewards = NDArray[np.float64]
@@ -30,8 +30,8 @@ class CodedAction(gym.ActionWrapper[Any, Any, Any], gym.utils.RecordConstructorA
 
     Args:
         env: an environment whose actions are masks, `MultiBinary(T + K)`.
-        coding: a name in `ada3d_gym.codings.CODINGS` ("discrete", "multi_discrete", "box", "frame_budget"), or a ready
-            `MaskCoding`. `env.spec` goes through JSON with a name only.
+        coding: a name in `ada3d_gym.envs.codings.CODINGS` ("discrete", "multi_discrete", "box", "frame_budget"), or a
+            ready `MaskCoding`. `env.spec` goes through JSON with a name only.
         options: arguments of the named coding beside T and K: masks of "discrete", at_least and at_most of
             "frame_budget".
 

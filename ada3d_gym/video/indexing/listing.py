@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ada3d_gym.video.list_text import ListError as ListError
-from ada3d_gym.video.list_text import read_lines as read_lines
-from ada3d_gym.video.list_text import to_label as to_label
-from ada3d_gym.video.locating import Problem as Problem
-from ada3d_gym.video.locating import find_files as find_files
+from ada3d_gym.video.indexing.list_text import ListError as ListError
+from ada3d_gym.video.indexing.list_text import read_lines as read_lines
+from ada3d_gym.video.indexing.list_text import to_label as to_label
+from ada3d_gym.video.indexing.locating import Problem as Problem
+from ada3d_gym.video.indexing.locating import find_files as find_files
 
 
 @dataclass(frozen=True)

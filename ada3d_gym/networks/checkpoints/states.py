@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ada3d_gym.networks.checkpoint_files import read_content
-from ada3d_gym.networks.checkpoint_names import is_left_out
-from ada3d_gym.networks.fitting import CheckpointError
+from ada3d_gym.networks.checkpoints.files import read_content
+from ada3d_gym.networks.checkpoints.fitting import CheckpointError
+from ada3d_gym.networks.checkpoints.names import is_left_out
 
 State = dict[str, Tensor]
 Fits = Callable[[Collection[str]], object]  # whether names are those of a network that is known

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ada3d_gym.bandit import ClipSource, Outcome
+from ada3d_gym.bandit import Outcome
+from ada3d_gym.protocols import ClipSource
 
 Infos = dict[str, NDArray[Any]]
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ada3d_gym.forking import check_device
+from ada3d_gym.protocols import ClipSource
 
 if TYPE_CHECKING:
-    from ada3d_gym.bandit import ClipSource
     from ada3d_gym.networks.selection import ClipTrunk
 
 TABLE_BYTES = 2**30  # of features kept in memory

@@ -10,12 +10,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ada3d_gym.video.packets import scan
-from ada3d_gym.video.pyav_reader import PyAVReader
+from ada3d_gym.video.decoders.packets import scan
+from ada3d_gym.video.decoders.pyav_reader import PyAVReader
 from ada3d_gym.video.records import REMEDY, NumberingError, VideoError, VideoRecord
 
 try:
-    from ada3d_gym.video.decord_reader import DecordReader
+    from ada3d_gym.video.decoders.decord_reader import DecordReader
 except ImportError:  # decord has wheels for Linux on x86-64 and for Windows alone
     DecordReader = None  # type: ignore[assignment,misc]
 

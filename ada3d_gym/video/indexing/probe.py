@@ -14,9 +14,9 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
 from ada3d_gym.errors import InputError
-from ada3d_gym.video.decoding import Video
-from ada3d_gym.video.packets import opened
-from ada3d_gym.video.progress import advance, listening
+from ada3d_gym.video.decoders.packets import opened
+from ada3d_gym.video.decoders.video import Video
+from ada3d_gym.video.indexing.progress import advance, listening
 from ada3d_gym.video.records import NumberingError, TruncatedError, VideoError
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from ada3d_gym.networks.file_kinds import Kind, kind_of, looks_like_text
-from ada3d_gym.networks.fitting import CheckpointError
+from ada3d_gym.networks.checkpoints.fitting import CheckpointError
+from ada3d_gym.networks.checkpoints.kinds import Kind, kind_of, looks_like_text
 
 _UNREADABLE = (SafetensorError, OSError, EOFError, ValueError, RuntimeError, TypeError, LookupError, AttributeError)
 

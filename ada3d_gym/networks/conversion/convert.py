@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from ada3d_gym.networks.conversion import ConversionError, Trial, find_stages, refuse, without_time_strides
+from ada3d_gym.networks.conversion.check import ConversionError, Trial, find_stages, refuse, without_time_strides
 from ada3d_gym.networks.macs import MacCounter
 from ada3d_gym.networks.masked import MaskedNetwork, Packing, gathered_conv, is_large
 from ada3d_gym.networks.pixels import PIXEL_MEAN, PIXEL_STD, Channels, Pixels

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ada3d_gym.video.packets import Packets, opened, scan
-from ada3d_gym.video.progress import advance
+from ada3d_gym.video.decoders.packets import Packets, opened, scan
+from ada3d_gym.video.indexing.progress import advance
 from ada3d_gym.video.records import VideoError
 from ada3d_gym.video.scaling import Scaler
 

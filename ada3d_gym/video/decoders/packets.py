@@ -15,8 +15,8 @@ import numpy as np
 from av.stream import Disposition
 from numpy.typing import NDArray
 
-from ada3d_gym.video.ends import is_cut, lacks_frames, shortage
-from ada3d_gym.video.progress import advance
+from ada3d_gym.video.indexing.ends import is_cut, lacks_frames, shortage
+from ada3d_gym.video.indexing.progress import advance
 from ada3d_gym.video.records import NumberingError, TruncatedError, VideoError
 
 UNREADABLE = (av.error.FFmpegError, OSError, ValueError, IndexError)  # all that PyAV was seen to raise on bad files

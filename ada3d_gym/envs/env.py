@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from ada3d_gym.bandit import ClipBandit, Outcome
 from ada3d_gym.building import build_bandit
+from ada3d_gym.envs.infos import clip_infos, each, outcome_infos
+from ada3d_gym.envs.rendering import Window, contact_sheet
 from ada3d_gym.errors import InputError
-from ada3d_gym.infos import clip_infos, each, outcome_infos
 from ada3d_gym.masks import split_mask
-from ada3d_gym.rendering import Window, contact_sheet
 
 Pixels = NDArray[np.uint8]
 

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from ada3d_gym.errors import InputError
 from ada3d_gym.video.cache import REMEDY as CACHE_REMEDY
 from ada3d_gym.video.cache import CacheError
-from ada3d_gym.video.motionshapes_drawing import CLASSES, FAMILIES, FRAMES, SIZE, draw
+from ada3d_gym.video.motionshapes.drawing import CLASSES, FAMILIES, FRAMES, SIZE, draw
 from ada3d_gym.video.records import VideoRecord
 
 VERSION = "motionshapes-v1"

@@ -1,0 +1,69 @@
+"""What a bandit is made of: a source of clips and a classifier that obeys masks."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ada3d_gym.video.records import VideoError, VideoRecord
+
+Ids = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+class ClipSource(Protocol):
+    """Clips by id, in `[0, len)`; `ada3d_gym.video.clips.VideoClips` is the one for video files."""
+
+    num_frames: int
+    views: int
+    size: int
+    observation_size: int
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int: ...
+    def expect(self, ids: Ids) -> None:
+        """These clips will be asked for soon."""
+
+    def clips(self, ids: Ids) -> NDArray[np.uint8]:
+        """(B, T, 3, size, size), what the classifier sees."""
+
+    def observations(self, ids: Ids) -> NDArray[np.uint8]:
+        """(B, T, 3, observation_size, observation_size), what the policy sees."""
+
+    def labels(self, ids: Ids) -> NDArray[np.int64]: ...
+    def targets(self, ids: Ids) -> NDArray[np.bool_]: ...
+    def visible_frames(self, ids: Ids) -> Mask: ...
+    def record(self, clip: int) -> VideoRecord: ...
+    def full_size(self, clip: int) -> NDArray[np.uint8]: ...
+    def close(self) -> None:
+        """Stops decoding; the next call starts it again."""
+
+
+@runtime_checkable
+class FallibleSource(Protocol):
+    """What a source has besides, if some of its clips may turn out to be bad; see `ada3d_gym.video.bad_clips`."""
+
+    def usable(self, ids: Ids) -> Ids:
+        """The same ids, with others in the place of bad ones; always the same others."""
+
+    def undecodable(self, ids: Ids) -> dict[int, VideoError]:
+        """The bad ones, with what is wrong with them."""
+
+
+def usable(source: ClipSource, ids: Ids) -> Ids:
+    """Clip ids to train on in the place of `ids`: without those of clips that cannot be decoded."""
+    return source.usable(ids) if isinstance(source, FallibleSource) else ids
+
+
+class Classifier(Protocol):
+    """A video classifier that obeys masks."""
+
+    stage_names: tuple[str, ...]
+
+    def scores(self, clips: NDArray[np.uint8], u: Mask, v: Mask) -> NDArray[np.float32]:
+        """Class probabilities (B, C); zeros for a clip that keeps no frame."""
+
+    def macs(self, u: Mask, v: Mask) -> NDArray[np.int64]:
+        """Multiply-accumulates (B,) of each clip."""

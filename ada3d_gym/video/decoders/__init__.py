@@ -1,0 +1,1 @@
+"""Decoders: frames by number, from whatever file."""

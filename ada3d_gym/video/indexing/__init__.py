@@ -1,0 +1,1 @@
+"""What each file of a data set is, found out once: its lists, its files, their frames."""
