@@ -22,17 +22,17 @@ GROUP = "ada3d_gym.agents"  # of entry points
 PRESETS = Path(__file__).parent / "presets"
 
 AGENTS = {
-    "reinforce": "agents.ada3d:Ada3D",
-    "ppo": "agents.sb3:PPOAgent",
-    "a2c": "agents.sb3:A2CAgent",
-    "trpo": "agents.sb3:TRPOAgent",
-    "dqn": "agents.sb3:DQNAgent",
-    "qrdqn": "agents.sb3:QRDQNAgent",
-    "sac": "agents.sb3:SACAgent",
-    "upper": "agents.fixed:Upper",
-    "uniform": "agents.fixed:Uniform",
-    "best-fixed": "agents.fixed:BestFixed",
-    "random": "agents.fixed:RandomMasks",
+    "reinforce": "ada3d_gym.agents.ada3d:Ada3D",
+    "ppo": "ada3d_gym.agents.sb3:PPOAgent",
+    "a2c": "ada3d_gym.agents.sb3:A2CAgent",
+    "trpo": "ada3d_gym.agents.sb3:TRPOAgent",
+    "dqn": "ada3d_gym.agents.sb3:DQNAgent",
+    "qrdqn": "ada3d_gym.agents.sb3:QRDQNAgent",
+    "sac": "ada3d_gym.agents.sb3:SACAgent",
+    "upper": "ada3d_gym.agents.fixed:Upper",
+    "uniform": "ada3d_gym.agents.fixed:Uniform",
+    "best-fixed": "ada3d_gym.agents.fixed:BestFixed",
+    "random": "ada3d_gym.agents.fixed:RandomMasks",
 }
 
 
@@ -66,7 +66,7 @@ def agent_class(name: str) -> type[Agent]:
     except (ImportError, AttributeError, SyntaxError) as error:
         raise InputError(f"agent {name!r} cannot be imported: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Agent)):
-        raise InputError(f"agent {name!r} is {found!r}: expected a subclass of agents.agent.Agent")
+        raise InputError(f"agent {name!r} is {found!r}: expected a subclass of ada3d_gym.agents.agent.Agent")
     if missing := ", ".join(sorted(found.__abstractmethods__)):
         raise InputError(f"agent {name!r} does not define {missing}")
     return found

@@ -130,7 +130,7 @@ def test_a_policy_that_no_mask_can_be_drawn_from_is_named(name: str, tmp_path: P
 
 
 def test_pretraining_stops_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("experiments.pretrain.jitter_colours", lambda clips, generator: clips * float("nan"))
+    monkeypatch.setattr("ada3d_gym.experiments.pretrain.jitter_colours", lambda clips, generator: clips * float("nan"))
     with pytest.raises(
         DivergedError, match=r"^classifier in 2D, epoch 1, step 1: .*the loss is nan at a learning rate of"
     ):

@@ -14,7 +14,7 @@ from ada3d_gym.networks.checkpoints.kinds import Kind, kind_of
 
 __all__ = ["SHIPPED", "CheckpointError", "load_weights", "read_metadata", "save_weights"]
 
-SHIPPED = Path(__file__).parents[1] / "weights"
+SHIPPED = Path(__file__).parents[2] / "weights"
 
 
 def save_weights(module: nn.Module, path: Path, metadata: dict[str, str] | None = None) -> None:
