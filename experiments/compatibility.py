@@ -22,7 +22,7 @@ from ada3d_gym.experiments.cli import run
 from ada3d_gym.observers import Observation
 from ada3d_gym.sb3 import Ada3DVecEnv, SelectionPolicy, VecCodedAction, policy_kwargs, selection_kwargs
 
-PAGE = Path(__file__).parents[1] / "docs" / "compatibility.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "compatibility.md"
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from ada3d_gym.networks.macs import MacCounter
 from ada3d_gym.networks.spec import SPECS, STAGE_NAMES
 from ada3d_gym.registration import ENVIRONMENTS, SETS
 
-FOLDER = Path(__file__).parents[1] / "docs" / "environments"
+FOLDER = Path(__file__).resolve().parents[1] / "docs" / "environments"
 OF_THE_ID = ("backbone", "num_frames")
 SECTIONS = ("Observation", "Action", "Reward", "Episode", "Info")
 MOTIONSHAPES = """MotionShapes, the embedded videos ([about them](../motionshapes.md)): 14 classes of textures, shapes
