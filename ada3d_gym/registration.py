@@ -1,4 +1,7 @@
-"""The one table of environment ids: data sets x networks x frames a clip."""
+"""The one table of environment ids: data sets x networks x frames a clip.
+
+An id's version rises when its videos or rewards change, so that results under one id can be compared.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,10 @@ SETS = {
 }
 NETWORKS = {"": "i3d", "SlowOnly-": "slowonly"}
 FRAMES = {"": 8, "16-": 16}
+VERSIONS = {"motionshapes": 1}  # 0 for all others
 
 ENVIRONMENTS: dict[str, dict[str, Any]] = {
-    f"Ada3D-{name}-{network}{length}v0": {
+    f"Ada3D-{name}-{network}{length}v{VERSIONS.get(dataset, 0)}": {
         "dataset": dataset,
         "num_frames": num_frames,
         "backbone": f"{backbone}_tiny" if dataset == "motionshapes" else f"{backbone}_r50",

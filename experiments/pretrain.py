@@ -6,8 +6,8 @@
 2. the classifier in 3D from there, now and then without a stage;
 3. the selection network's trunk as a classifier, as the paper pre-trains its MobileNetV2.
 
-Clips of any length are trained on, since a mean over eight frames of which two show the class is no preparation for a
-clip of those two alone.
+Clips of any length are trained on, since a mean over eight frames of which one shows the class is no preparation for a
+clip of that one alone.
 
 Interrupted and started again, it goes on after the last finished epoch.
 """
@@ -46,8 +46,8 @@ from ada3d_gym.seeding import spawn, torch_generator, torch_seed
 from ada3d_gym.shipped import CLASSIFIER, SELECTION
 from ada3d_gym.video.transforms import jitter_colours
 
-Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
-"""Mean loss of a module on clips (B, T, 3, H, W) uint8 and labels (B,)."""
+Loss = Callable[[nn.Module, Tensor, Tensor, Tensor, torch.Generator], Tensor]
+"""Mean loss of a module on clips (B, T, 3, H, W) uint8, labels (B,) and the frames that show the class (B, T) bool."""
 
 
 @dataclass(frozen=True)
@@ -64,21 +64,29 @@ class Phase:
 
 def masked_loss(fewest_frames: int, keep_stages: float) -> Loss:
     """Cross entropy under masks that keep `fewest_frames` to all frames of a clip, every number as likely as any other,
-    and each stage with probability `keep_stages`."""
+    and each stage with probability `keep_stages`.
 
-    def loss(module: nn.Module, clips: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    Half of the clips are seen with every second frame only, as clips of half the length and the same span. One frame
+    that shows the class is always among those kept: of a clip without, nothing is to be learned.
+    """
+
+    def loss(module: nn.Module, clips: Tensor, labels: Tensor, visible: Tensor, generator: torch.Generator) -> Tensor:
         def uniform(length: int) -> Tensor:
             return torch.rand(len(clips), length, generator=generator, device=clips.device)
 
         frames = clips.shape[1]
-        count = fewest_frames + (uniform(1) * (frames - fewest_frames + 1)).floor()
-        u = uniform(frames).argsort(1) < count
+        every, parity = uniform(1) < 0.5, uniform(1) < 0.5
+        open_ = every | ((torch.arange(frames, device=clips.device) % 2 == 0) == parity)
+        count = fewest_frames + (uniform(1) * (open_.sum(1, keepdim=True) - fewest_frames + 1)).floor()
+        shown = (uniform(frames) * visible * open_).argmax(1, keepdim=True)
+        order = (uniform(frames) + ~open_).scatter(1, shown, -1.0)  # the open ones first, of them the shown one
+        u = order.argsort(1).argsort(1) < count
         return F.cross_entropy(module(clips, u, uniform(I3D_TINY.num_stages) < keep_stages), labels)
 
     return loss
 
 
-def plain_loss(module: nn.Module, clips: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+def plain_loss(module: nn.Module, clips: Tensor, labels: Tensor, visible: Tensor, generator: torch.Generator) -> Tensor:
     return F.cross_entropy(module(clips), labels)
 
 
@@ -115,8 +123,9 @@ def train(
             ids = bandit.epoch(np.random.default_rng(order))
             for step, batch in enumerate(np.array_split(ids, steps), start=1):
                 module.train()
-                clips = jitter_colours(torch.from_numpy(source.clips(batch)).to(device), generator)
-                loss = phase.loss(module, clips, torch.from_numpy(source.labels(batch)).to(device), generator)
+                shown = source.clips(batch), source.labels(batch), source.visible_frames(batch)
+                clips, labels, visible = (torch.from_numpy(each).to(device) for each in shown)
+                loss = phase.loss(module, jitter_colours(clips, generator), labels, visible, generator)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 with during(phase.name, epoch + 1, step):
@@ -183,7 +192,9 @@ def pretrain(
             raise InputError(f"{name}={count}: expected at least 1")
     with claimed(output, {"seed": seed, "videos": videos, **counts}):
         clips = motionshapes_clips("train", videos=videos)
-        clips.fill_cache("decoding train")
+        long_clips = motionshapes_clips("train", num_frames=16, videos=videos)
+        for each in (clips, long_clips):
+            each.fill_cache("decoding train")
         test_clips = motionshapes_clips("test", videos=videos and min(videos, 700))
         test_clips.fill_cache("decoding test")
         weights = weights or output
@@ -195,15 +206,15 @@ def pretrain(
             probe = nn.Sequential(trunk, nn.Linear(trunk.features, classes))
         zero_side_taps(network)
         classifier = NetworkClassifier(network, clips.size, device=on)
-        bandit = ClipBandit(clips, classifier, MaskReward())
+        bandit, long_bandit = (ClipBandit(each, classifier, MaskReward()) for each in (clips, long_clips))
         test = ClipBandit(test_clips, classifier, MaskReward())
 
         flat = Phase("classifier in 2D", epochs_2d, 8e-3, masked_loss(1, 0.0))
-        train(network, flat, bandit, (seed, 3), on, output / "classifier-2d.pt")
+        train(network, flat, long_bandit, (seed, 3), on, output / "classifier-2d.pt")
         show("2D network on the test videos (chance on motion clips is 16.7 %):", report(test, seed))
 
         deep = Phase("classifier in 3D", epochs_3d, 4e-3, masked_loss(1, 0.9))
-        train(network, deep, bandit, (seed, 4), on, output / "classifier-3d.pt")
+        train(network, deep, long_bandit, (seed, 4), on, output / "classifier-3d.pt")
         reports = report(test, seed)
         show("3D network on the test videos:", reports)
         summary = {name: round(result.top1, 4) for name, result in reports.items()}

@@ -65,6 +65,7 @@ class VideoRecord:
         family: the kind of class (MotionShapes: scene, object, motion), or `""`.
         visible: half-open frame range `(first, last + 1)` in which the class can be seen, or None where it is
             not known.
+        speed: of a motion (MotionShapes: slow, fast), or `""`.
     """
 
     path: Path
@@ -78,3 +79,4 @@ class VideoRecord:
     seekable: bool | None = None
     family: str = ""
     visible: tuple[int, int] | None = None
+    speed: str = ""

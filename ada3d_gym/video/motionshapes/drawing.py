@@ -1,10 +1,11 @@
 """Draws the MotionShapes videos: pure functions from a random generator to frames, without files.
 
-Three families of classes, so that the right policy is known for each clip:
+Three families of classes, so that the right policy is known for each clip and no mask serves all:
 
 * **scene** (textures): any one frame tells the class;
-* **object** (shapes): the object is visible in one window of the video only, so which frames are kept matters;
-* **motion** (a dumbbell): classes differ only in the direction or sense of motion, so no single frame helps.
+* **object** (shapes): the object is shown in one eighth of the video only, so which frame is kept matters;
+* **motion** (a dumbbell): classes differ only in the direction or sense of motion, so no single frame helps. Slow
+  motions are to be seen between frames far apart, fast ones between neighbours: twice as far, they look reversed.
 
 Positions, angles and phases are uniform on a torus, which makes every frame of a motion class distributed like every
 frame of each other motion class. Size, speed, colour, contrast, background, noise and start vary in all families.
@@ -30,24 +31,33 @@ FAMILIES: tuple[str, ...] = ("scene",) * len(SCENES) + ("object",) * len(OBJECTS
 
 SIZE = 64  # pixels, both sides
 FRAMES = 32
-# Every clip of 8 frames with stride 4 covers frames 3 to 28; an object shown during eight of them is in each such clip
-# twice or more.
-ALWAYS_COVERED = (3, 29)
-LEAST_COVERED = 8
+# An object is shown from a multiple of SLOT on, for as many frames. A clip of 8 frames with stride 4 has one frame in
+# each slot, whichever of the four it starts with, and one of 16 frames with stride 2 has two: all clips of a video show
+# the object at the same place of the clip, and no view makes good what another misses.
+SLOT = 4
+TRANSLATION = {"slow": (0.4, 0.7), "fast": (3.5, 5.0)}  # pixels a frame, on a torus of 64
+ROTATION = {"slow": (3.0, 5.0), "fast": (12.0, 18.0)}  # degrees a frame
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A drawn video: `frames` (F, H, W, 3) uint8, and `visible`, the half-open range that shows its class."""
+    """A drawn video.
+
+    Attributes:
+        frames: (F, H, W, 3) uint8.
+        visible: the half-open range of frames that shows its class.
+        speed: of what moves, "slow" or "fast"; "" where the class is no motion.
+    """
 
     frames: NDArray[np.uint8]
     visible: tuple[int, int]
+    speed: str = ""
 
 
 def draw(label: int, rng: np.random.Generator) -> Drawing:
     """Draws one video of class `label` (an index into `CLASSES`)."""
     family, name = FAMILIES[label], CLASSES[label]
-    visible = (0, FRAMES)
+    visible, speed = (0, FRAMES), ""
     if family == "scene":
         video = _blend(_texture(name, rng), *_two_colours(rng, least_contrast=0.30))
     else:
@@ -58,11 +68,12 @@ def draw(label: int, rng: np.random.Generator) -> Drawing:
             cover[: visible[0]] = 0
             cover[visible[1] :] = 0
         else:
-            cover = _dumbbell_cover(name, rng)
+            speed = "slow" if rng.random() < 0.5 else "fast"
+            cover = _dumbbell_cover(name, speed, rng)
         video += cover[..., None] * (_foreground(video, rng) - video)
     noise = rng.standard_normal(video.shape, np.float32) * np.float32(rng.uniform(0.01, 0.04))
     video = video * np.float32(rng.uniform(0.85, 1.1)) + noise
-    return Drawing((np.clip(video, 0, 1) * 255).astype(np.uint8), visible)
+    return Drawing((np.clip(video, 0, 1) * 255).astype(np.uint8), visible, speed)
 
 
 def _grid() -> tuple[Array, Array]:
@@ -124,11 +135,8 @@ def _foreground(background: Array, rng: np.random.Generator) -> Array:
 
 
 def _window(rng: np.random.Generator) -> tuple[int, int]:
-    length = int(rng.integers(LEAST_COVERED, 14))
-    earliest = max(0, ALWAYS_COVERED[0] + LEAST_COVERED - length)
-    latest = min(ALWAYS_COVERED[1] - LEAST_COVERED, FRAMES - length)
-    first = int(rng.integers(earliest, latest + 1))
-    return first, first + length
+    first = SLOT * int(rng.integers(FRAMES // SLOT))
+    return first, first + SLOT
 
 
 def _texture(name: str, rng: np.random.Generator) -> Array:
@@ -163,7 +171,7 @@ def _object_cover(name: str, rng: np.random.Generator) -> Array:
     vx, vy = rng.uniform(-0.25, 0.25, 2)
     t = _time() - FRAMES / 2
     x, y = _rotated(x - cx - vx * t, y - cy - vy * t, rng.uniform(0, 2 * np.pi))
-    return _soft(_SHAPES[name](x, y, rng.uniform(10, 15)))
+    return _soft(_SHAPES[name](x, y, rng.uniform(12, 17)))
 
 
 def _disc(x: Array, y: Array, r: float) -> Array:
@@ -192,7 +200,7 @@ _SHAPES: dict[str, Callable[[Array, Array, float], Array]] = {
 }
 
 
-def _dumbbell_cover(name: str, rng: np.random.Generator) -> Array:
+def _dumbbell_cover(name: str, speed: str, rng: np.random.Generator) -> Array:
     """(F, H, W): a bar with one large and one small end, moving as the class says.
 
     The start (place and angle) is uniform, so that only a change over time tells the class.
@@ -200,12 +208,12 @@ def _dumbbell_cover(name: str, rng: np.random.Generator) -> Array:
     angle: Array | float = rng.uniform(0, 2 * np.pi)
     cx, cy = rng.uniform(0, SIZE, 2)
     if name in ("clockwise", "counterclockwise"):
-        turn = np.deg2rad(rng.uniform(5, 10))  # 20 to 40 degrees between frames of stride 4
+        turn = np.deg2rad(rng.uniform(*ROTATION[speed]))
         angle = angle + (turn if name == "clockwise" else -turn) * _time()  # y points down
     else:
         sx, sy = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}[name]
-        speed = rng.uniform(0.8, 1.75)  # 3 to 7 px between frames of stride 4, on a torus of 64 px
-        cx, cy = cx + sx * speed * _time(), cy + sy * speed * _time()
+        step = rng.uniform(*TRANSLATION[speed])
+        cx, cy = cx + sx * step * _time(), cy + sy * step * _time()
     x, y = _grid()
     x, y = _rotated(_around(x, cx), _around(y, cy), angle)
     arm, large = rng.uniform(10, 14), rng.uniform(6, 8)

@@ -28,7 +28,7 @@ from ada3d_gym.video.cache import CacheError
 from ada3d_gym.video.motionshapes.drawing import CLASSES, FAMILIES, FRAMES, SIZE, draw
 from ada3d_gym.video.records import VideoRecord
 
-VERSION = "motionshapes-v1"
+VERSION = "motionshapes-edition2"
 SEED = 2021
 FPS = 25
 SPLITS = {"train": 3360, "val": 280, "test": 700}  # videos, the classes in turn
@@ -93,6 +93,7 @@ def _record(root: Path, entry: dict[str, Any]) -> VideoRecord:
         seekable=True,  # x264 closes its groups of pictures unless told otherwise
         family=FAMILIES[label],
         visible=tuple(entry["visible"]),
+        speed=entry["speed"],
     )
 
 
@@ -149,6 +150,7 @@ def _render_one(root: Path, split: str, index: int) -> dict[str, Any]:
         "file": path.name,
         "label": label,
         "visible": list(drawing.visible),
+        "speed": drawing.speed,
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
