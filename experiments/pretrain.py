@@ -169,7 +169,7 @@ def pretrain(
     weights: Path | None = None,
     device: str = "cpu",
     epochs_2d: int = 24,
-    epochs_3d: int = 16,
+    epochs_3d: int = 20,
     epochs_selection: int = 10,
     videos: int | None = None,
 ) -> None:
