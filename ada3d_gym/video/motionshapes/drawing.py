@@ -36,7 +36,7 @@ FRAMES = 32
 # the object at the same place of the clip, and no view makes good what another misses.
 SLOT = 4
 TRANSLATION = {"slow": (0.4, 0.7), "fast": (3.5, 5.0)}  # pixels a frame, on a torus of 64
-ROTATION = {"slow": (3.0, 5.0), "fast": (12.0, 18.0)}  # degrees a frame
+ROTATION = {"slow": (4.5, 7.0), "fast": (11.0, 15.0)}  # degrees a frame
 
 
 @dataclass(frozen=True)
