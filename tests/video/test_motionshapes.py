@@ -58,6 +58,7 @@ def test_records_say_what_is_in_the_files(split: str):
         first, end = record.visible or (-1, -1)
         assert 0 <= first < end <= FRAMES
         assert (end - first == FRAMES) is (record.family != "object")
+        assert (record.speed != "") is (record.family == "motion")
 
 
 def test_splits_share_no_video():
@@ -78,14 +79,16 @@ def test_objects_appear_and_vanish_in_the_decoded_pixels_where_the_record_says()
 
 
 @pytest.mark.parametrize(("num_frames", "views"), [(8, 1), (8, 4), (8, 5), (8, 10), (16, 5)])
-def test_every_clip_of_an_object_shows_it_at_least_twice_but_not_always(num_frames: int, views: int):
+def test_all_clips_of_an_object_show_it_in_the_same_eighth_and_nowhere_else(num_frames: int, views: int):
     clips = motionshapes_clips("test", num_frames=num_frames, views=views, videos=70)
     ids = np.arange(len(clips))
-    shown = clips.visible_frames(ids).sum(1)
+    visible = clips.visible_frames(ids)
+    shown = visible.sum(1)
     objects = np.array([clips.record(i).family == "object" for i in ids])
     assert objects.sum() == 20 * views
-    assert (shown[objects] >= 2).all()
-    assert (shown[objects] < num_frames).all()
+    assert (shown[objects] == num_frames // 8).all()
+    by_video = visible[objects].reshape(20, views, num_frames)
+    assert (by_video == by_video[:, :1]).all()
     assert (shown[~objects] == num_frames).all()
 
 

@@ -12,8 +12,10 @@ from ada3d_gym.video.motionshapes.drawing import (
     FRAMES,
     MOTIONS,
     OBJECTS,
+    ROTATION,
     SCENES,
     SIZE,
+    TRANSLATION,
     Drawing,
     draw,
 )
@@ -61,10 +63,20 @@ def test_an_object_makes_a_difference_inside_its_window_only(seed: int):
             assert (one.frames != other.frames).any((1, 2, 3)).tolist() == shown.tolist()
 
 
-def test_windows_vary_lie_inside_the_video_and_never_fill_it():
+def test_an_object_is_shown_in_any_eighth_of_the_video():
     windows = {drawing("disc", seed).visible for seed in range(100)}
-    assert len(windows) > 30
-    assert all(0 <= first < end <= FRAMES and end - first < FRAMES for first, end in windows)
+    assert windows == {(first, first + FRAMES // 8) for first in range(0, FRAMES, FRAMES // 8)}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_half_of_the_motions_are_slow_and_half_fast_and_nothing_else_has_a_speed(name: str):
+    speeds = [drawing(name, seed).speed for seed in range(60)]
+    if name in MOTIONS:
+        assert {"slow": 20, "fast": 20}.items() <= {
+            speed: min(20, speeds.count(speed)) for speed in set(speeds)
+        }.items()
+    else:
+        assert set(speeds) == {""}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -82,9 +94,18 @@ def test_opposite_translations_are_each_other_backwards(seed: int):
     covers = motion_covers(seed)
     shifts = {name: displacement(covers[name][16], covers[name][22]) for name in ("left", "right", "up", "down")}
     speed = shifts["right"][0]
-    assert speed >= 3
+    slowest, fastest = TRANSLATION[drawing("right", seed).speed]
+    assert 6 * slowest - 1 <= speed <= 6 * fastest + 1
     for name, (x, y) in {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}.items():
         assert shifts[name] == pytest.approx((x * speed, y * speed), abs=1)
+
+
+def test_a_fast_motion_looks_reversed_between_every_second_frame_of_a_clip():
+    """As far one way as the other round the torus, give or take: only neighbours of a clip of 8 tell its direction."""
+    step = 4  # between neighbours in a clip of 8
+    slowest, fastest = TRANSLATION["fast"]
+    assert fastest * step < SIZE / 2 < fastest * 2 * step
+    assert slowest * 2 * step == pytest.approx(SIZE / 2, abs=4)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -92,7 +113,7 @@ def test_opposite_rotations_are_each_other_backwards(seed: int):
     covers = motion_covers(seed)
     turns = {name: turn(covers[name][12:]) for name in ("clockwise", "counterclockwise")}
     assert turns["clockwise"] == pytest.approx(-turns["counterclockwise"], rel=0.5)
-    assert turns["clockwise"] > np.deg2rad(3)
+    assert turns["clockwise"] > np.deg2rad(ROTATION[drawing("clockwise", seed).speed][0]) / 2
 
 
 def motion_covers(seed: int) -> dict[str, NDArray[np.bool_]]:
