@@ -10,21 +10,17 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models import MobileNetV2
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.checkpoints.fitting import fitting
 from ada3d_gym.networks.checkpoints.names import is_left_out
 from ada3d_gym.networks.checkpoints.states import find_state
-from ada3d_gym.networks.pixels import Pixels
+from ada3d_gym.networks.mobilenet import MOBILENETS
+from ada3d_gym.networks.pixels import ClipPixels
 
 Aggregation = Literal["concat", "mean", "uniform"]
 
-# torchvision's settings (expansion, channels before scaling, repeats, stride) and width, by backbone name.
-_BACKBONES = {
-    "mobilenet_v2": (None, 1.0),
-    "mobilenet_v2_tiny": ([[1, 32, 1, 1], [4, 64, 1, 2], [4, 96, 1, 2], [4, 256, 1, 1]], 0.25),  # for 32 px frames
-}
+_MOMENTS = 8  # a difference is over an eighth of the clip, or one frame: more frames of a span do not make it smaller
 
 
 class MaskLogits(NamedTuple):
@@ -48,7 +44,8 @@ class ClipTrunk(nn.Module):
 
     Args:
         num_frames: T.
-        backbone: "mobilenet_v2" (the paper's, for 112 px) or "mobilenet_v2_tiny" (for 32 px).
+        backbone: "mobilenet_v2" (the paper's, for 112 px) or "mobilenet_v2_tiny" (for 32 px; it averages
+            them to 16, and also sees what changes from frame to frame).
         aggregation: "mean" over frames, which the paper calls "uniform" (so may you), or "concat", which can tell
             frames apart.
         hidden: width of the layer after "concat".
@@ -66,17 +63,14 @@ class ClipTrunk(nn.Module):
         hidden: int = 128,
     ):
         super().__init__()
-        if backbone not in _BACKBONES:
-            raise InputError(f"unknown selection backbone {backbone!r}: expected one of {', '.join(_BACKBONES)}")
+        if backbone not in MOBILENETS:
+            raise InputError(f"unknown selection backbone {backbone!r}: expected one of {', '.join(MOBILENETS)}")
         if aggregation not in get_args(Aggregation):
             raise InputError(f"unknown aggregation {aggregation!r}: expected 'concat' or 'mean' ('uniform')")
         aggregation = "mean" if aggregation == "uniform" else aggregation
-        self.pixels = Pixels(persistent=False)
-        settings, width = _BACKBONES[backbone]
-        network = MobileNetV2(inverted_residual_setting=settings, width_mult=width)
-        # The tiny one goes without the last layer, which is 1280 channels wide whatever the width.
-        self.backbone = network.features if settings is None else network.features[:-1]
-        self.channels: int = network.last_channel if settings is None else self.backbone[-1].out_channels
+        row = MOBILENETS[backbone]
+        self.pixels = ClipPixels(row.pooling, max(1, num_frames // _MOMENTS) if row.differences else None)
+        self.backbone, self.channels = row.build()
         self.num_frames, self.aggregation = num_frames, aggregation
         self.features = hidden if aggregation == "concat" else self.channels
         self.mix = nn.Sequential()
@@ -89,9 +83,7 @@ class ClipTrunk(nn.Module):
 
     def frames(self, clips: Tensor) -> Tensor:
         """Features (B, T, C) of each frame of uint8 clips (B, T, 3, H, W)."""
-        frames = clips.flatten(0, 1)
-        frames = self.pixels(frames).contiguous(memory_format=torch.channels_last)
-        features: Tensor = self.backbone(frames).mean((2, 3)).unflatten(0, clips.shape[:2])
+        features: Tensor = self.backbone(self.pixels(clips)).mean((2, 3)).unflatten(0, clips.shape[:2])
         return features
 
     def aggregate(self, frames: Tensor) -> Tensor:

@@ -14,7 +14,10 @@ from torchvision.models import mobilenet_v2
 from ada3d_gym.building import build_trunk
 from ada3d_gym.datasets import motionshapes_clips
 from ada3d_gym.networks.checkpoints.weights import CheckpointError, load_weights
-from ada3d_gym.networks.selection import ClipTrunk, SelectionNetwork
+from ada3d_gym.networks.macs import MacCounter, count_macs
+from ada3d_gym.networks.selection import Aggregation, ClipTrunk, SelectionNetwork
+from ada3d_gym.networks.spec import SPECS
+from ada3d_gym.registration import ENVIRONMENTS
 from ada3d_gym.shipped import SELECTION
 
 PIXELS = torch.randint(0, 256, (3, 8, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
@@ -39,7 +42,9 @@ def test_training_starts_from_masks_that_keep_about_what_was_asked(aggregation: 
 def test_only_concat_tells_which_frame_is_which(aggregation: str, tells: bool):
     selection = network(aggregation=aggregation)
     with torch.no_grad():
-        same = torch.allclose(selection(PIXELS).frames, selection(PIXELS.flip(1)).frames, atol=1e-6)
+        frames = selection.trunk.frames(PIXELS)
+        one, other = (selection.heads(each)[0].frames for each in (frames, frames.flip(1)))
+    same = torch.allclose(one, other, atol=1e-6)
     assert same is not tells
 
 
@@ -47,6 +52,26 @@ def test_the_papers_backbone_is_there():
     trunk = ClipTrunk(2, "mobilenet_v2", "mean").eval()
     assert trunk.features == 1280
     assert trunk(PIXELS[:1, :2]).shape == (1, 1280)
+
+
+def test_the_tiny_one_sees_what_changes_from_frame_to_frame():
+    trunk = ClipTrunk(8, "mobilenet_v2_tiny").eval()
+    still = PIXELS[:1, :1].expand(1, 8, -1, -1, -1)
+    changed = still.clone()
+    changed[:, 4] = PIXELS[1:2, 0]
+    with torch.no_grad():
+        same = (trunk.frames(changed) == trunk.frames(still)).all(2)[0]
+    assert same.tolist() == [True] * 4 + [False] * 2 + [True] * 2
+
+
+@pytest.mark.parametrize("env_id", [name for name in ENVIRONMENTS if "MotionShapes" in name])
+@pytest.mark.parametrize("aggregation", ["concat", "mean"])
+def test_it_costs_next_to_nothing_beside_the_whole_3d_network(env_id: str, aggregation: Aggregation):
+    options = ENVIRONMENTS[env_id]
+    spec, frames = SPECS[options["backbone"]], options["num_frames"]
+    selection = SelectionNetwork(build_trunk(frames, 32, aggregation=aggregation), spec.num_stages).eval()
+    cost = count_macs(selection, torch.zeros(1, frames, 3, 32, 32, dtype=torch.uint8))
+    assert 0 < cost <= 0.03 * MacCounter.of_spec(spec, 32, 14).full(frames)
 
 
 def test_a_linear_layer_on_the_shipped_trunk_tells_families():
