@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ada3d_gym.agents.agent import Agent
+from ada3d_gym.agents import Agent
 from ada3d_gym.masks import split_mask
 from ada3d_gym.seeding import spawn
 

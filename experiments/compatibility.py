@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from ada3d_gym.building import build_bandit
 from ada3d_gym.experiments.cli import run
+from ada3d_gym.files import writing
 from ada3d_gym.observers import Observation
 from ada3d_gym.sb3 import Ada3DVecEnv, SelectionPolicy, VecCodedAction, policy_kwargs, selection_kwargs
 
@@ -115,17 +116,22 @@ pass for each environment.
 """
 
 
-def compatibility(output: Path = PAGE) -> None:
+def compatibility(output: Path | None = None) -> None:
     """Tries every case and writes the page.
 
     Args:
-        output: the page.
+        output: the page; docs/compatibility.md of a clone by default, and printed where there is no clone.
     """
     attempts = [(case, shown) for case in CASES if case.attempt for shown in case.observations]
     for case, shown in tqdm(attempts, desc="trying", unit="case", disable=None):
         assert case.attempt is not None
         case.attempt(shown)
-    output.write_text(page())
+    if output is None and not PAGE.exists():
+        print(page())
+        return
+    output = output or PAGE
+    with writing(output):
+        output.write_text(page())
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def evaluate(
         if folder is None:
             made, state = trial.untrained_agent(own_device), None
             if made.total_epochs:
-                raise InputError(f"{run_.agent} has to be trained: give the folder of a run of experiments.train")
+                raise InputError(f"{run_.agent} has to be trained: give the folder of a run of 'ada3d train'")
             method = f"{run_.agent} {' '.join(set)}".strip()
         else:
             made, state = trial.trained_agent(folder, own_device), folder / "agent.pt"
