@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 
@@ -18,7 +19,7 @@ def prepare() -> None:
 
 def _is_command() -> bool:
     started = sys.orig_argv  # sys.argv has no names of modules
-    modules = [module for option, module in zip(started, started[1:], strict=False) if option == "-m"]
+    modules = [module for option, module in pairwise(started) if option == "-m"]
     return Path(*sys.argv[:1]).stem == "ada3d" or any(module.startswith(_MODULES) for module in modules[:1])
 
 

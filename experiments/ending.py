@@ -26,18 +26,18 @@ def quiet_ending() -> Iterator[None]:
         finally:
             sys.stdout.flush()  # the interpreter's own flush at the end would fail with a traceback
     except BrokenPipeError:
-        if not any([_is_unread(stream) for stream in (sys.stdout, sys.stderr)]):
+        unread = [stream for stream in (sys.stdout, sys.stderr) if _is_unread(stream)]
+        if not unread:
             raise
+        for stream in unread:  # what they still hold, the interpreter flushes at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         sys.exit(UNREAD)
 
 
 def _is_unread(stream: TextIO) -> bool:
-    """Whether a stream is a pipe without a reader; what it still holds is then thrown away."""
+    """Whether a stream is a pipe without a reader."""
     if not hasattr(select, "poll"):  # on Windows, where such a pipe fails with another error
         return False
     poll = select.poll()
     poll.register(stream.fileno(), select.POLLOUT)
-    if not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
-        return False
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    return True
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
