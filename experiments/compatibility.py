@@ -1,6 +1,6 @@
 """Which algorithms run on the environments, and through what, tried one by one:
 
-python -m experiments.compatibility    # a short training of each; writes docs/compatibility.md
+ada3d compatibility    # a short training of each; writes docs/compatibility.md
 
 A test runs every row that needs no library of its own, and holds the page to the table.
 """
@@ -104,7 +104,7 @@ def page() -> str:
     headers = ["library", "algorithm", "face", "actions", "policy", "observations tried", "how"]
     return f"""# Which algorithms run
 
-`python -m experiments.compatibility` trains each row that is linked to the guide for a few steps on MotionShapes and
+`ada3d compatibility` trains each row that is linked to the guide for a few steps on MotionShapes and
 writes this table; the tests do the same. The other rows link to code that was run as it stands.
 
 {tabulate(rows, headers, tablefmt="github")}
