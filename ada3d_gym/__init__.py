@@ -1,8 +1,11 @@
 """Ada3D as Gymnasium environments. Importing it registers their ids and loads neither weights nor videos."""
 
-from ada3d_gym import aliases
-from ada3d_gym.forking import prepare_forks
-from ada3d_gym.registration import register
+from ada3d_gym import aliases, interruption
+
+interruption.prepare()  # before anything that takes long to import
+
+from ada3d_gym.forking import prepare_forks  # noqa: E402
+from ada3d_gym.registration import register  # noqa: E402
 
 __version__ = "0.1.0"
 

@@ -117,7 +117,7 @@ def build_feature_trunk(num_frames: int, side: int, weights: str | Path | None =
     if weights is None and not _ships_trunk(num_frames, side):
         raise InputError(
             "no weights ship for features of these videos: give features=, the weights of a selection trunk, as "
-            "'python -m experiments.train ID' writes them to trunk.safetensors of its folder"
+            "'ada3d train ID' writes them to trunk.safetensors of its folder"
         )
     return build_trunk(num_frames, side, weights, _aggregation_of(weights))
 

@@ -124,7 +124,7 @@ def find_root(name: str, data_root: str | Path | None = None) -> Path:
     where = f"{given} is no folder" if given else f"neither data_root nor {videos.variable} is given"
     raise DataError(
         f"{videos.title}: {where}. Get the videos ({videos.source}); put them anywhere below one folder, with "
-        f"{videos.lists} at its top; run 'python -m experiments.index_videos {name} --root FOLDER'; then give "
+        f"{videos.lists} at its top; run 'ada3d index-videos {name} --root FOLDER'; then give "
         f"data_root=FOLDER. Ada3D-MotionShapes-v0 runs at once, without any of this"
     )
 
@@ -136,14 +136,14 @@ def index_path(name: str, root: Path, split: str) -> Path:
 
 
 def load_index(name: str, root: Path, split: str) -> VideoIndex:
-    """The index that `experiments.index_videos` has made.
+    """The index that `ada3d index-videos` has made.
 
     Warns where a list has changed since.
 
     Raises:
         DataError: if there is none, or it cannot be read.
     """
-    command = f"python -m experiments.index_videos {name} --root {root}"
+    command = f"ada3d index-videos {name} --root {root}"
     try:
         index = VideoIndex.load(index_path(name, root, split))
     except IndexFileError as error:

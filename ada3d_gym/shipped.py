@@ -1,4 +1,4 @@
-"""Weights that come with the package, for MotionShapes; `experiments.pretrain` makes them."""
+"""Weights that come with the package, for MotionShapes; `ada3d pretrain` makes them."""
 
 from __future__ import annotations
 

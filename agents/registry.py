@@ -57,7 +57,8 @@ def agent_class(name: str) -> type[Agent]:
         if not entries:
             expected = f"one of {', '.join(agent_names())}, or module:Class{did_you_mean([name], agent_names())}"
             raise InputError(f"unknown agent {name!r}: expected {expected}")
-        where = next(iter(entries)).value
+        entry = next(iter(entries))
+        where = f"{entry.module}:{entry.attr}"
     module, _, attribute = where.partition(":")
     if not all(map(str.isidentifier, [*module.split("."), attribute])):
         raise InputError(f"agent {name!r}: expected module:Class, such as examples.own_agent:BudgetByMotion")
@@ -66,7 +67,7 @@ def agent_class(name: str) -> type[Agent]:
     except (ImportError, AttributeError, SyntaxError) as error:
         raise InputError(f"agent {name!r} cannot be imported: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Agent)):
-        raise InputError(f"agent {name!r} is {found!r}: expected a subclass of ada3d_gym.agents.agent.Agent")
+        raise InputError(f"agent {name!r} is {found!r}: expected a subclass of ada3d_gym.agents.Agent")
     if missing := ", ".join(sorted(found.__abstractmethods__)):
         raise InputError(f"agent {name!r} does not define {missing}")
     return found

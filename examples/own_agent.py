@@ -1,6 +1,6 @@
 """An agent of one's own that learns, trained, resumed and judged by the commands that serve every other:
 
-python -m experiments.train Ada3D-MotionShapes-v0 --agent examples.own_agent:BudgetByMotion
+ada3d train Ada3D-MotionShapes-v0 --agent examples.own_agent:BudgetByMotion
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ada3d_gym.agents.agent import Agent
+from ada3d_gym.agents import Agent
 from ada3d_gym.masks import split_mask
 from ada3d_gym.seeding import spawn
 

@@ -9,29 +9,44 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tyro
 from gymnasium.error import UnregisteredEnv
 
 from ada3d_gym.errors import Ada3DError
+from ada3d_gym.experiments.ending import quiet_ending
 
 
-def run(command: Callable[..., Any]) -> None:
-    """Parses `command`'s typed arguments and calls it."""
-    arguments = [each for each in sys.argv[1:] if each != "--debug"]
-    debug = len(arguments) < len(sys.argv[1:]) or os.environ.get("ADA3D_DEBUG", "0") not in ("", "0")
+def run(command: Callable[..., Any], *, program: str | None = None, arguments: Sequence[str] | None = None) -> None:
+    """Parses `command`'s typed arguments and calls it.
+
+    Args:
+        command: a function.
+        program: what its usage says is typed before them; by default `python -m` and the module that was run.
+        arguments: those of the command line by default.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    arguments = [each for each in given if each != "--debug"]
+    debug = len(arguments) < len(given) or os.environ.get("ADA3D_DEBUG", "0") not in ("", "0")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(
             stream, io.TextIOWrapper
         ):  # a file's name must not end a command where the terminal lacks a letter
             stream.reconfigure(errors="backslashreplace")
     try:
-        tyro.cli(command, args=arguments)
+        with quiet_ending():
+            tyro.cli(command, prog=program or _program(), args=arguments)
     except KeyboardInterrupt:
         sys.exit("\ninterrupted: the same command goes on from here")
     except (Ada3DError, UnregisteredEnv) as error:
         if debug:
             raise
         sys.exit(f"error: {' '.join(line.strip() for line in str(error).splitlines())}")
+
+
+def _program() -> str | None:
+    """How this program was started, if as a module; else the name of its file is right."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return f"python -m {spec.name}" if spec else None

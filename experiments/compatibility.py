@@ -1,6 +1,6 @@
 """Which algorithms run on the environments, and through what, tried one by one:
 
-python -m experiments.compatibility    # a short training of each; writes docs/compatibility.md
+ada3d compatibility    # a short training of each; writes docs/compatibility.md
 
 A test runs every row that needs no library of its own, and holds the page to the table.
 """
@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from ada3d_gym.building import build_bandit
 from ada3d_gym.experiments.cli import run
+from ada3d_gym.files import writing
 from ada3d_gym.observers import Observation
 from ada3d_gym.sb3 import Ada3DVecEnv, SelectionPolicy, VecCodedAction, policy_kwargs, selection_kwargs
 
@@ -103,7 +104,7 @@ def page() -> str:
     headers = ["library", "algorithm", "face", "actions", "policy", "observations tried", "how"]
     return f"""# Which algorithms run
 
-`python -m experiments.compatibility` trains each row that is linked to the guide for a few steps on MotionShapes and
+`ada3d compatibility` trains each row that is linked to the guide for a few steps on MotionShapes and
 writes this table; the tests do the same. The other rows link to code that was run as it stands.
 
 {tabulate(rows, headers, tablefmt="github")}
@@ -115,17 +116,22 @@ pass for each environment.
 """
 
 
-def compatibility(output: Path = PAGE) -> None:
+def compatibility(output: Path | None = None) -> None:
     """Tries every case and writes the page.
 
     Args:
-        output: the page.
+        output: the page; docs/compatibility.md of a clone by default, and printed where there is no clone.
     """
     attempts = [(case, shown) for case in CASES if case.attempt for shown in case.observations]
     for case, shown in tqdm(attempts, desc="trying", unit="case", disable=None):
         assert case.attempt is not None
         case.attempt(shown)
-    output.write_text(page())
+    if output is None and not PAGE.exists():
+        print(page())
+        return
+    output = output or PAGE
+    with writing(output):
+        output.write_text(page())
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def _example(first: str, dataset: str) -> str:
     """Formatted as ruff does, which formats code in Markdown too."""
     index, options, given = "", "", ""
     if dataset in VIDEO_SETS:
-        index = f"# once: python -m experiments.index_videos {dataset} --root FOLDER\n"
+        index = f"# once: ada3d index-videos {dataset} --root FOLDER\n"
         options = 'options = {"data_root": "FOLDER", "checkpoint": "I3D_8x8_R50.pkl"}\n'
         given = ", **options"
     return f"""{index}import gymnasium as gym

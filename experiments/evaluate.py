@@ -1,14 +1,14 @@
 """Judges an agent on every clip of a split:
 
-    python -m experiments.evaluate runs/Ada3D-MotionShapes-v0-ppo-seed0
-    python -m experiments.evaluate Ada3D-MotionShapes-v0 --agent uniform --set frames=4 stages=[0,1]
-    python -m experiments.evaluate Ada3D-MotionShapes-v0 --agent mine:Policy
-    torchrun --nproc-per-node 8 -m experiments.evaluate runs/Ada3D-FCVID-v0-ppo-seed0 --device cuda
+    ada3d evaluate runs/Ada3D-MotionShapes-v0-ppo-seed0
+    ada3d evaluate Ada3D-MotionShapes-v0 --agent uniform --set frames=4 stages=[0,1]
+    ada3d evaluate Ada3D-MotionShapes-v0 --agent mine:Policy
+    torchrun --nproc-per-node 8 -m ada3d_gym.experiments.evaluate runs/Ada3D-FCVID-v0-ppo-seed0 --device cuda
 
-The first form takes a folder of `experiments.train`, the second an agent that need not be trained. Both print a row of
+The first form takes a folder of `ada3d train`, the second an agent that need not be trained. Both print a row of
 the paper's columns, and add a line to a file that holds all figures, those of families and classes, and what repeats
 them: the run, and all that it was judged on. A run judged on other videos, another split or other weights than before
-has a line of its own beside that of `experiments.train`. Interrupted and started again, the command goes on where it
+has a line of its own beside that of `ada3d train`. Interrupted and started again, the command goes on where it
 was.
 """
 
@@ -97,7 +97,7 @@ def evaluate(
         if folder is None:
             made, state = trial.untrained_agent(own_device), None
             if made.total_epochs:
-                raise InputError(f"{run_.agent} has to be trained: give the folder of a run of experiments.train")
+                raise InputError(f"{run_.agent} has to be trained: give the folder of a run of 'ada3d train'")
             method = f"{run_.agent} {' '.join(set)}".strip()
         else:
             made, state = trial.trained_agent(folder, own_device), folder / "agent.pt"

@@ -1,7 +1,7 @@
 """Writes a tiny set of real videos in each data set's official layout, to try readers, index and environments:
 
-    python -m experiments.fixtures /tmp/fixtures
-    python -m experiments.index_videos fcvid --root /tmp/fixtures/fcvid
+    ada3d fixtures /tmp/fixtures
+    ada3d index-videos fcvid --root /tmp/fixtures/fcvid
 
 Videos are MotionShapes drawings, 64 x 64 and 32 frames; the lists have the formats of the real ones.
 """

@@ -1,6 +1,6 @@
 """The GFLOPs of the paper's Tables 1, 3 and 4 beside ours (multiply-accumulates in 10^9, at 256 x 256):
 
-    python -m experiments.gflops
+    ada3d gflops
 
 The paper prints mean frames and mean stages, not which stages, so the cost of its policies is only known up to that:
 a row gives ours for stages of average cost, and for the cheapest and the dearest choice.

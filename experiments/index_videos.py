@@ -1,6 +1,6 @@
 """Probes every video of a data set once and writes the index that the environments read:
 
-    python -m experiments.index_videos fcvid --root /data/fcvid
+    ada3d index-videos fcvid --root /data/fcvid
 
 Each file is opened and decoded in a process of its own, so that one that crashes the decoder or hangs it is named and
 the rest go on; a long one may take as long as it needs. Interrupted and started again, the command goes on where it

@@ -1,6 +1,6 @@
 """Trains the networks that ship with the package for MotionShapes, from a seed:
 
-    python -m experiments.pretrain --weights ada3d_gym/weights
+    ada3d pretrain --weights ada3d_gym/weights
 
 1. the classifier in 2D (every stage off), side taps at zero: each frame by itself;
 2. the classifier in 3D from there, now and then without a stage;

@@ -185,9 +185,9 @@ def read_run(folder: Path, *, trust: bool = False) -> Run:
     try:
         written = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise InputError(f"{folder} holds no run of experiments.train ({error})") from error
+        raise InputError(f"{folder} holds no run of 'ada3d train' ({error})") from error
     if not isinstance(written, dict):
-        raise InputError(f"{folder} holds no run of experiments.train ({path} is no table of settings)")
+        raise InputError(f"{folder} holds no run of 'ada3d train' ({path} is no table of settings)")
     run: Run = parse(Run, {key: value for key, value in written.items() if key != INPUTS}, f"setting in {path}")
     check_id(run.env)
     _check_environment(run.environment, str(path))

@@ -12,11 +12,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
+def start(*arguments: str, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
     """Starts Python in the checkout."""
-    return subprocess.Popen(
-        [sys.executable, *arguments], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    return subprocess.Popen([sys.executable, *arguments], cwd=ROOT, text=True, stdout=stdout, stderr=subprocess.PIPE)
 
 
 def finish(process: subprocess.Popen[str]) -> str:

@@ -71,8 +71,8 @@ class BadClips:
             last,
             f"{error.problem}. Clips of {len(self._files)} of {self._videos} videos cannot be decoded, and "
             f"max_bad_share={self._max_share:g} allows {borne}" + (f" (the others are {named})" if others else ""),
-            f"{error.remedy}, find all bad files with 'python -m experiments.index_videos … --thorough', which leaves "
-            "them out, or allow more with max_bad_share",
+            f"{error.remedy}, find all bad files with 'ada3d index-videos … --thorough', which leaves them out, "
+            "or allow more with max_bad_share",
         )
 
     def stand_ins(self, clip: int) -> Iterator[int]:

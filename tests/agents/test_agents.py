@@ -158,7 +158,7 @@ def test_random_masks_have_the_usage_asked_for(bandit: ClipBandit, frames: Any, 
         ("agents.agent:Agent", {}, "agent 'agents.agent:Agent' does not define act"),
         ("nobody", {}, "unknown agent 'nobody': expected one of reinforce, ppo"),
         ("agents.reference:Missing", {}, "cannot be imported"),
-        ("agents.reference:Fixed", {}, "expected a subclass of ada3d_gym.agents.agent.Agent"),
+        ("agents.reference:Fixed", {}, "expected a subclass of ada3d_gym.agents.Agent"),
     ],
 )
 def test_wrong_names_and_options_are_named(name: str, options: dict[str, Any], complaint: str):

@@ -63,7 +63,11 @@ def test_arguments_reach_the_command(monkeypatch: pytest.MonkeyPatch):
     assert seen == [(3, Path("x"))]
 
 
-@pytest.mark.parametrize("bug", [KeyError("bug"), ValueError("bug"), RuntimeError("bug"), OSError("bug")], ids=repr)
+@pytest.mark.parametrize(
+    "bug",
+    [KeyError("bug"), ValueError("bug"), RuntimeError("bug"), OSError("bug"), BrokenPipeError("a worker's")],
+    ids=repr,
+)
 def test_faults_of_the_program_are_not_hidden(bug: Exception, monkeypatch: pytest.MonkeyPatch):
     def command() -> None:
         raise bug

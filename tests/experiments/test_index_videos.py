@@ -187,7 +187,7 @@ def test_any_output_takes_the_names_of_files(tmp_path: Path, monkeypatch: pytest
 
 
 def test_all_indexes_are_written_though_nobody_reads_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """As in "index_videos … | head"."""
+    """As in "index-videos … | head"."""
     root = video_set(tmp_path / "set", ["a.mp4"])
     monkeypatch.setattr("builtins.print", Mock(side_effect=BrokenPipeError))
     with pytest.raises(BrokenPipeError):
@@ -202,5 +202,5 @@ def test_a_list_that_has_changed_since_is_named(tmp_path: Path):
         warnings.simplefilter("error")
         load_index("videos", root, "val")
     (root / "val.csv").write_text("whole.mp4 1\n# by another hand\n")
-    with pytest.warns(UserWarning, match=r"val\.csv: changed since it was indexed.*index_videos videos --root"):
+    with pytest.warns(UserWarning, match=r"val\.csv: changed since it was indexed.*ada3d index-videos videos --root"):
         load_index("videos", root, "val")

@@ -12,8 +12,8 @@ import pytest
 
 from ada3d_gym.datasets import load_index
 from ada3d_gym.errors import Ada3DError
-from ada3d_gym.video import motionshapes as module
 from ada3d_gym.video.cache import CacheError
+from ada3d_gym.video.motionshapes import files as module
 from ada3d_gym.video.motionshapes.files import cache_folder, motionshapes
 from ada3d_gym.video.records import VideoRecord
 from tests.processes import finish, kill_when, start

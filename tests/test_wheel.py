@@ -1,0 +1,123 @@
+"""What is installed from the wheel works by itself, outside of any clone."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from tests.processes import ROOT
+
+SOURCES = ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
+PACKAGE = ("ada3d_gym", "agents", "experiments")
+ID = "Ada3D-MotionShapes-v0"
+
+BUILD_SDIST = "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])"
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+sys.modules |= dict.fromkeys(["moviepy", "pygame", "pytest", "pytorchvideo"])  # of other extras than "experiments"
+import ada3d_gym
+for found in pkgutil.walk_packages(ada3d_gym.__path__, "ada3d_gym."):
+    print(importlib.import_module(found.name).__file__)
+"""
+IMPORT_BASE = """
+import sys
+from ada3d_gym.agents import Agent, NoOptions, Policy
+assert Agent.Options is NoOptions
+assert not {"stable_baselines3", "pydantic", "tyro", "yaml"} & sys.modules.keys()
+"""
+
+
+def finished(*command: str | Path, cwd: Path, paths: tuple[Path, ...] = ()) -> str:
+    """What a process prints that sees nothing of the checkout, but the installations in `paths`."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    if paths:
+        environment["PYTHONPATH"] = os.pathsep.join(map(str, paths))
+    done = subprocess.run(command, cwd=cwd, env=environment, text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def pip(command: str, *arguments: str | Path, cwd: Path) -> None:
+    """Runs pip without any network."""
+    offline = () if command == "install" else ("--no-build-isolation",)
+    finished(sys.executable, "-m", "pip", command, "--quiet", "--no-index", "--no-deps", *offline, *arguments, cwd=cwd)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from the source distribution of a clean copy of the checkout."""
+    clone, built = tmp_path_factory.mktemp("clone"), tmp_path_factory.mktemp("built")
+    for name in PACKAGE:
+        shutil.copytree(ROOT / name, clone / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in SOURCES:
+        shutil.copy(ROOT / name, clone)
+    finished(sys.executable, "-c", BUILD_SDIST, built, cwd=clone)
+    pip("wheel", "--wheel-dir", built, *built.glob("*.tar.gz"), cwd=built)
+    (path,) = built.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="session")
+def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the wheel is installed in."""
+    folder = tmp_path_factory.mktemp("site")
+    pip("install", "--target", folder, wheel, cwd=folder)
+    return folder
+
+
+def test_the_wheel_holds_every_file_of_the_package_and_no_other(wheel: Path):
+    with ZipFile(wheel) as archive:
+        held = {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
+    folders = [(ROOT / "ada3d_gym", "ada3d_gym"), *((ROOT / name, f"ada3d_gym/{name}") for name in PACKAGE[1:])]
+    expected = {
+        f"{name}/{path.relative_to(folder).as_posix()}": path.read_bytes()
+        for folder, name in folders
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    assert held.keys() == expected.keys()
+    assert [name for name in held if held[name] != expected[name]] == []
+
+
+def test_all_modules_are_imported_from_where_they_are_installed(site: Path, tmp_path: Path):
+    files = finished(sys.executable, "-c", IMPORT_ALL, cwd=tmp_path, paths=(site,)).splitlines()
+    assert len(files) > 100
+    assert {Path(file).is_relative_to(site) for file in files} == {True}
+
+
+def test_the_base_class_of_agents_needs_no_extra(site: Path, tmp_path: Path):
+    finished(sys.executable, "-c", IMPORT_BASE, cwd=tmp_path, paths=(site,))
+
+
+def test_the_command_lists_commands_and_judges(site: Path, tmp_path: Path):
+    def ada3d(*arguments: str) -> str:
+        return finished(site / "bin" / "ada3d", *arguments, cwd=tmp_path, paths=(site,))
+
+    assert re.search(r"^  index-videos +\w+", ada3d("--help"), re.MULTILINE)
+    assert re.search(r"^upper ", ada3d("evaluate", ID, "--agent", "upper", "--videos", "14"), re.MULTILINE)
+    assert (tmp_path / "runs" / "evaluations.jsonl").exists()
+
+
+def test_another_package_announces_an_agent_as_the_docs_say(site: Path, tmp_path: Path):
+    project, others = tmp_path / "project", tmp_path / "others"
+    project.mkdir()
+    shutil.copy(ROOT / "examples" / "own_agent.py", project)
+    (described,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "agents.md").read_text(), re.DOTALL)
+    (project / "pyproject.toml").write_text(described)
+    pip("wheel", "--wheel-dir", tmp_path, project, cwd=project)
+    pip("install", "--target", others, *tmp_path.glob("*.whl"), cwd=project)
+
+    def ada3d(*arguments: str) -> str:
+        return finished(site / "bin" / "ada3d", *arguments, cwd=tmp_path, paths=(site, others))
+
+    printed = ada3d("train", ID, "--agent", "budget", "--set", "epochs=1", "--videos", "14", "--output", "run")
+    assert re.search(r"^budget ", printed, re.MULTILINE)
+    judged = ada3d("evaluate", "run", "--split", "val")  # what is installed needs no --trust
+    assert re.search(r"^budget, split val ", judged, re.MULTILINE)
