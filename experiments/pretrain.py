@@ -44,6 +44,7 @@ from ada3d_gym.networks.spec import I3D_TINY
 from ada3d_gym.rewards import MaskReward
 from ada3d_gym.seeding import spawn, torch_generator, torch_seed
 from ada3d_gym.shipped import CLASSIFIER, SELECTION
+from ada3d_gym.video.motionshapes.drawing import CLASSES
 from ada3d_gym.video.transforms import jitter_colours
 
 Loss = Callable[[nn.Module, Tensor, Tensor, Tensor, torch.Generator], Tensor]
@@ -90,6 +91,35 @@ def plain_loss(module: nn.Module, clips: Tensor, labels: Tensor, visible: Tensor
     return F.cross_entropy(module(clips), labels)
 
 
+def turned(clips: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Square clips (B, T, 3, H, W) mirrored and turned by right angles at random, and their labels (B,) after that.
+
+    What goes left goes up when it is turned; what turns clockwise turns the other way in a mirror.
+    """
+    draws = torch.randint(8, (len(clips),), generator=generator, device=clips.device)
+    clips, labels = clips.clone(), labels.clone()
+    for way in draws.unique().tolist():
+        rows = draws == way
+        mirror, quarters = divmod(way, 4)
+        part = clips[rows].flip(4) if mirror else clips[rows]
+        clips[rows] = part.rot90(quarters, (3, 4))
+        for step, times in ((_MIRRORED, mirror), (_TURNED, quarters)):
+            for _ in range(times):
+                labels[rows] = step.to(labels.device)[labels[rows]]
+    return clips, labels
+
+
+def _classes_after(change: dict[str, str]) -> Tensor:
+    """The class (C,) that each class becomes."""
+    return torch.tensor([CLASSES.index(change.get(name, name)) for name in CLASSES])
+
+
+_MIRRORED = _classes_after(
+    {"left": "right", "right": "left", "clockwise": "counterclockwise", "counterclockwise": "clockwise"}
+)
+_TURNED = _classes_after({"right": "up", "up": "left", "left": "down", "down": "right"})  # counterclockwise
+
+
 def zero_side_taps(module: nn.Module) -> None:
     """Leaves a temporal convolution its centre tap, so that it starts as the 2D network it is inflated from."""
     for part in module.modules():
@@ -125,7 +155,8 @@ def train(
                 module.train()
                 shown = source.clips(batch), source.labels(batch), source.visible_frames(batch)
                 clips, labels, visible = (torch.from_numpy(each).to(device) for each in shown)
-                loss = phase.loss(module, jitter_colours(clips, generator), labels, visible, generator)
+                clips, labels = turned(jitter_colours(clips, generator), labels, generator)
+                loss = phase.loss(module, clips, labels, visible, generator)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 with during(phase.name, epoch + 1, step):
@@ -168,9 +199,9 @@ def pretrain(
     output: Path = Path("runs/pretrain"),
     weights: Path | None = None,
     device: str = "cpu",
-    epochs_2d: int = 24,
-    epochs_3d: int = 20,
-    epochs_selection: int = 10,
+    epochs_2d: int = 16,
+    epochs_3d: int = 24,
+    epochs_selection: int = 16,
     videos: int | None = None,
 ) -> None:
     """Trains the classifier and the selection trunk for MotionShapes.
