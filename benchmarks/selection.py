@@ -3,8 +3,8 @@
     python -m benchmarks.selection           # MobileNetV2 beside I3D-R50, and the networks of MotionShapes
     python -m benchmarks.selection --quick   # those of MotionShapes alone
 
-Both networks see uint8 clips of 8 frames, on one thread. Shares of time are medians, over rounds in which all ways run
-in turn, of time(selection network) / time(3D network's inference form, every frame and stage on).
+Both networks see uint8 clips of 8 frames, on one thread, all ways in turn. A share of time is the selection network's
+fastest turn over that of the 3D network's inference form, every frame and stage on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from json import dumps
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from tabulate import tabulate
 
@@ -27,7 +26,7 @@ from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.selection import ClipTrunk, SelectionNetwork
 from ada3d_gym.networks.spec import I3D_R50, I3D_TINY, ResNet3dSpec
 from benchmarks.memory import keep_freed_memory
-from benchmarks.timing import alternate
+from benchmarks.timing import fastest
 
 FRAMES = 8
 
@@ -41,7 +40,7 @@ class Pair:
         side: of the frames it sees, in pixels.
         spec, size, classes: of the 3D network.
         batches: clips in a batch.
-        rounds: of measurement.
+        turns: of measurement, at least.
     """
 
     backbone: str
@@ -50,11 +49,11 @@ class Pair:
     size: int
     classes: int
     batches: tuple[int, ...]
-    rounds: int
+    turns: int
 
 
-LARGE = Pair("mobilenet_v2", 112, I3D_R50, 224, 400, (1, 8), 7)
-TINY = Pair("mobilenet_v2_tiny", 32, I3D_TINY, 32, 14, (1, 32, 128), 51)
+LARGE = Pair("mobilenet_v2", 112, I3D_R50, 224, 400, (1, 8), 5)
+TINY = Pair("mobilenet_v2_tiny", 32, I3D_TINY, 32, 14, (1, 32, 128), 100)
 
 
 def measure(pair: Pair, batch: int, device: torch.device) -> dict[str, Any]:
@@ -85,14 +84,14 @@ def measure(pair: Pair, batch: int, device: torch.device) -> dict[str, Any]:
 
     with torch.inference_mode():
         torch.testing.assert_close(form(seen), selection(seen), atol=1e-3, rtol=1e-3)
-        seconds = alternate({name: waited(way) for name, way in ways.items()}, pair.rounds, warm_up=3)
+        seconds = fastest({name: waited(way) for name, way in ways.items()}, least=pair.turns, most=5 * pair.turns)
     whole = MacCounter.of_spec(pair.spec, pair.size, pair.classes).full(FRAMES)
     row: dict[str, Any] = {"selection network": pair.backbone, "3D network": pair.spec.name, "batch": batch}
-    shares = {name: float(np.median(seconds[name] / seconds["3D"])) for name in ways if name != "3D"}
+    shares = {name: seconds[name] / seconds["3D"] for name in ways if name != "3D"}
     return row | {
         "operations": count_macs(selection, seen[:1]) / whole,
         **shares,
-        "3D, s": float(np.median(seconds["3D"])),
+        "3D, s": seconds["3D"],
     }
 
 

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+SMALL = 2**16  # values in and out up to which a call of oneDNN takes longer than all of a 1 x 1 convolution's product
+
 Activation = Literal["none", "relu", "relu6"]
 
 _ONEDNN_NAMES: dict[Activation, tuple[str, list[float]]] = {
@@ -39,13 +41,14 @@ class FusedConv2d(nn.Module):
         self.bias = None if bias is None else nn.Buffer(bias)
         self.stride, self.padding, self.groups = stride, (weight.shape[-1] - 1) // 2, groups
         self.activation = activation
+        self._pointwise = weight.shape[-1] == stride == groups == 1
         self._calls = 0
         self._packed: tuple[torch.dtype, Tensor] | None = None
 
     def forward(self, frames: Tensor, activation: Activation | None = None) -> Tensor:
         """(N, C, H, W) to (N, C', H', W')."""
         activation = activation or self.activation
-        if _has_onednn(frames):
+        if self._takes_onednn(frames):
             out: Tensor = torch.ops.mkldnn._convolution_pointwise(
                 frames, self._weight_for(frames), *self._arguments(), *_ONEDNN_NAMES[activation], ""
             )
@@ -55,7 +58,7 @@ class FusedConv2d(nn.Module):
     def add_to(self, out: Tensor, frames: Tensor, activation: Activation | None = None) -> None:
         """`out` (N, C', H', W'), channels last, becomes out + conv(frames), or the activation of that."""
         activation = activation or self.activation
-        if _has_onednn(frames):
+        if self._takes_onednn(frames):
             name, scalars = _ONEDNN_NAMES[activation]
             unary = None if activation == "none" else name
             torch.ops.mkldnn._convolution_pointwise_.binary(
@@ -64,7 +67,14 @@ class FusedConv2d(nn.Module):
         else:
             _activated(out.add_(self._plain(frames)), activation)
 
+    def _takes_onednn(self, frames: Tensor) -> bool:
+        if not (frames.is_cpu and frames.dtype in (torch.float32, torch.bfloat16) and _ONEDNN):
+            return False
+        return not self._pointwise or frames.numel() * max(1, self.weight.shape[0] / self.weight.shape[1]) > SMALL
+
     def _plain(self, frames: Tensor) -> Tensor:
+        if self._pointwise and frames.is_cpu:
+            return F.linear(frames.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
         return F.conv2d(frames, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
 
     def _arguments(self) -> tuple[Any, ...]:
@@ -89,10 +99,6 @@ def _activated(out: Tensor, activation: Activation) -> Tensor:
     if activation == "relu":
         return out.relu_()
     return out.clamp_(0, 6) if activation == "relu6" else out
-
-
-def _has_onednn(frames: Tensor) -> bool:
-    return frames.is_cpu and frames.dtype in (torch.float32, torch.bfloat16) and _ONEDNN
 
 
 _ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
