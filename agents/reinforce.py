@@ -23,6 +23,7 @@ from ada3d_gym.divergence import during, finite
 from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer, parts_of_updates
 from ada3d_gym.masks import join_mask, split_mask
+from ada3d_gym.networks.current import CurrentForm
 from ada3d_gym.networks.selection import MaskLogits, SelectionNetwork, greedy
 from ada3d_gym.seeding import CallStreams, Stream, spawn, torch_generator
 
@@ -61,6 +62,7 @@ class Reinforce(Agent):
         super().__init__(bandit, config, seed=config.seed, device=str(device))
         self.selection, self.config, self.trainer = selection.to(device), config, trainer
         self._on, self._network = torch.device(device), parallel.wrap(self.selection)
+        self._form = CurrentForm(self.selection)
         trunk = list(selection.trunk.parameters())
         heads = [p for name, p in selection.named_parameters() if not name.startswith("trunk.")]
         groups = [{"params": trunk, "peak": config.trunk_lr}, {"params": heads, "peak": config.lr}]
@@ -81,8 +83,7 @@ class Reinforce(Agent):
 
         Where no frame is likelier kept than dropped, the likeliest is kept: without any there is nothing to classify.
         """
-        self.selection.eval()
-        logits = self.selection(torch.from_numpy(observations).to(self._on))
+        logits = self._form.get()(torch.from_numpy(observations).to(self._on))
         u, v = _arrays(greedy(logits) if deterministic else self._sample(logits))
         return join_mask(*self._with_other(u, v, lambda: self._of_other(observations)))
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ada3d_gym.forking import check_device
+from ada3d_gym.networks.current import CurrentForm
 from ada3d_gym.protocols import ClipSource
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class FrameFeatures:
         table_bytes: int = TABLE_BYTES,
     ):
         check_device(torch.device(device))
-        self._trunk = trunk.to(device).eval()
+        self._trunk = CurrentForm(trunk.to(device))
         self._device, self._batch_size = device, batch_size
         self.shape = trunk.num_frames, trunk.channels
         self._table = RecentRows(self.shape, device, table_bytes)
@@ -73,7 +74,8 @@ class FrameFeatures:
     def _compute(self, source: ClipSource, ids: NDArray[np.int64]) -> Tensor:
         parts = [ids[start : start + self._batch_size] for start in range(0, len(ids), self._batch_size)]
         clips = (torch.from_numpy(source.observations(part)).to(self._device) for part in parts)
-        return torch.cat([self._trunk.frames(batch).float() for batch in clips])
+        trunk = self._trunk.get()
+        return torch.cat([trunk.frames(batch).float() for batch in clips])
 
 
 class RecentRows:

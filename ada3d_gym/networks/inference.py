@@ -8,114 +8,71 @@ of their own (the operators that `torch.compile` ends up with, without compiling
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torchvision.models.mobilenetv2 import InvertedResidual
 
-from ada3d_gym.networks.masked import MaskedNetwork, Packing, gathered_conv, is_large, segment_conv
+from ada3d_gym.networks.fused import Activation, FusedConv2d
+from ada3d_gym.networks.masked import Packing, TemporalConv, gathered_conv, is_large, segment_conv
+from ada3d_gym.networks.mobilenet import MobileNet
 from ada3d_gym.networks.resnet3d import Bottleneck, ConvNorm, MaskedResNet3d
 from ada3d_gym.networks.spans import side_taps
 
+Network = TypeVar("Network", bound=nn.Module)
+
 
 @torch.no_grad()
-def inference_form(network: MaskedNetwork, dtype: torch.dtype = torch.float32) -> MaskedNetwork:
+def inference_form(network: Network, dtype: torch.dtype = torch.float32) -> Network:
     """A copy that computes the same as the network in inference mode; not for training or saving.
 
     Args:
-        network: any; it stays as it is, and later changes to it do not reach the copy. A network that is not of this
-            package's own family is copied as it is.
+        network: any; it stays as it is, and later changes to it do not reach the copy. A classifier of this package's
+            own family and the MobileNetV2 of a selection network are folded; anything else is copied as it is.
         dtype: of weights and activations.
     """
     folded: dict[int, nn.Module] = {}  # deepcopy takes these for the modules' copies
     if isinstance(network, MaskedResNet3d):
         assert isinstance(network.stem, ConvNorm)
         folded[id(network.stem)] = _FoldedConv(network.stem)
-        folded |= {id(block): _FoldedBottleneck(block) for block in network.modules() if isinstance(block, Bottleneck)}
+    for module in network.modules():
+        if isinstance(network, MaskedResNet3d) and isinstance(module, Bottleneck):
+            folded[id(module)] = _FoldedBottleneck(module)
+        elif isinstance(module, MobileNet):
+            folded[id(module)] = _folded_mobilenet(module)
     return copy.deepcopy(network, folded).eval().requires_grad_(False).to(dtype)
 
 
-class _Conv2d(nn.Module):
-    """A 2D convolution that can end in a ReLU, and can add onto a tensor in place."""
-
-    __call__: Callable[..., Tensor]
-
-    def __init__(self, weight: Tensor, bias: Tensor | None, stride: int):
-        super().__init__()
-        self.weight = nn.Buffer(weight.contiguous(memory_format=torch.channels_last))
-        self.bias = None if bias is None else nn.Buffer(bias)
-        self.stride, self.padding = stride, weight.shape[-1] // 2
-        self._calls = 0
-        self._packed: tuple[torch.dtype, Tensor] | None = None
-
-    def forward(self, frames: Tensor, relu: bool = False) -> Tensor:
-        """(N, C, H, W) to (N, C', H', W')."""
-        if _has_onednn(frames):
-            out: Tensor = torch.ops.mkldnn._convolution_pointwise(
-                frames, self._weight_for(frames), *self._arguments(), "relu" if relu else "none", [], ""
-            )
-            return out
-        out = F.conv2d(frames, self.weight, self.bias, self.stride, self.padding)
-        return out.relu_() if relu else out
-
-    def add_to(self, out: Tensor, frames: Tensor, relu: bool = False) -> None:
-        """`out` (N, C', H', W'), channels last, becomes out + conv(frames), or the ReLU of that."""
-        if _has_onednn(frames):
-            unary = "relu" if relu else None
-            torch.ops.mkldnn._convolution_pointwise_.binary(
-                out, frames, self._weight_for(frames), *self._arguments(), "add", 1.0, unary, [], ""
-            )
-        else:
-            out.add_(F.conv2d(frames, self.weight, self.bias, self.stride, self.padding))
-            if relu:
-                out.relu_()
-
-    def _arguments(self) -> tuple[Tensor | None, list[int], list[int], list[int], int]:
-        return self.bias, [self.padding] * 2, [self.stride] * 2, [1, 1], 1
-
-    def _weight_for(self, frames: Tensor) -> Tensor:
-        """The weight in oneDNN's layout, made at the second call, for the size of its frames (any other works too)."""
-        self._calls += 1
-        if self._calls == 1:  # while the network is being trained, a form is often used once
-            return self.weight
-        if self._packed is None or self._packed[0] != self.weight.dtype:
-            _, padding, stride, dilation, groups = self._arguments()
-            dense = self.weight.contiguous().to_mkldnn()
-            reorder = torch.ops.aten.mkldnn_reorder_conv2d_weight
-            packed = reorder(dense, padding, stride, dilation, groups, list(frames.shape))
-            self._packed = self.weight.dtype, packed
-        return self._packed[1]
-
-
-def _has_onednn(frames: Tensor) -> bool:
-    return frames.is_cpu and frames.dtype in (torch.float32, torch.bfloat16) and _ONEDNN
-
-
-_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+def _folded(conv: nn.Conv2d | TemporalConv, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Weight w g and bias b - m g of a convolution and the batch norm behind it, where g = gamma / sqrt(var + eps)."""
+    assert norm.running_mean is not None and norm.running_var is not None
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    weight = conv.weight * scale.view(-1, *(1,) * (conv.weight.dim() - 1))
+    return weight, norm.bias - norm.running_mean * scale
 
 
 class _FoldedConv(nn.Module):
-    """A `ConvNorm` with weight w g and bias b - m g, where g = gamma / sqrt(var + eps)."""
+    """A `ConvNorm` as one convolution."""
 
     def __init__(self, conv_norm: ConvNorm):
         super().__init__()
-        conv, norm = conv_norm.conv, conv_norm.norm
-        assert norm.running_mean is not None and norm.running_var is not None
-        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-        self.weight = nn.Buffer(conv.weight * scale.view(-1, 1, 1, 1, 1))
-        self.bias = nn.Buffer(norm.bias - norm.running_mean * scale)
+        conv = conv_norm.conv
+        weight, bias = _folded(conv, conv_norm.norm)
+        self.weight, self.bias = nn.Buffer(weight), nn.Buffer(bias)
         self.stride, self.stage = conv.stride, conv.stage
         centre = self.weight.shape[2] // 2
         taps = enumerate(self.weight.unbind(2))
-        self.taps = nn.ModuleList(_Conv2d(tap, self.bias if at == centre else None, conv.stride) for at, tap in taps)
+        self.taps = nn.ModuleList(
+            FusedConv2d(tap, self.bias if at == centre else None, conv.stride) for at, tap in taps
+        )
 
     def forward(self, frames: Tensor, packing: Packing, relu: bool = False) -> Tensor:
         """(N, C, H, W) to (N, C', H', W')."""
         length, side = self.weight.shape[2:4]
         centre = self.tap(length // 2)
         if length == 1 or len(frames) < 2:
-            return centre(frames, relu)
+            return centre(frames, "relu" if relu else "none")
         if side > 1 and is_large(frames):
             out = segment_conv(frames, self.weight, self.bias, self.stride, packing.segments(self.stage))
             return out.relu_() if relu else out
@@ -123,15 +80,15 @@ class _FoldedConv(nn.Module):
             out = gathered_conv(lambda part, tap: self.tap(tap)(part), frames, packing, self.stage, length)
             return out.relu_() if relu else out
         spans = packing.spans(self.stage)
-        out = centre(frames, relu and not spans)
+        out = centre(frames, "relu" if relu and not spans else "none")
         for tap, to, source in side_taps(length, spans):
             self.tap(tap).add_to(out[to], frames[source])
         return out.relu_() if relu and spans else out
 
-    def tap(self, index: int) -> _Conv2d:
+    def tap(self, index: int) -> FusedConv2d:
         """The 2D convolution of one moment of the kernel."""
         tap = self.taps[index]
-        assert isinstance(tap, _Conv2d)
+        assert isinstance(tap, FusedConv2d)
         return tap
 
 
@@ -145,5 +102,40 @@ class _FoldedBottleneck(nn.Module):
         """(N, C, H, W) to (N, C', H', W'); without a shortcut the sum replaces the input."""
         out = self.b(self.a(frames, packing, relu=True), packing, relu=True)
         total: Tensor = frames if self.shortcut is None else self.shortcut(frames, packing)
-        self.c.tap(0).add_to(total, out, relu=True)
+        self.c.tap(0).add_to(total, out, "relu")
         return total
+
+
+def _folded_mobilenet(network: MobileNet) -> nn.Sequential:
+    blocks = (_FoldedResidual(block) if isinstance(block, InvertedResidual) else _clipped(block) for block in network)
+    return nn.Sequential(*blocks)
+
+
+def _clipped(conv_norm: nn.Module) -> FusedConv2d:
+    """Of torchvision's convolution, batch norm and ReLU6."""
+    conv, norm, _ = conv_norm.children()
+    return _fused(conv, norm, "relu6")
+
+
+def _fused(conv: nn.Module, norm: nn.Module, activation: Activation) -> FusedConv2d:
+    assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+    return FusedConv2d(*_folded(conv, norm), conv.stride[0], conv.groups, activation)
+
+
+class _FoldedResidual(nn.Module):
+    """An inverted residual block."""
+
+    def __init__(self, block: InvertedResidual):
+        super().__init__()
+        *before, conv, norm = block.conv
+        self.before = nn.Sequential(*map(_clipped, before))
+        self.last = _fused(conv, norm, "none")
+        self.adds = block.use_res_connect
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C', H', W'); a sum replaces the input."""
+        out = self.before(frames)
+        if not self.adds:
+            return self.last(out)
+        self.last.add_to(frames, out)
+        return frames

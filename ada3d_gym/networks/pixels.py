@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 Channels = tuple[float, float, float]
 PIXEL_MEAN, PIXEL_STD = (0.45, 0.45, 0.45), (0.225, 0.225, 0.225)  # PySlowFast's, of pixels in [0, 1]
@@ -31,26 +30,36 @@ class ClipPixels(Pixels):
     """What a selection network sees of whole clips.
 
     Args:
-        pooling: side of the squares of pixels that are averaged.
+        halved: whether squares of 2 x 2 pixels are averaged.
         lag: how many frames back the one is that each frame's difference is taken from; None leaves differences out.
     """
 
-    def __init__(self, pooling: int = 1, lag: int | None = None) -> None:
+    def __init__(self, halved: bool = False, lag: int | None = None) -> None:
         super().__init__(persistent=False)
-        self.pooling, self.lag = pooling, lag
+        self.halved, self.lag = halved, lag
 
     def forward(self, clips: Tensor) -> Tensor:
-        """(B, T, 3, H, W) uint8 to (B * T, 3 or 6, H / pooling, W / pooling), channels last.
+        """(B, T, 3, H, W) uint8 to (B * T, 3 or 4, H, W), or half of H and W, channels last.
 
-        With differences, channels 3 to 5 are what a frame adds to the one `lag` before it; zeros where there is none.
+        With differences, the last channel is how much brighter a frame is than the one `lag` before it; zeros where
+        there is none.
         """
         frames = clips.flatten(0, 1)
-        if self.pooling > 1:  # first of all, since it leaves less to do
-            frames = F.avg_pool2d(frames.to(self.mean.dtype), self.pooling)
+        if self.halved:  # first of all, since it leaves less to do
+            frames = _halved(frames.to(self.mean.dtype))
         frames = super().forward(frames)
-        if self.lag is not None:
-            now = frames.unflatten(0, clips.shape[:2])
-            change = torch.zeros_like(now)
-            change[:, self.lag :] = now[:, self.lag :] - now[:, : -self.lag]
-            frames = torch.cat([now, change], 2).flatten(0, 1)
-        return frames.contiguous(memory_format=torch.channels_last)
+        if self.lag is None:
+            return frames.contiguous(memory_format=torch.channels_last)
+        batch, channels, height, width = frames.shape
+        shown = frames.new_zeros(batch, height, width, channels + 1).permute(0, 3, 1, 2)  # channels last
+        shown[:, :channels] = frames
+        light = frames.mean(1).unflatten(0, clips.shape[:2])
+        shown[:, channels].unflatten(0, clips.shape[:2])[:, self.lag :] = light[:, self.lag :] - light[:, : -self.lag]
+        return shown
+
+
+def _halved(frames: Tensor) -> Tensor:
+    """Means of 2 x 2 pixels, several times faster than `avg_pool2d` on three channels."""
+    height, width = (length // 2 * 2 for length in frames.shape[-2:])
+    rows = frames[..., 0:height:2, :width] + frames[..., 1:height:2, :width]
+    return (rows[..., 0::2] + rows[..., 1::2]).mul_(0.25)

@@ -69,7 +69,7 @@ class ClipTrunk(nn.Module):
             raise InputError(f"unknown aggregation {aggregation!r}: expected 'concat' or 'mean' ('uniform')")
         aggregation = "mean" if aggregation == "uniform" else aggregation
         row = MOBILENETS[backbone]
-        self.pixels = ClipPixels(row.pooling, max(1, num_frames // _MOMENTS) if row.differences else None)
+        self.pixels = ClipPixels(row.halved, max(1, num_frames // _MOMENTS) if row.differences else None)
         self.backbone, self.channels = row.build()
         self.num_frames, self.aggregation = num_frames, aggregation
         self.features = hidden if aggregation == "concat" else self.channels
@@ -83,8 +83,7 @@ class ClipTrunk(nn.Module):
 
     def frames(self, clips: Tensor) -> Tensor:
         """Features (B, T, C) of each frame of uint8 clips (B, T, 3, H, W)."""
-        features: Tensor = self.backbone(self.pixels(clips)).mean((2, 3)).unflatten(0, clips.shape[:2])
-        return features
+        return frame_features(clips, self.pixels, self.backbone)
 
     def aggregate(self, frames: Tensor) -> Tensor:
         """(B, T, C) to (B, D)."""
@@ -107,6 +106,12 @@ class ClipTrunk(nn.Module):
                 frames = theirs.weight.unflatten(1, (shorter.num_frames, -1))
                 own.weight.copy_(frames.repeat_interleave(times, 1).flatten(1) / times)
                 own.bias.copy_(theirs.bias)
+
+
+def frame_features(clips: Tensor, pixels: nn.Module, backbone: nn.Module) -> Tensor:
+    """Features (B, T, C) of each frame of uint8 clips (B, T, 3, H, W), from these parts of a trunk."""
+    features: Tensor = backbone(pixels(clips)).mean((2, 3)).unflatten(0, clips.shape[:2])
+    return features
 
 
 def load_torchvision(trunk: ClipTrunk, path: Path | str) -> None:

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
 from ada3d_gym.errors import InputError
+from ada3d_gym.networks.current import CurrentForm
 from ada3d_gym.networks.features import TABLE_BYTES
-from ada3d_gym.networks.selection import ClipTrunk
+from ada3d_gym.networks.selection import frame_features
 from ada3d_gym.observers import IndexObserver, PixelObserver
 from ada3d_gym.sb3.lookup import Kind, shared_lookup
 
@@ -40,13 +41,15 @@ class PixelExtractor(BaseFeaturesExtractor):
         trunk = build_trunk(num_frames, side, weights)
         super().__init__(observation_space, num_frames * trunk.channels)
         self.pixels, self.backbone, self.train_backbone = trunk.pixels, trunk.backbone, train_backbone
+        self._form = CurrentForm(self.backbone)
         self.train()
 
     def forward(self, observations: Tensor) -> Tensor:
         """(B, T, 3, H, W), bytes in any dtype, to (B, T * C) float32."""
         # Without gradients rather than frozen: TRPO asks every parameter of a policy for one, if only to get none.
         with torch.set_grad_enabled(self.train_backbone and torch.is_grad_enabled()):
-            return ClipTrunk.frames(self, observations.to(torch.uint8)).flatten(1)  # type: ignore[arg-type]
+            backbone = self.backbone if torch.is_grad_enabled() else self._form.get()
+            return frame_features(observations.to(torch.uint8), self.pixels, backbone).flatten(1)
 
     def apply(self, fn: Callable[[nn.Module], object]) -> PixelExtractor:
         """Nothing: SB3 applies orthogonal weights to what it is given, over the pre-trained ones."""
