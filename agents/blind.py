@@ -86,9 +86,7 @@ class BlindAgent(Agent):
             epochs, size, seed, name = options.joint_epochs, options.joint_batch_size, self.seed, "fine-tuning"
             policy, trainer = self.blind_policy(), self.trainer
             assert trainer is not None
-            self._tuning = RandomFineTuning(
-                self.bandit, policy, trainer, epochs, size, seed, name, stream=self.stream
-            )
+            self._tuning = RandomFineTuning(self.bandit, policy, trainer, epochs, size, seed, name, stream=self.stream)
         self._tuning.epoch = self.epoch - self.search_epochs
         return self._tuning.train_epoch()
 

@@ -181,7 +181,9 @@ class BestFixed(BlindAgent):
         best = self._constant(int(self.left[self._sums["reward"][self.left].argmax()]))
         path = folder / CONSTANTS
         with replacing(path) as part:
-            part.write_text(json.dumps({"best": asdict(best), "front": [asdict(each) for each in self.front]}, indent=1))
+            part.write_text(
+                json.dumps({"best": asdict(best), "front": [asdict(each) for each in self.front]}, indent=1)
+            )
         return [path]
 
     def state_dict(self) -> dict[str, Any]:
