@@ -135,7 +135,8 @@ class BestFixed(BlindAgent):
         by_reward = self.left[(-self._sums["reward"][self.left]).argsort(kind="stable")]
         best = float(self._sums["reward"][by_reward[0]] / self.judged_on)
         if self.epoch + 1 < ROUNDS:
-            kept = [by_reward[: -(-len(by_reward) // KEEP)], [int(self.macs_of.argmax())]]
+            everything = np.array([self.macs_of.argmax()])  # what the front's accuracies are compared with
+            kept = [by_reward[: -(-len(by_reward) // KEEP)], everything]
             kept += [rows[: max(LEAST, -(-len(rows) // KEEP))] for rows in self._ranked_buckets()]
             self.left = np.unique(np.concatenate(kept))
         return {"candidates": float(len(self.left)), "clips": float(self.judged_on), "reward": best}

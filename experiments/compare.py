@@ -13,6 +13,7 @@ that no other has. The interval is Student's t over the seeds. Time is measured 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -28,7 +29,7 @@ from ada3d_gym.experiments.figures import plot_fronts
 from ada3d_gym.experiments.folders import check_output, folder_name
 from ada3d_gym.experiments.plan import Row, Task, carry_out, time_rows
 from ada3d_gym.experiments.rivals import Compose, Rivals
-from ada3d_gym.experiments.runs import compose
+from ada3d_gym.experiments.runs import Run, compose
 from ada3d_gym.experiments.tables import table, write_json
 from ada3d_gym.files import writing
 
@@ -135,6 +136,7 @@ class _Runs:
             made, own = Rivals(composed, learned, search), composed(agent)
             trained = (learned,) if own.classifier_epochs else ()
             self._add("Fixed" + ending, Task(search, made.best_fixed, trained, _other(search, first)), "best-fixed")
+            rivals: list[tuple[str, Callable[[], Run], tuple[Path, ...], str]]
             rivals = [("Random", made.random, (learned,), "random")]
             if own.options.get("joint_epochs"):
                 rivals += [

@@ -11,6 +11,7 @@ results.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,7 @@ from ada3d_gym.experiments.judging import load_masks
 from ada3d_gym.experiments.plan import Row, Task, carry_out, time_rows
 from ada3d_gym.experiments.results import Result, ResultFile
 from ada3d_gym.experiments.rivals import Compose, Rivals
-from ada3d_gym.experiments.runs import compose, plain
+from ada3d_gym.experiments.runs import Run, compose, plain
 from ada3d_gym.experiments.tables import table, write_json
 from ada3d_gym.experiments.timing import one_thread
 from ada3d_gym.experiments.train import CLASSIFIER
@@ -77,10 +78,10 @@ class Demo:
     def at(self, name: str) -> Path:
         return self.folder / name
 
-    def _task(self, name: str, make: Any, needs: tuple[Path, ...] = ()) -> Task:
+    def _task(self, name: str, make: Callable[[], Run], needs: tuple[Path, ...] = ()) -> Task:
         return Task(self.at(name), make, (self.upper, *needs), self.upper)
 
-    def add(self, method: str, name: str, make: Any, needs: tuple[Path, ...] = ()) -> None:
+    def add(self, method: str, name: str, make: Callable[[], Run], needs: tuple[Path, ...] = ()) -> None:
         """One more run of REINFORCE, and its row."""
         self.tasks.append(self._task(name, make, needs))
         self.rows[method] = Row(self.at(name), "reinforce")
@@ -124,7 +125,7 @@ def composing(seed: int, quick: bool, *, gamma: float | None = None, **learning:
     """
     environment = {"videos": QUICK_VIDEOS} if quick else {}
 
-    def composed(agent: str, options: dict[str, Any] | None = None) -> Any:
+    def composed(agent: str, options: dict[str, Any] | None = None) -> Run:
         own = dict(options or {})
         if agent == "reinforce":
             own = {key: value for key, value in learning.items() if value is not None} | own

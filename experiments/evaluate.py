@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import tyro
 
 from ada3d_gym import parallel
@@ -116,9 +115,8 @@ def evaluate(
         verdict = trial.judge(method, made, path.parent, state)
         result = verdict.result
         if parallel.rank() == 0:
-            own_masks = Timed(verdict.u, verdict.v, made)
-            everything = Timed(*(np.ones_like(masks) for masks in (verdict.u, verdict.v)))
-            times = milliseconds(trial.bandit, {"Upper": everything, method: own_masks})
+            methods = {"Upper": Timed.everything(trial.bandit), method: Timed(verdict.u, verdict.v, made)}
+            times = milliseconds(trial.bandit, methods)
             result = with_times(result, times[method])
         results.add(result)
         if parallel.rank() == 0:

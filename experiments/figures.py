@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +12,6 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from adjustText import adjust_text
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -27,25 +27,31 @@ _LABELS = {
 _TOP1 = "top-1 of the test videos (%)"
 
 
-def plot_accuracy(results: list[Result], path: Path, axis: Axis) -> None:
-    """Video top-1 against what a clip costs in all, a point for each method; labels are moved off each other.
+def plot_accuracy(results: Sequence[Result], path: Path, axis: Axis) -> None:
+    """Video top-1 against what a clip costs in all: a marker for each method, named in a legend beside the axes, where
+    names cannot cover each other.
 
     Methods whose time was not measured are left out where that is the axis.
     """
-    figure, axes = plt.subplots(figsize=(7.2, 4.8), layout="constrained")
-    labels = []
-    for result in results:
+    figure, axes = plt.subplots(figsize=(8.6, 4.8), layout="constrained")
+    for result, marker in zip(results, cycle("os^vDPXph<>"), strict=False):
         cost = 1e3 * result.gmacs_total if axis == "operations" else result.milliseconds
         if cost is None:
             continue
         learned = result.method.startswith("Ada3D")
-        axes.scatter(cost, result.top1, s=110 if learned else 55, marker="*" if learned else "o", zorder=3)
-        labels.append(axes.text(cost, result.top1, result.method, fontsize=9))
+        axes.scatter(
+            cost,
+            result.top1,
+            s=190 if learned else 60,
+            marker="*" if learned else marker,
+            label=result.method,
+            alpha=0.85,
+            zorder=3,
+        )
     axes.set(xlabel=_LABELS[axis], ylabel=_TOP1)
-    axes.margins(0.15)
+    axes.margins(0.08)
     axes.grid(alpha=0.3)
-    figure.draw_without_rendering()  # labels are placed on the final layout
-    adjust_text(labels, ax=axes, arrowprops={"arrowstyle": "-", "color": "grey"}, ensure_inside_axes=True)
+    figure.legend(loc="outside right upper", fontsize=9)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 

@@ -7,8 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ada3d_gym.experiments.folders import BusyFolder
 from ada3d_gym.experiments.inputs import claimed_by
 from ada3d_gym.experiments.judging import load_masks
@@ -142,9 +140,7 @@ def time_rows(rows: Mapping[str, Row], device: str) -> None:
     bandit = read_run(next(iter(rows.values())).folder, trust=True).bandit("test", device)
     for name, row in rows.items():
         if row.line == "Upper":
-            methods[name] = Timed(
-                *(np.ones((1, length), np.bool_) for length in (bandit.num_frames, bandit.num_stages))
-            )
+            methods[name] = Timed.everything(bandit)
             continue
         agent = None
         if row.result.gmacs_selection:

@@ -71,6 +71,11 @@ class Timed:
     v: Bits
     agent: Agent | None = None
 
+    @classmethod
+    def everything(cls, bandit: ClipBandit) -> Timed:
+        """Upper."""
+        return cls(np.ones((1, bandit.num_frames), np.bool_), np.ones((1, bandit.num_stages), np.bool_))
+
 
 def milliseconds(bandit: ClipBandit, methods: Mapping[str, Timed]) -> dict[str, tuple[float, float]]:
     """Measured time a clip of each method: all of it, and the part of the policy's own network.

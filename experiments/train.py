@@ -167,7 +167,7 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
     agent = trial.trained_agent(folder, device)
     result, u, v = _judged(trial, run_.agent, agent, folder)
     if timed and parallel.rank() == 0:
-        methods = {"Upper": Timed(np.ones_like(u), np.ones_like(v)), run_.agent: Timed(u, v, agent)}
+        methods = {"Upper": Timed.everything(trial.bandit), run_.agent: Timed(u, v, agent)}
         for name in run_.milestones.values():
             if name in results.results:
                 methods[name] = Timed(*load_masks(folder, name), agent)
