@@ -64,7 +64,7 @@ def test_what_needs_a_run_of_another_process_is_left_out(tmp_path: Path, capsys:
 
 
 def test_what_is_wrong_in_another_process_is_said_here(tmp_path: Path):
-    missing = Task(tmp_path / "missing", partial(SMALL, "upper", environment={"checkpoint": "none.pyth"}))
+    missing = Task(tmp_path / "missing", partial(SMALL, "upper", environment={"videos": 14, "checkpoint": "none.pyth"}))
     with pytest.raises(RunError, match=r"none\.pyth"):
         carry_out([missing, Task(tmp_path / "sound", partial(SMALL, "upper"))], "cpu", count=2)
 
@@ -78,8 +78,8 @@ from ada3d_gym.experiments.plan import Task, carry_out
 from ada3d_gym.experiments.runs import compose
 
 def work(folder: Path) -> None:
-    small = partial(compose, "Ada3D-MotionShapes-v0", seed=0, environment={"videos": 140})
-    made = [Task(folder / name, partial(small, "random", options={"joint_epochs": 500})) for name in "ab"]
+    small = partial(compose, "Ada3D-MotionShapes-v0", seed=0, environment={"videos": 14})
+    made = [Task(folder / name, partial(small, "random", options={"joint_epochs": 10000})) for name in "ab"]
     carry_out(made, "cpu", count=2)
 
 if __name__ == "__main__":
