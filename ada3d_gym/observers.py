@@ -79,6 +79,11 @@ class FeatureObserver:
         """The same on the device."""
         return self._features(self._source, ids)
 
+    def of_pixels(self, observations: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features (B, T, C) of frames (B, T, 3, H, W); they are computed anew and not kept."""
+        features: NDArray[np.float32] = self._features.of_pixels(observations).cpu().numpy()
+        return features
+
 
 class IndexObserver:
     """A clip's number, (4,) int32: split (train, val, test), views per video, video, view.

@@ -48,6 +48,8 @@ class Stream(IntEnum):
     RANDOM_MATCHED = _FIRST + 16
     """Random masks at a learned policy's usage, when they are judged."""
     OTHER_HEAD_JUDGED = _FIRST + 17
+    FIXED_FT = _FIRST + 18
+    """The classifier's training under one mask."""
 
 
 def spawn(seed: int, *key: int) -> np.random.SeedSequence:

@@ -66,6 +66,11 @@ class Agent(ABC):
     def __init__(self, bandit: ClipBandit, options: Any, *, seed: int = 0, device: str = "cpu"):
         self.bandit, self.options, self.seed, self.device = bandit, options, seed, device
 
+    @classmethod
+    def milestones(cls, options: Any) -> dict[int, str]:
+        """Epochs after which an agent of these options is judged before it goes on, and what it is called then."""
+        return {}
+
     @property
     def phase(self) -> str:
         """What the next epoch belongs to, for messages."""

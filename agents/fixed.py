@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ada3d_gym.agents.agent import Agent
-from ada3d_gym.agents.reference import Fixed, Random, probabilities
+from ada3d_gym.agents.blind import BlindAgent, TuningOptions
+from ada3d_gym.agents.reference import Blind, Fixed, Random, probabilities
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.envs.codings import MaskMenu
 from ada3d_gym.errors import InputError
-from ada3d_gym.masks import split_mask
-from ada3d_gym.seeding import CallStreams, Stream, spawn
+from ada3d_gym.seeding import Stream, spawn
 
 
 class Upper(Agent):
@@ -58,8 +55,47 @@ class Uniform(Agent):
 
 
 @dataclass(frozen=True)
-class RandomOptions:
-    """A usage.
+class FixedOptions(TuningOptions):
+    """The mask; with `joint_epochs`, the classifier is fine-tuned under it (Fixed FT).
+
+    Attributes:
+        mask: T + K zeros and ones, frames first, as "0101010100011"; everything is kept by default.
+    """
+
+    mask: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mask is not None and set(self.mask) - set("01"):
+            raise InputError(f"mask={self.mask!r}: expected zeros and ones")
+
+
+class FixedMask(BlindAgent):
+    """A mask of one's choice, the same for every clip."""
+
+    Options = FixedOptions
+    stream = Stream.FIXED_FT
+
+    def __init__(self, bandit: ClipBandit, options: FixedOptions, *, seed: int = 0, device: str = "cpu"):
+        super().__init__(bandit, options, seed=seed, device=device)
+        frames, stages = bandit.num_frames, bandit.num_stages
+        text = "1" * (frames + stages) if options.mask is None else options.mask
+        if len(text) != frames + stages or "1" not in text[:frames]:
+            expected = f"expected {frames} frame bits, not all of them 0, then {stages} stage bits"
+            raise InputError(f"mask={options.mask!r}: {expected}")
+        bits = np.array([letter == "1" for letter in text])
+        self._policy = Fixed(bits[:frames], bits[frames:])
+
+    def blind_policy(self) -> Blind:
+        return self._policy
+
+    def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
+        return self._policy.act(observations)
+
+
+@dataclass(frozen=True)
+class RandomOptions(TuningOptions):
+    """A usage; with `joint_epochs`, the classifier is fine-tuned under such masks (the paper's Random FT).
 
     Attributes:
         frames: kept on average, every subset of a size being as likely as any other and never none; or a probability
@@ -71,99 +107,27 @@ class RandomOptions:
     stages: float | tuple[float, ...] = 0.5
 
 
-class RandomMasks(Agent):
+class RandomMasks(BlindAgent):
     """The paper's Random: masks that look at nothing, of a given usage."""
 
     Options = RandomOptions
+    stream = Stream.RANDOM_FT
 
     def __init__(self, bandit: ClipBandit, options: RandomOptions, *, seed: int = 0, device: str = "cpu"):
         super().__init__(bandit, options, seed=seed, device=device)
-        frames = bandit.num_frames
-        self._stages = probabilities(options.stages, bandit.num_stages, "stages")
-        draws = spawn(seed, Stream.RANDOM)
-        self._calls = CallStreams(draws)
-        self._policy: Random | None = None
-        if isinstance(options.frames, tuple):
-            bits = np.asarray(options.frames, np.float64)
-            if bits.shape != (frames,) or (bits < 0).any() or (bits > 1).any():
-                raise InputError(f"frames={options.frames}: expected a mean, or {frames} probabilities")
-            self._frames = bits
-        else:
-            self._policy = Random(options.frames, self._stages, frames, draws)
+        self._policy = self._drawn_from(spawn(seed, Stream.RANDOM))
+
+    def _drawn_from(self, stream: np.random.SeedSequence) -> Random:
+        num_frames, given = self.bandit.num_frames, self.options.frames
+        frames = np.asarray(given, np.float64) if isinstance(given, tuple) else given
+        if isinstance(frames, np.ndarray) and (frames.shape != (num_frames,) or ((frames < 0) | (frames > 1)).any()):
+            raise InputError(f"frames={given}: expected a mean, or {num_frames} probabilities")
+        stages = probabilities(self.options.stages, self.bandit.num_stages, "stages")
+        return Random(frames, stages, num_frames, stream)
+
+    def blind_policy(self) -> Blind:
+        """Another one than `act` draws from, since it is seeded anew for each epoch."""
+        return self._drawn_from(spawn(self.seed, Stream.RANDOM_FT))
 
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
-        if self._policy is not None:
-            return self._policy.act(observations)
-        chances = np.concatenate([self._frames, self._stages])
-        rng = np.random.default_rng(self._calls.next())
-        return (rng.random((len(observations), len(chances))) < chances).astype(np.int8)
-
-
-@dataclass(frozen=True)
-class BestFixedOptions:
-    """The search.
-
-    Attributes:
-        clips: training clips that all candidates are judged on in the first round; twice as many in each further one.
-        batch_size: pulls at a time.
-    """
-
-    clips: int = 8
-    batch_size: int = 256
-
-    def __post_init__(self) -> None:
-        for name in ("clips", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}={getattr(self, name)}: expected at least 1")
-
-
-class BestFixed(Agent):
-    """The best mask that is the same for every clip, by reward on the training videos.
-
-    Successive halving: all candidates (evenly spread frames with every set of stages) are judged on the same few clips,
-    the better half stays for twice as many further clips, and so on. A round is an epoch.
-    """
-
-    Options = BestFixedOptions
-
-    def __init__(self, bandit: ClipBandit, options: BestFixedOptions, *, seed: int = 0, device: str = "cpu"):
-        super().__init__(bandit, options, seed=seed, device=device)
-        self.masks = MaskMenu(bandit.num_frames, bandit.num_stages, "spread").masks
-        self.left = np.arange(len(self.masks))
-        self._paid = np.zeros(len(self.masks))  # the sum over all clips so far
-        self.total_epochs = int(np.ceil(np.log2(len(self.masks))))
-
-    @property
-    def mask(self) -> NDArray[np.int8]:
-        """The best known mask (T + K,)."""
-        best: NDArray[np.int8] = self.masks[self.left[self._paid[self.left].argmax()]]
-        return best
-
-    def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
-        return np.tile(self.mask, (len(observations), 1))
-
-    def train_epoch(self) -> dict[str, float]:
-        order = self.bandit.epoch(np.random.default_rng(spawn(self.seed, Stream.BEST_FIXED, self.epoch)))
-        clips = self.bandit.usable(order[: self.options.clips * 2**self.epoch])
-        candidates = np.repeat(self.left, len(clips))
-        paid = self._pull(np.tile(clips, len(self.left)), candidates)
-        np.add.at(self._paid, candidates, paid / len(clips))
-        keep = -(-len(self.left) // 2)
-        self.left = self.left[(-self._paid[self.left]).argsort(kind="stable")[:keep]]
-        return {"candidates": float(keep), "reward": float(paid.mean())}
-
-    def _pull(self, ids: NDArray[np.int64], candidates: NDArray[np.int64]) -> NDArray[np.float64]:
-        size, paid = self.options.batch_size, []
-        name = f"best fixed mask, round {self.epoch + 1} of {self.total_epochs}"
-        for start in tqdm(range(0, len(ids), size), desc=name, unit="batch", leave=False, disable=None):
-            rows = slice(start, start + size)
-            u, v = split_mask(self.masks[candidates[rows]], self.bandit.num_frames, self.bandit.num_stages)
-            paid.append(self.bandit.pull(ids[rows], u, v).reward)
-        return np.concatenate(paid)
-
-    def state_dict(self) -> dict[str, Any]:
-        left, paid = torch.from_numpy(self.left.copy()), torch.from_numpy(self._paid.copy())
-        return {"epoch": self.epoch, "left": left, "paid": paid}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.epoch, self.left, self._paid = state["epoch"], state["left"].numpy(), state["paid"].numpy()
+        return self._policy.act(observations)

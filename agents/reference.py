@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,16 @@ from ada3d_gym.networks.macs import MacCounter
 from ada3d_gym.seeding import CallStreams, Stream, spawn
 
 Bits = NDArray[np.bool_]
+
+
+class Blind(Protocol):
+    """A policy that looks at nothing, as a classifier can be trained under its masks."""
+
+    def reseed(self, seed: int | np.random.SeedSequence) -> None:
+        """Starts the draws afresh."""
+
+    def draw(self, count: int) -> NDArray[np.int8]:
+        """Masks (count, T + K) for as many clips, the same in every process."""
 
 
 class Fixed:
@@ -42,7 +52,14 @@ class Fixed:
         return cls(u, v)
 
     def act(self, observations: NDArray[np.uint8]) -> NDArray[np.int8]:
-        return np.tile(self.mask, (len(observations), 1))
+        return self.draw(len(observations))
+
+    def draw(self, count: int) -> NDArray[np.int8]:
+        """The mask (count, T + K) for as many clips."""
+        return np.tile(self.mask, (count, 1))
+
+    def reseed(self, seed: int | np.random.SeedSequence) -> None:
+        """Nothing is drawn."""
 
 
 class Random:
@@ -52,14 +69,21 @@ class Random:
     as any other, and never none; each stage is on with its own probability.
 
     Args:
-        frames: mean number of kept frames, from 1 to `num_frames`.
+        frames: mean number of kept frames, from 1 to `num_frames`; or a probability (T,) of each, and then there may be
+            clips without any.
         stages: probability (K,) of each stage.
         num_frames: T.
         seed: of the draws.
     """
 
-    def __init__(self, frames: float, stages: NDArray[np.float64], num_frames: int, seed: int | np.random.SeedSequence):
-        if not 1 <= frames <= num_frames:
+    def __init__(
+        self,
+        frames: float | NDArray[np.float64],
+        stages: NDArray[np.float64],
+        num_frames: int,
+        seed: int | np.random.SeedSequence,
+    ):
+        if not isinstance(frames, np.ndarray) and not 1 <= frames <= num_frames:
             raise InputError(f"frames={frames}: expected a mean of 1 to {num_frames} kept frames")
         self.frames, self.stages, self.num_frames = frames, stages, num_frames
         self.reseed(seed)
@@ -77,9 +101,12 @@ class Random:
         return self._draw(count, self._rng)
 
     def _draw(self, count: int, rng: np.random.Generator) -> NDArray[np.int8]:
-        kept = np.floor(self.frames + rng.random(count))
-        order = rng.random((count, self.num_frames)).argsort(1)
-        return join_mask(order < kept[:, None], rng.random((count, len(self.stages))) < self.stages)
+        if isinstance(self.frames, np.ndarray):
+            u = rng.random((count, self.num_frames)) < self.frames
+        else:
+            kept = np.floor(self.frames + rng.random(count))
+            u = rng.random((count, self.num_frames)).argsort(1) < kept[:, None]
+        return join_mask(u, rng.random((count, len(self.stages))) < self.stages)
 
 
 def probabilities(given: float | tuple[float, ...], count: int, name: str) -> NDArray[np.float64]:
@@ -90,20 +117,27 @@ def probabilities(given: float | tuple[float, ...], count: int, name: str) -> ND
     return np.broadcast_to(chances, (count,))
 
 
-def matched_random(u: Bits, v: Bits, macs: MacCounter, seed: int | np.random.SeedSequence) -> Random:
-    """A random policy that spends the MACs of the masks u (N, T) and v (N, K).
+def matched_random(
+    u: Bits, v: Bits, macs: MacCounter, seed: int | np.random.SeedSequence, *, more: float = 0.0
+) -> Random:
+    """A random policy that spends the MACs of the masks u (N, T) and v (N, K), and `more` a clip.
 
     Every stage is on as often as in v. A learned policy that switches stages on where it keeps many frames spends more
     than the product of its means, so the mean number of frames is solved for, and may be a little above that of u.
+    Where all frames do not spend as much, all stages are on more often, by the same share of what they are off.
     """
-    stages = v.mean(0)
-    per_frame = macs.frame + stages @ macs.stage
-    frames = (macs(u, v).mean() - macs.head) / per_frame
-    return Random(float(np.clip(frames, 1, u.shape[1])), stages, u.shape[1], seed)
+    num_frames, stages = u.shape[1], v.mean(0)
+    spent = macs(u, v).mean() + more - macs.head
+    frames = float(np.clip(spent / (macs.frame + stages @ macs.stage), 1, num_frames))
+    off = (1 - stages) @ macs.stage
+    if frames == num_frames and off > 0:
+        left = spent / num_frames - macs.frame - stages @ macs.stage
+        stages = stages + min(max(left / off, 0.0), 1.0) * (1 - stages)
+    return Random(frames, stages, num_frames, seed)
 
 
 class RandomFineTuning:
-    """The paper's Random FT: the classifier trained under the masks of a random policy, as the joint phase trains it.
+    """Random FT, Fixed FT: the classifier trained under masks that look at nothing, as the joint phase trains it.
 
     Args:
         bandit: whose classifier is trained.
@@ -117,7 +151,7 @@ class RandomFineTuning:
     def __init__(
         self,
         bandit: ClipBandit,
-        policy: Random,
+        policy: Blind,
         trainer: ClassifierTrainer,
         epochs: int,
         batch_size: int,
@@ -133,23 +167,28 @@ class RandomFineTuning:
 
     def learn(self, until: int, on_epoch: OnEpoch) -> None:
         """Trains up to epoch `until`; `on_epoch` gets the number of epochs done and the last one's figures."""
-        source = self.bandit.source
         while self.epoch < until:
-            order, draws = (spawn(self.seed, self.stream, self.epoch, part) for part in range(2))
-            self.policy.reseed(draws)
-            ids = self.bandit.epoch(np.random.default_rng(order))
-            losses = []
-            batches = epoch_batches(source, ids, self.batch_size, self.name, self.epoch, self.epochs)
-            for step, (done, size, batch) in enumerate(batches, start=1):
-                masks = self.policy.draw(size)[parallel.rows(size)]
-                u, v = split_mask(masks, self.bandit.num_frames, self.bandit.num_stages)
-                self.trainer.set_progress((self.epoch + done) / self.epochs)
-                with during(self.name, self.epoch + 1, step):
-                    losses.append(self.trainer.step(source.clips(batch), u, v, source.targets(batch)))
+            figures = self.train_epoch()
             with during(self.name, self.epoch + 1):
                 check_state(self.state_dict())
             self.epoch += 1
-            on_epoch(self.epoch, {"classifier_loss": float(np.mean(np.concatenate(parallel.gather(losses))))})
+            on_epoch(self.epoch, figures)
+
+    def train_epoch(self) -> dict[str, float]:
+        """Trains one epoch, number `epoch` from 0; returns its figures by name."""
+        source = self.bandit.source
+        order, draws = (spawn(self.seed, self.stream, self.epoch, part) for part in range(2))
+        self.policy.reseed(draws)
+        ids = self.bandit.epoch(np.random.default_rng(order))
+        losses = []
+        batches = epoch_batches(source, ids, self.batch_size, self.name, self.epoch, self.epochs)
+        for step, (done, size, batch) in enumerate(batches, start=1):
+            masks = self.policy.draw(size)[parallel.rows(size)]
+            u, v = split_mask(masks, self.bandit.num_frames, self.bandit.num_stages)
+            self.trainer.set_progress((self.epoch + done) / self.epochs)
+            with during(self.name, self.epoch + 1, step):
+                losses.append(self.trainer.step(source.clips(batch), u, v, source.targets(batch)))
+        return {"classifier_loss": float(np.mean(np.concatenate(parallel.gather(losses))))}
 
     def state_dict(self) -> dict[str, Any]:
         return {"epoch": self.epoch, "trainer": self.trainer.state_dict()}

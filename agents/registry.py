@@ -31,7 +31,8 @@ AGENTS = {
     "sac": "ada3d_gym.agents.sb3:SACAgent",
     "upper": "ada3d_gym.agents.fixed:Upper",
     "uniform": "ada3d_gym.agents.fixed:Uniform",
-    "best-fixed": "ada3d_gym.agents.fixed:BestFixed",
+    "fixed": "ada3d_gym.agents.fixed:FixedMask",
+    "best-fixed": "ada3d_gym.agents.search:BestFixed",
     "random": "ada3d_gym.agents.fixed:RandomMasks",
 }
 

@@ -87,6 +87,10 @@ class Reinforce(Agent):
         u, v = _arrays(greedy(logits) if deterministic else self._sample(logits))
         return join_mask(*self._with_other(u, v, lambda: self._of_other(observations)))
 
+    @classmethod
+    def milestones(cls, options: ReinforceConfig) -> dict[int, str]:
+        return {options.epochs: "stage 1 only"} if options.epochs and options.joint_epochs else {}
+
     @property
     def phase(self) -> str:
         return "REINFORCE" if self.epoch < self.config.epochs else "joint fine-tuning"

@@ -29,9 +29,9 @@ from ada3d_gym.building import build_bandit
 from ada3d_gym.envs.env import Ada3DEnv
 from ada3d_gym.envs.vector_env import Ada3DVectorEnv
 from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.timing import alternate
 from ada3d_gym.masks import split_mask
 from ada3d_gym.sb3 import Ada3DVecEnv, SelectionPolicy, selection_kwargs
-from benchmarks.timing import alternate
 
 
 class Stopwatch:

@@ -24,13 +24,13 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.timing import alternate
 from ada3d_gym.networks.inference import inference_form
 from ada3d_gym.networks.macs import MacCounter
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import I3D_R50, SLOWONLY_R50, ResNet3dSpec
 from benchmarks.dense import DenseResNet3d, group_by_mask, mask_after, one_by_one
 from benchmarks.memory import keep_freed_memory, peak_megabytes
-from benchmarks.timing import alternate
 
 FRAMES, CLASSES = 8, 400
 USAGE = {

@@ -1,33 +1,12 @@
-"""Alternating measurements: what is compared runs in turn, in one process, round after round."""
+"""Alternating measurements that wait until they agree."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
-
-def alternate(
-    ways: Mapping[str, Callable[[], object]],
-    rounds: int,
-    warm_up: int = 1,
-    before: Callable[[], object] = lambda: None,
-) -> dict[str, NDArray[np.float64]]:
-    """Seconds (rounds,) that each way took in each round; `before` runs before each turn and is not timed."""
-    for _ in range(warm_up):
-        for way in ways.values():
-            before()
-            way()
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, way in ways.items():
-            before()
-            start = time.perf_counter()
-            way()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: np.array(times) for name, times in seconds.items()}
+from ada3d_gym.experiments.timing import alternate
 
 
 def fastest(

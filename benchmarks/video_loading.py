@@ -39,6 +39,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.timing import alternate
 from ada3d_gym.networks.inference import inference_form
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import I3D_TINY
@@ -49,7 +50,7 @@ from ada3d_gym.video.indexing.probe import probe
 from ada3d_gym.video.records import VideoRecord
 from ada3d_gym.video.sampling import ClipSampler
 from benchmarks.memory import peak_megabytes
-from benchmarks.timing import alternate, fastest
+from benchmarks.timing import fastest
 
 FRAMES, STRIDE, RATE, SECONDS = 8, 8, 25, 10
 SIZES = ((320, 240), (640, 480))

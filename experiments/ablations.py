@@ -2,32 +2,44 @@
 
     python -m experiments.ablations --seeds 5
 
-A seed is a run of `experiments.demo`, in its folder, and three trainings more: without the first stage (Table 5), and
-with one head learned and random masks for the other (Table 6). Figures are means with 95 % intervals, Student's t over
-the seeds. Interrupted and started again, the command goes on where it was; started several times at once, each process
-takes seeds that no other has.
+A seed is the list of runs of `experiments.demo`, in its folder, and three trainings more: without the first stage
+(Table 5), and with one head learned and random masks for the other (Table 6). Figures are means with 95 % intervals,
+Student's t over the seeds. Interrupted and started again, the command goes on where it was; started several times at
+once, each process takes seeds that no other has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tabulate import tabulate
 
-from ada3d_gym.agents.reference import Random
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
-from ada3d_gym.experiments.demo import Demo, Options, one_thread
-from ada3d_gym.experiments.folders import claimed, shared
+from ada3d_gym.experiments.demo import Demo, composing, folder_of
+from ada3d_gym.experiments.folders import check_output, claimed, shared
 from ada3d_gym.experiments.intervals import interval
-from ada3d_gym.experiments.results import METHODS, Result
-from ada3d_gym.experiments.training import train_to
-from ada3d_gym.seeding import Stream, spawn
+from ada3d_gym.experiments.results import Result
+from ada3d_gym.experiments.rivals import Compose
+from ada3d_gym.experiments.runs import Run, plain
+from ada3d_gym.experiments.tables import Found, table, write_json
+from ada3d_gym.experiments.timing import one_thread
 
 HEADS = ("stages", "frames")
+METHODS = (
+    "Upper",
+    "2D only",
+    "Random",
+    "Random FT",
+    "Fixed",
+    "Fixed FT (same operations)",
+    "Fixed FT (same accuracy)",
+    "Ada3D, stage 1 only",
+    "Ada3D",
+)
 TABLES = {
     "Table 1: methods": {method: method for method in METHODS},
     "Table 5: training stages (Tr: selection network alone; FT: joint fine-tuning)": {
@@ -48,87 +60,64 @@ TABLES = {
 
 
 class Ablations(Demo):
-    """A demo run, and the trainings of Tables 5 and 6."""
+    """The list of a demo, and the trainings of Tables 5 and 6."""
 
-    def second_stage_only(self) -> None:
-        self._train("Ada3D, stage 2 only", "stage-2", epochs=0)
+    def __init__(self, folder: Path, composed: Compose):
+        super().__init__(folder, composed)
+        self.add("Ada3D, stage 2 only", "stage-2", partial(composed, "reinforce", options={"epochs": 0}))
+        for head in HEADS:
+            self.add(f"{head} learned", f"{head}-learned", partial(self._one_head, head), (self.learned,))
 
-    def one_head(self, head: str) -> None:
-        self._train(f"{head} learned", head, self.random(self.shipped_classifier()), heads=head)
-
-    def _train(self, method: str, name: str, other: Random | None = None, **options: Any) -> None:
-        if method in self.results.results:
-            return
-        classifier = self.shipped_classifier()
-        agent = self.agent(classifier, other, **options)
-        train_to(self.folder, name, agent, agent.total_epochs)
-        if other is not None:
-            number = 2 + HEADS.index(options["heads"])  # 0 and 1 are the demo's
-            other.reseed(spawn(self.options.seed, Stream.RANDOM_MATCHED, number))
-        self.judge(method, classifier, agent.act, agent.macs / 1e9)
+    def _one_head(self, head: str) -> Run:
+        """Beside random masks that, with Ada3D's, spend what Ada3D's classifier does."""
+        usage = self.rivals.matched()
+        options = {"heads": head, "other_frames": usage.frames, "other_stages": usage.stages.tolist()}
+        return self.rivals.compose("reinforce", options=options)
 
 
-def ablations(seeds: int = 5, quick: bool = False, device: str = "cpu", output: Path = Path("runs")) -> None:
+def ablations(
+    seeds: int = 5, quick: bool = False, device: str = "cpu", output: Path = Path("runs"), json: Path | None = None
+) -> None:
     """Trains what is missing and prints the tables.
 
     Args:
-        seeds: 0, 1, … in as many runs.
+        seeds: 0, 1, … in as many lists of runs.
         quick: few videos and one epoch of each kind, to see every part run; its numbers mean nothing.
         device: where networks run.
-        output: folder of the runs' folders.
+        output: folder of the lists' folders.
+        json: file that gets the tables and all results, too.
     """
     if seeds < 1:
         raise InputError(f"seeds={seeds}: expected at least 1")
-    found = []
+    if json is not None:
+        check_output(json, "--json")
+    found: dict[str, list[Result]] = {}
     with one_thread(device):
         for seed in range(seeds):
-            options = Options.of(seed, quick)
-            folder = output / f"demo-{'quick-' if quick else ''}seed{seed}"
-            with shared(folder), claimed(folder, asdict(options)):
-                run_ = Ablations(options, folder, device)
-                run_.ada3d()
-                run_.references()
-                run_.second_stage_only()
-                for head in HEADS:
-                    run_.one_head(head)
-                found.append(run_.results.results)
+            composed, folder = composing(seed, quick), folder_of(output, seed, quick)
+            with shared(folder), claimed(folder, plain(asdict(composed("reinforce")))):
+                for method, result in Ablations(folder, composed).finish(device).items():
+                    found.setdefault(method, []).append(result)
     if found:
         print(report(found))
+        if json is not None:
+            write_json(json, found, TABLES)
 
 
-def report(runs: list[dict[str, Result]]) -> str:
-    """All tables, and what Ada3D keeps, for the results by method of each run."""
-    lines = ["", f"seeds: {len(runs)}"]
+def report(found: Found) -> str:
+    """All tables, and what Ada3D keeps, for the results by method, one a seed."""
+    lines = ["", f"seeds: {len(found['Ada3D'])}"]
     for title, rows in TABLES.items():
-        lines += ["", title, "", _table({name: [results[method] for results in runs] for name, method in rows.items()})]
-    lines += ["", "What Ada3D keeps", "", _families([results["Ada3D"] for results in runs])]
+        lines += ["", title, "", table({name: found[method] for name, method in rows.items()}, "github")]
+    lines += ["", "What Ada3D keeps", "", _families(found["Ada3D"])]
     for name in ("visible_kept", "visible_chance"):
-        shares = [getattr(results["Ada3D"], name) for results in runs]
+        shares = [getattr(result, name) for result in found["Ada3D"]]
         what = "kept frames" if name == "visible_kept" else "all frames"
         lines.append(f"of clips that show their class in some frames only, {interval(shares, 1)} % of {what} show it")
     return "\n".join(lines)
 
 
-def _table(rows: dict[str, list[Result]]) -> str:
-    headers = ["", "top-1", "mAP", "MMACs", "# 3D", "# frames", "masks"]
-    cells = [
-        [name, *(interval([value(each) for each in results], 1) for value in _FIGURES)]
-        for name, results in rows.items()
-    ]
-    return str(tabulate(cells, headers, tablefmt="github", disable_numparse=True))
-
-
-_FIGURES: tuple[Callable[[Result], float], ...] = (
-    lambda result: result.top1,
-    lambda result: result.map,
-    lambda result: 1e3 * result.gmacs,
-    lambda result: result.stages,
-    lambda result: result.frames,
-    lambda result: result.distinct_masks,
-)
-
-
-def _families(results: list[Result]) -> str:
+def _families(results: Sequence[Result]) -> str:
     keys = ("top1", "frames", "stages")
     rows = [
         [family, *(interval([result.by_family[family][key] for result in results], 1) for key in keys)]

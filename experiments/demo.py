@@ -3,198 +3,179 @@
     python -m experiments.demo            # some minutes on two CPU cores
     python -m experiments.demo --quick    # the same path on few videos
 
-Stage 1 trains the selection network, stage 2 trains the classifier along (Algorithm 1); Upper, 2D only, Random, Random
-FT and Ada3D are judged on the test videos, several clips each. Everything lands in one folder; interrupted and started
-again, the command goes on after the last finished epoch or result.
+A list of runs of `experiments.train`, each in a folder of its own below one: Ada3D, judged after both of its stages
+(Algorithm 1), and everything that needs no learning of masks, at what Ada3D costs in all. Runs are trained in as many
+processes as there are CPU cores. Interrupted and started again, the command goes on after the last finished epochs and
+results.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from ada3d_gym.agents.ada3d import Ada3D, Ada3DOptions
-from ada3d_gym.agents.agent import Policy
-from ada3d_gym.agents.reference import Fixed, Random, RandomFineTuning, matched_random
-from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.building import build_classifier
-from ada3d_gym.datasets import motionshapes_clips
-from ada3d_gym.devices import checked_device
-from ada3d_gym.evaluation import Act, evaluate
+from ada3d_gym.building import build_clips
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.figures import draw_masks, plot_accuracy
-from ada3d_gym.experiments.folders import claimed
-from ada3d_gym.experiments.results import METHODS, ResultFile, summarise, table
-from ada3d_gym.experiments.training import train_to
-from ada3d_gym.finetuning import ClassifierTrainer
-from ada3d_gym.networks.checkpoints.weights import save_weights
-from ada3d_gym.networks.classifier import NetworkClassifier
-from ada3d_gym.rewards import MaskReward
-from ada3d_gym.seeding import Stream, spawn
+from ada3d_gym.experiments.folders import check_output, claimed
+from ada3d_gym.experiments.judging import load_masks
+from ada3d_gym.experiments.plan import Row, Task, carry_out, time_rows
+from ada3d_gym.experiments.results import Result, ResultFile
+from ada3d_gym.experiments.rivals import Compose, Rivals
+from ada3d_gym.experiments.runs import Run, compose, plain
+from ada3d_gym.experiments.tables import table, write_json
+from ada3d_gym.experiments.timing import one_thread
+from ada3d_gym.experiments.train import CLASSIFIER
 
-
-@dataclass(frozen=True)
-class Options:
-    """What shapes a run's numbers; a folder holds one run. See `demo` for what each is."""
-
-    seed: int = 0
-    gamma: float = 6.0
-    train_videos: int | None = None
-    test_videos: int | None = None
-    epochs: int = 4
-    joint_epochs: int = 3
-    classifier_lr: float = 0.01
-
-    @classmethod
-    def of(cls, seed: int, quick: bool, **options: Any) -> Options:
-        """With few videos and one epoch of each kind, where it is to be quick."""
-        short = {"train_videos": 140, "test_videos": 70, "epochs": 1, "joint_epochs": 1} if quick else {}
-        return cls(seed, **options | short)
+ENV = "Ada3D-MotionShapes-v0"
+QUICK_VIDEOS = 140  # of each split
+QUICK = {"reinforce": {"epochs": 1, "joint_epochs": 1}, "best-fixed": {"clips": 1}}
 
 
 class Demo:
-    """One run in one folder, which must be `claimed`."""
+    """The list of runs in a folder.
 
-    def __init__(self, options: Options, folder: Path, device: str):
-        self.options, self.folder, self.device = options, folder, device
-        self.results = ResultFile(folder / "results.jsonl")
-        videos = {"train": options.train_videos, "test": options.test_videos}
-        self.clips = {split: motionshapes_clips(split, videos=count) for split, count in videos.items()}
-        for split, clips in self.clips.items():
+    Args:
+        folder: its own.
+        composed: makes a run by agent and `options`.
+
+    Attributes:
+        rivals: makes those runs that need others.
+        tasks: the list.
+        rows: of the table: the paper's Table 1, and what it leaves out.
+    """
+
+    def __init__(self, folder: Path, composed: Compose):
+        self.folder = folder
+        self.upper, self.learned, self.search = (self.at(name) for name in ("upper", "reinforce", "best-fixed"))
+        self.rivals = rivals = Rivals(composed, self.learned, self.search)
+        matched, searched = (self.learned,), (self.learned, self.search)
+        self.tasks = [
+            Task(self.upper, partial(composed, "upper")),
+            self._task("reinforce", partial(composed, "reinforce")),
+            self._task("best-fixed", rivals.best_fixed),
+            self._task("uniform", partial(composed, "uniform")),
+            self._task("random-ft", rivals.random_ft, matched),
+            self._task("fixed-ft-operations", rivals.fixed_ft_operations, searched),
+            self._task("fixed-ft-accuracy", rivals.fixed_ft_accuracy, searched),
+            self._task("random", rivals.random, matched),
+        ]
+        self.rows = {
+            "Upper": Row(self.upper, "Upper"),
+            "2D only": Row(self.at("uniform"), "uniform"),
+            "Random": Row(self.at("random"), "random"),
+            "Random FT": Row(self.at("random-ft"), "random"),
+            "Fixed": Row(self.search, "best-fixed"),
+            "Fixed FT (same operations)": Row(self.at("fixed-ft-operations"), "fixed"),
+            "Fixed FT (same accuracy)": Row(self.at("fixed-ft-accuracy"), "fixed"),
+            "Ada3D, stage 1 only": Row(self.learned, "reinforce, stage 1 only"),
+            "Ada3D": Row(self.learned, "reinforce"),
+        }
+
+    def at(self, name: str) -> Path:
+        return self.folder / name
+
+    def _task(self, name: str, make: Callable[[], Run], needs: tuple[Path, ...] = ()) -> Task:
+        return Task(self.at(name), make, (self.upper, *needs), self.upper)
+
+    def add(self, method: str, name: str, make: Callable[[], Run], needs: tuple[Path, ...] = ()) -> None:
+        """One more run of REINFORCE, and its row."""
+        self.tasks.append(self._task(name, make, needs))
+        self.rows[method] = Row(self.at(name), "reinforce")
+
+    def finish(self, device: str) -> dict[str, Result]:
+        """Trains what is missing; returns all results by method, which `results.jsonl` holds, too."""
+        options = self.rivals.compose("reinforce")
+        for split in ("train", "test"):
+            reading = {"num_frames": options.settings["num_frames"], **options.environment}
+            clips = build_clips(dataset=options.settings["dataset"], split=split, **reading)
             clips.fill_cache(f"decoding {split}")
+            clips.close()
+        carry_out(self.tasks, device)
+        time_rows(self.rows, device)
+        found = ResultFile(self.folder / "results.jsonl")
+        for method, row in self.rows.items():
+            line = Result(**asdict(row.result) | {"method": method})
+            if found.results.get(method) != line:
+                found.add(line)
+        return {method: found.results[method] for method in self.rows}
 
-    def bandit(self, split: str, classifier: NetworkClassifier) -> ClipBandit:
-        return ClipBandit(self.clips[split], classifier, MaskReward(self.options.gamma))
-
-    def shipped_classifier(self) -> NetworkClassifier:
-        return build_classifier(self.clips["train"], device=self.device)
-
-    def judge(self, method: str, classifier: NetworkClassifier, act: Act, gmacs_selection: float = 0.0) -> None:
-        """Evaluates a policy on the test videos, unless that was done before."""
-        if method in self.results.results:
-            return
-        start = time.perf_counter()
-        evaluation = evaluate(self.bandit("test", classifier), act, description=method)
-        seconds = time.perf_counter() - start
-        np.savez(self.folder / f"masks-{_slug(method)}.npz", u=evaluation.u, v=evaluation.v)
-        self.results.add(
-            summarise(method, evaluation, gmacs_selection=gmacs_selection, seconds=seconds, seed=self.options.seed)
-        )
-
-    def masks(self, method: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        with np.load(self.folder / f"masks-{_slug(method)}.npz", allow_pickle=False) as file:
-            return file["u"], file["v"]
-
-    def agent(self, classifier: NetworkClassifier, other: Policy | None = None, **options: Any) -> Ada3D:
-        """Ada3D as the run has it, but for some options; `other` decides over a head that is not learned."""
-        run_ = self.options
-        schedule = {"epochs": run_.epochs, "joint_epochs": run_.joint_epochs, "classifier_lr": run_.classifier_lr}
-        learning = Ada3DOptions(**schedule | options)
-        return Ada3D(self.bandit("train", classifier), learning, seed=run_.seed, device=self.device, other=other)
-
-    def ada3d(self) -> None:
-        """Stage 1, stage 2 and their evaluations."""
-        classifier = self.shipped_classifier()
-        agent = self.agent(classifier)
-        train_to(self.folder, "ada3d", agent, self.options.epochs)
-        self.judge("Ada3D, stage 1 only", classifier, agent.act, agent.macs / 1e9)
-        train_to(self.folder, "ada3d", agent, agent.total_epochs)
-        agent.export(self.folder)
-        save_weights(classifier.network, self.folder / "classifier.safetensors")
-        self.judge("Ada3D", classifier, agent.act, agent.macs / 1e9)
-
-    def references(self) -> None:
-        """Upper, 2D only, and Random, before and after fine-tuning, at the MACs of the learned masks."""
-        options = self.options
-        classifier = self.shipped_classifier()
-        bandit = self.bandit("train", classifier)
-        frames, stages = bandit.num_frames, bandit.num_stages
-        self.judge("Upper", classifier, Fixed.upper(frames, stages).act)
-        self.judge("2D only", classifier, Fixed(np.ones(frames, np.bool_), np.zeros(stages, np.bool_)).act)
-        policy = self.random(classifier)
-        self.judge("Random", classifier, policy.act)
-        trainer = ClassifierTrainer(classifier, options.classifier_lr)
-        tuning = RandomFineTuning(bandit, policy, trainer, options.joint_epochs, Ada3DOptions.batch_size, options.seed)
-        train_to(self.folder, "random-ft", tuning, options.joint_epochs)
-        policy.reseed(spawn(options.seed, Stream.RANDOM_MATCHED, 1))
-        self.judge("Random FT", classifier, policy.act)
-
-    def random(self, classifier: NetworkClassifier) -> Random:
-        """Masks that look at nothing, at the MACs of the learned ones."""
-        return matched_random(*self.masks("Ada3D"), classifier.macs, spawn(self.options.seed, Stream.RANDOM_MATCHED, 0))
-
-    def show(self) -> None:
+    def show(self, results: dict[str, Result]) -> None:
         """Prints the table and draws the pictures."""
-        results = [self.results.results[method] for method in METHODS]
-        plot_accuracy(results, self.folder / "accuracy-macs.png")
-        classifier = build_classifier(
-            self.clips["test"], checkpoint=self.folder / "classifier.safetensors", device=self.device
-        )
-        draw_masks(self.bandit("test", classifier), *self.masks("Ada3D"), self.folder)
-        print("\n" + table(results) + "\n")
-        learned = self.results.results["Ada3D"]
-        both = learned.gmacs + learned.gmacs_selection
-        print(f"with its selection network, Ada3D spends {1e3 * both:.2f} MMACs")
-        for family, usage in learned.by_family.items():
+        lines = list(results.values())
+        plot_accuracy(lines, self.folder / "accuracy-macs.png", "operations")
+        plot_accuracy(lines, self.folder / "accuracy-time.png", "time")
+        bandit = self.rivals.run.bandit("test", "cpu", checkpoint=self.learned / CLASSIFIER)
+        draw_masks(bandit, *load_masks(self.learned, "reinforce"), self.folder)
+        print("\n" + table({method: [result] for method, result in results.items()}) + "\n")
+        for family, usage in results["Ada3D"].by_family.items():
             print(f"Ada3D on {family} clips: {usage['frames']:.1f} frames, {usage['stages']:.1f} stages")
         print(f"results, pictures and logs: {self.folder}")
 
 
-def _slug(method: str) -> str:
-    return "".join(letter if letter.isalnum() else "-" for letter in method.lower())
+def composing(seed: int, quick: bool, *, gamma: float | None = None, **learning: Any) -> Compose:
+    """Makes the runs of a demo, on few videos and with one epoch of each kind where it is to be quick.
+
+    Args:
+        seed, quick, gamma: as in `demo`.
+        learning: options of REINFORCE; None stands for its preset's.
+    """
+    environment = {"videos": QUICK_VIDEOS} if quick else {}
+
+    def composed(agent: str, options: dict[str, Any] | None = None) -> Run:
+        own = dict(options or {})
+        if agent == "reinforce":
+            own = {key: value for key, value in learning.items() if value is not None} | own
+        if quick:
+            own = QUICK.get(agent, {}) | own
+        return compose(ENV, agent, seed, options=own, environment=environment, gamma=gamma)
+
+    return composed
+
+
+def folder_of(output: Path, seed: int, quick: bool) -> Path:
+    return output / f"demo-{'quick-' if quick else ''}seed{seed}"
 
 
 def demo(
     seed: int = 0,
     quick: bool = False,
     device: str = "cpu",
-    gamma: float = Options.gamma,
-    epochs: int = Options.epochs,
-    joint_epochs: int = Options.joint_epochs,
-    classifier_lr: float = Options.classifier_lr,
+    gamma: float | None = None,
+    epochs: int | None = None,
+    joint_epochs: int | None = None,
+    classifier_lr: float | None = None,
     output: Path | None = None,
+    json: Path | None = None,
 ) -> None:
-    """Trains Ada3D on MotionShapes and compares it with the paper's baselines.
+    """Trains Ada3D on MotionShapes and compares it with the paper's baselines and with constant masks.
 
     Args:
         seed: of everything random.
         quick: few videos and one epoch of each kind, to see every part run; its numbers mean nothing.
         device: where networks run.
-        gamma: penalty of a wrong answer (Eq. 4); larger spends more.
-        epochs: of stage 1.
+        gamma: penalty of a wrong answer (Eq. 4), larger spends more; the configuration's by default.
+        epochs: of stage 1; the preset's by default, as the next two.
         joint_epochs: of stage 2.
         classifier_lr: of the classifier in stage 2.
-        output: folder of the run; runs/demo-… by default.
+        output: folder of the list's folders; runs/demo-… by default.
+        json: file that gets the table and all results, too.
     """
-    options = Options.of(
+    if json is not None:
+        check_output(json, "--json")
+    composed = composing(
         seed, quick, gamma=gamma, epochs=epochs, joint_epochs=joint_epochs, classifier_lr=classifier_lr
     )
-    folder = output or Path("runs") / f"demo-{'quick-' if quick else ''}seed{seed}"
-    with one_thread(device), claimed(folder, asdict(options)):
-        run_ = Demo(options, folder, device)
-        run_.ada3d()
-        run_.references()
-        run_.show()
-
-
-@contextmanager
-def one_thread(device: str) -> Iterator[None]:
-    """For networks this small, a second thread on a CPU costs twice the work and saves no time."""
-    threads = torch.get_num_threads()
-    if checked_device(device) == "cpu":
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    folder = output or folder_of(Path("runs"), seed, quick)
+    with one_thread(device), claimed(folder, plain(asdict(composed("reinforce")))):
+        shown = Demo(folder, composed)
+        results = shown.finish(device)
+        shown.show(results)
+        if json is not None:
+            write_json(json, {method: [result] for method, result in results.items()})
 
 
 if __name__ == "__main__":

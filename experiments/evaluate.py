@@ -25,8 +25,10 @@ from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.folders import check_output
 from ada3d_gym.experiments.judging import Trial, name_beside
-from ada3d_gym.experiments.results import ResultFile, table
+from ada3d_gym.experiments.results import ResultFile, with_times
 from ada3d_gym.experiments.runs import compose, read_run
+from ada3d_gym.experiments.tables import single_table, write_json
+from ada3d_gym.experiments.timing import Timed, milliseconds
 from ada3d_gym.observers import SPLITS
 from ada3d_gym.registration import ENVIRONMENTS
 
@@ -48,6 +50,7 @@ def evaluate(
     seed: int = 0,
     device: str = "cpu",
     output: Path | None = None,
+    json: Path | None = None,
     trust: bool = False,
 ) -> None:
     """Judges.
@@ -67,6 +70,7 @@ def evaluate(
         seed: beside an id, of everything random.
         device: where networks run.
         output: file that gets the line; results.jsonl of the run's folder, or runs/evaluations.jsonl.
+        json: file that gets the result, too.
         trust: import an agent's module that a run's folder names, and read weights elsewhere that it names.
     """
     checked_device(device)
@@ -89,6 +93,8 @@ def evaluate(
         if videos is None and (trained := run_.environment.get("videos")):  # a smaller split has no more than it has
             root = data_root or run_.environment.get("data_root")
             replaced["videos"] = min(trained, count_videos(run_.settings["dataset"], split, root))
+    if json is not None:
+        check_output(json, "--json")
     path = output or (folder / "results.jsonl" if folder else Path("runs") / "evaluations.jsonl")
     check_output(path)
     results = ResultFile(path, apart=True)
@@ -106,10 +112,18 @@ def evaluate(
             if not own:  # of before it was noted: what is given here differs
                 own = {"split": "test"} | dict.fromkeys(_RECORDED.get(name, name) for name in asked)
             method = name_beside(run_.agent, own, trial.judged)
-        result = trial.judge(method, made, path.parent, state)
+        verdict = trial.judge(method, made, path.parent, state)
+        result = verdict.result
+        if parallel.rank() == 0:
+            methods = {"Upper": Timed.everything(trial.bandit), method: Timed(verdict.u, verdict.v, made)}
+            times = milliseconds(trial.bandit, methods)
+            result = with_times(result, times[method])
         results.add(result)
         if parallel.rank() == 0:
-            print("\n" + table([result]) + f"\n\nwritten to {path}")
+            print("\n" + single_table([result]) + f"\n\nkeeping everything: {times['Upper'][0]:.3f} ms a clip")
+            print(f"written to {path}")
+            if json is not None:
+                write_json(json, {method: [result]})
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
-"""Pictures of results: accuracy against MACs (the paper's Fig. 3) and learned masks (Fig. 4)."""
+"""Pictures of results: accuracy against operations and time (the paper's Fig. 3) and learned masks (Fig. 4)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
+from typing import Literal
 
 import matplotlib
 
@@ -16,38 +19,59 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.envs.rendering import contact_sheet, stack_sheets
 from ada3d_gym.experiments.results import Result
 
+Axis = Literal["operations", "time"]
+_LABELS = {
+    "operations": "multiply-accumulates per clip, selection network included (10$^6$)",
+    "time": "measured time per clip, selection network included (ms)",
+}
+_TOP1 = "top-1 of the test videos (%)"
 
-def plot_accuracy(results: list[Result], path: Path) -> None:
-    """Video top-1 against MACs a clip, a point for each method."""
-    figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-    for result in results:
+
+def plot_accuracy(results: Sequence[Result], path: Path, axis: Axis) -> None:
+    """Video top-1 against what a clip costs in all: a marker for each method, named in a legend beside the axes, where
+    names cannot cover each other.
+
+    Methods whose time was not measured are left out where that is the axis.
+    """
+    figure, axes = plt.subplots(figsize=(8.6, 4.8), layout="constrained")
+    for result, marker in zip(results, cycle("os^vDPXph<>"), strict=False):
+        cost = 1e3 * result.gmacs_total if axis == "operations" else result.milliseconds
+        if cost is None:
+            continue
         learned = result.method.startswith("Ada3D")
-        macs = result.gmacs * 1e3
-        axes.scatter(macs, result.top1, s=110 if learned else 55, marker="*" if learned else "o", zorder=3)
-        axes.annotate(result.method, (macs, result.top1), textcoords="offset points", xytext=(7, -4), fontsize=9)
-    axes.set(xlabel="10$^6$ multiply-accumulates per clip", ylabel="top-1 of the test videos (%)")
-    axes.margins(0.15)
+        axes.scatter(
+            cost,
+            result.top1,
+            s=190 if learned else 60,
+            marker="*" if learned else marker,
+            label=result.method,
+            alpha=0.85,
+            zorder=3,
+        )
+    axes.set(xlabel=_LABELS[axis], ylabel=_TOP1)
+    axes.margins(0.08)
     axes.grid(alpha=0.3)
+    figure.legend(loc="outside right upper", fontsize=9)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
 
-def plot_fronts(fronts: dict[str, list[list[Result]]], folder: Path) -> Path:
-    """`front.png`: a line an agent, a point for each gamma: means over seeds, bars of one standard deviation."""
-    figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-    for agent, points in fronts.items():
-        macs = [np.array([result.gmacs for result in results]) for results in points]
+def plot_fronts(fronts: Mapping[str, Sequence[Sequence[Result]]], folder: Path) -> Path:
+    """`front.png`: a line a method, a point for each gamma: means over seeds, bars of one standard deviation."""
+    figure, axes = plt.subplots(figsize=(7.2, 4.8), layout="constrained")
+    for method, points in fronts.items():
+        macs = [np.array([1e3 * result.gmacs_total for result in results]) for results in points]
         top1 = [np.array([result.top1 for result in results]) for results in points]
         axes.errorbar(
-            [1e3 * each.mean() for each in macs],
+            [each.mean() for each in macs],
             [each.mean() for each in top1],
             [each.std() for each in top1],
-            [1e3 * each.std() for each in macs],
+            [each.std() for each in macs],
             marker="o",
             capsize=3,
-            label=agent,
+            label=method,
         )
-    axes.set(xlabel="10$^6$ multiply-accumulates per clip", ylabel="top-1 of the test videos (%)")
+    axes.set(xlabel=_LABELS["operations"], ylabel=_TOP1)
     axes.legend()
     axes.grid(alpha=0.3)
     path = folder / "front.png"

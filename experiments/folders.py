@@ -28,15 +28,15 @@ class BusyFolder(InputError):
     """Another process works in the folder."""
 
 
-def check_output(path: Path) -> None:
+def check_output(path: Path, option: str = "--output") -> None:
     """Makes the folder of a file that a command will write at its end, so that nothing is computed for nothing.
 
     Raises:
         OutputError: where there can be no such file.
     """
-    with writing(path):
+    with writing(path, f"choose another {option}"):
         if path.exists() and not path.is_file():
-            raise OutputError(f"{path} is no file: --output names the file that gets the line")
+            raise OutputError(f"{path} is no file: {option} names the file that gets the results")
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass

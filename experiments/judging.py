@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -13,7 +14,10 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ada3d_gym.agents.agent import Agent
 from ada3d_gym.bandit import ClipBandit
@@ -21,6 +25,7 @@ from ada3d_gym.datasets import EMBEDDED, find_root, motionshapes_clips, video_cl
 from ada3d_gym.evaluation import evaluate
 from ada3d_gym.experiments.results import Result, summarise
 from ada3d_gym.experiments.runs import MACHINE, Run, plain
+from ada3d_gym.files import writing
 from ada3d_gym.fingerprints import of_file, of_videos, of_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.shipped import CLASSIFIER
@@ -36,6 +41,14 @@ _OF_TRAINING = (
     "protocol",
 )  # arguments and fields that shape no clip of a test
 _PLACES = ("checkpoint", "features")  # paths in a run's folder, which may have moved; weights have their SHA-256
+
+
+class Verdict(NamedTuple):
+    """What an agent reached, and its masks u (N, T) and v (N, K) of all clips that could be judged."""
+
+    result: Result
+    u: NDArray[np.bool_]
+    v: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -81,7 +94,7 @@ class Trial:
         network.load_state_dict(before)  # an agent of one's own may keep a classifier's weights in any place
         return agent
 
-    def judge(self, method: str, agent: Agent, folder: Path, state: Path | None = None) -> Result:
+    def judge(self, method: str, agent: Agent, folder: Path, state: Path | None = None) -> Verdict:
         """An agent on every clip.
 
         Args:
@@ -102,7 +115,7 @@ class Trial:
         )
         seconds = time.perf_counter() - start
         versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-        return summarise(
+        result = summarise(
             method,
             evaluation,
             gmacs_selection=agent.macs / 1e9,
@@ -111,6 +124,7 @@ class Trial:
             run=plain(asdict(self.run)) | {"versions": versions},
             judged=self.judged,
         )
+        return Verdict(result, evaluation.u, evaluation.v)
 
     def _files(self, agent: Agent) -> list[str | None]:
         """Of the files that shape the agent's masks: its code, which may be the user's, and those that options name."""
@@ -151,6 +165,22 @@ def record(bandit: ClipBandit, split: str, settings: Mapping[str, Any]) -> dict[
     }
     judged: dict[str, Any] = plain(found)
     return judged
+
+
+def save_masks(folder: Path, method: str, verdict: Verdict) -> None:
+    """`masks-METHOD.npz` with u and v, in a run's folder."""
+    with writing(folder):
+        np.savez(_masks_file(folder, method), u=verdict.u, v=verdict.v)
+
+
+def load_masks(folder: Path, method: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The masks u (N, T) and v (N, K) of all test clips that a run's agent, or its milestone, has chosen."""
+    with np.load(_masks_file(folder, method), allow_pickle=False) as file:
+        return file["u"], file["v"]
+
+
+def _masks_file(folder: Path, method: str) -> Path:
+    return folder / f"masks-{re.sub(r'[^a-z0-9]+', '-', method.lower()).strip('-')}.npz"
 
 
 def name_beside(agent: str, own: Mapping[str, Any], judged: Mapping[str, Any]) -> str:

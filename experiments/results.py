@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from filelock import FileLock
-from tabulate import tabulate
 
 from ada3d_gym import parallel
 from ada3d_gym.errors import InputError
@@ -35,6 +34,9 @@ class Result:
         visible_kept, visible_chance: percent of kept frames that show the class, and of all frames that do,
             over clips in which some frames do not; None where there are none.
         reward: mean of the clips' rewards, under the run's own penalty.
+        milliseconds: measured time a clip, of the classifier and the policy's own network together, see
+            `experiments.timing`; None where it was not measured.
+        milliseconds_selection: the part of the policy's own network.
         left_out: numbers of clips and whole videos that could not be decoded, so that all figures are without them, and
             the bad files with their causes; empty where there are none.
         run: all that makes the run again, where the command notes it, with the versions of what it ran on.
@@ -59,6 +61,19 @@ class Result:
     run: dict[str, Any] = field(default_factory=dict)
     judged: dict[str, Any] = field(default_factory=dict)
     left_out: dict[str, Any] = field(default_factory=dict)
+    milliseconds: float | None = None
+    milliseconds_selection: float | None = None
+
+    @property
+    def gmacs_total(self) -> float:
+        """What a clip costs in all: the classifier and the policy's own network."""
+        return self.gmacs + self.gmacs_selection
+
+
+def with_times(result: Result, times: tuple[float, float]) -> Result:
+    """The result with measured milliseconds a clip: of all, and of the policy's own network."""
+    total, selection = (round(each, 4) for each in times)
+    return replace(result, milliseconds=total, milliseconds_selection=selection)
 
 
 def summarise(
@@ -103,10 +118,6 @@ def _groups(usages: dict[str, Usage]) -> dict[str, dict[str, float]]:
         }
         for name, usage in usages.items()
     }
-
-
-# As in the paper's Table 1, and what it leaves out.
-METHODS = ("Upper", "2D only", "Random", "Random FT", "Ada3D, stage 1 only", "Ada3D")
 
 
 class ResultFile:
@@ -167,19 +178,3 @@ class ResultFile:
 
 def _percent(share: float) -> float | None:
     return None if np.isnan(share) else round(100 * share, 2)  # NaN is not JSON
-
-
-def table(results: list[Result], style: str = "simple") -> str:
-    """The paper's columns (Table 1) and the mean reward, with MACs in millions where networks are small."""
-    unit, name = macs_unit(results)
-    rows: list[list[Any]] = [
-        [r.method, r.top1, r.map, r.reward, r.gmacs * unit, r.stages, r.frames, r.distinct_masks, r.seconds]
-        for r in results
-    ]
-    headers = ["", "top-1", "mAP", "reward", name, "# 3D", "# frames", "masks", "s"]
-    return tabulate(rows, headers, tablefmt=style, floatfmt=("", ".1f", ".1f", ".2f", ".2f", ".1f", ".1f", "", ".1f"))
-
-
-def macs_unit(results: list[Result]) -> tuple[float, str]:
-    """What to multiply `gmacs` with for a table, and what that is called: millions where networks are small."""
-    return (1e3, "MMACs") if max(result.gmacs for result in results) < 1 else (1.0, "GMACs")

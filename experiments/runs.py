@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -90,6 +91,17 @@ class Run:
         return {"observation": agent_class(self.agent).observation, **ENVIRONMENTS[self.env], **self.environment}
 
     @property
+    def milestones(self) -> dict[int, str]:
+        """Epochs after which the agent is judged too, and what these results are called."""
+        found = agent_class(self.agent).milestones(agent_options(self.agent, self.options))
+        return {epoch: f"{self.agent}, {suffix}" for epoch, suffix in sorted(found.items())}
+
+    @property
+    def methods(self) -> list[str]:
+        """What its results are called, in order."""
+        return ["Upper", *self.milestones.values(), self.agent]
+
+    @property
     def sees_through_trunk(self) -> bool:
         """Whether the agent has a trunk, or is shown features, without saying which weights."""
         shown = self.settings["observation"] == "features" and "features" not in self.environment
@@ -119,6 +131,7 @@ def compose(
     *,
     config: Path | None = None,
     assignments: tuple[str, ...] = (),
+    options: Mapping[str, Any] | None = None,
     environment: dict[str, Any] | None = None,
     **replaced: Any,
 ) -> Run:
@@ -130,6 +143,7 @@ def compose(
         seed: of everything random.
         config: another file than the data set's own.
         assignments: options of the agent, as "epochs=3"; values as in YAML.
+        options: the same by name; None stands for what the file says.
         environment: further arguments of `build_bandit`; None stands for what the file says, here and in `replaced`.
         replaced: fields of `Config`.
 
@@ -143,12 +157,13 @@ def compose(
         close = did_you_mean(misspelt, agent_names())
         raise InputError(f"unknown agent in {path.name}: {', '.join(misspelt)}{close}")
     _check_environment(read.environment, path.name)
-    own = read.agents.get(agent, {}) | dict(map(_assignment, assignments))
+    given = {key: value for key, value in (options or {}).items() if value is not None}
+    own = read.agents.get(agent, {}) | given | dict(map(_assignment, assignments))
     settings = read.environment | {key: value for key, value in (environment or {}).items() if value is not None}
     fields = asdict(replace(read, **{key: value for key, value in replaced.items() if value is not None}))
     del fields["agents"]
-    options = asdict(agent_options(agent, own))
-    return Run(env=env, agent=agent, seed=seed, **fields | {"environment": plain(settings), "options": plain(options)})
+    all_options = plain(asdict(agent_options(agent, own)))
+    return Run(env=env, agent=agent, seed=seed, **fields | {"environment": plain(settings), "options": all_options})
 
 
 def _check_environment(environment: dict[str, Any], where: str) -> None:

@@ -8,8 +8,9 @@
 Options come from `experiments/configs/DATASET.yaml` (the paper's schedules for its data sets), or another --config,
 over those of `agents/presets/AGENT.yaml`; --set replaces single ones. Before the agent, the classifier can be trained
 on whole clips (a checkpoint of other classes has a fresh head), and so can the trunk of the selection network.
-Everything lands in one folder; interrupted and started again, the command goes on after the last finished epoch;
-finished, it prints its results again.
+Where the agent has milestones, as REINFORCE after its first stage, it is judged there too. Everything lands in one
+folder; interrupted and started again, the command goes on after the last finished epoch; finished, it prints its
+results again.
 """
 
 from __future__ import annotations
@@ -32,17 +33,21 @@ from ada3d_gym.building import build_trunk
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
-from ada3d_gym.experiments.folders import folder_name
+from ada3d_gym.experiments.folders import check_output, folder_name
 from ada3d_gym.experiments.inputs import claimed_by
-from ada3d_gym.experiments.judging import Trial
-from ada3d_gym.experiments.results import ResultFile, table
+from ada3d_gym.experiments.judging import Trial, Verdict, load_masks, save_masks
+from ada3d_gym.experiments.results import Result, ResultFile, with_times
 from ada3d_gym.experiments.runs import TRUNK, Run, compose
+from ada3d_gym.experiments.tables import single_table, write_json
+from ada3d_gym.experiments.timing import Timed, milliseconds
 from ada3d_gym.experiments.training import train_to
 from ada3d_gym.files import writing
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.seeding import Stream, spawn, torch_seed
+
+CLASSIFIER = "classifier.safetensors"  # in a run's folder: as it has become
 
 
 def train(
@@ -62,6 +67,7 @@ def train(
     seed: int = 0,
     device: str = "cpu",
     output: Path | None = None,
+    json: Path | None = None,
 ) -> None:
     """Trains and judges.
 
@@ -82,6 +88,7 @@ def train(
         seed: of everything random.
         device: where networks run.
         output: folder of the run; runs/ENV-AGENT-seedN by default.
+        json: file that gets the results, too.
     """
     checked_device(device)
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
@@ -98,35 +105,91 @@ def train(
         trunk_epochs=trunk_epochs,
     )
     folder = output or Path("runs") / f"{env}-{folder_name(agent)}-seed{seed}"
+    if json is not None:
+        check_output(json, "--json")
+    finished = is_finished(run_, folder)
+    results = train_run(run_, folder, device)
+    if results:
+        print("\n" + single_table(results))
+        print(f"\nresults and logs: {folder}")
+        if json is not None:
+            write_json(json, {result.method: [result] for result in results})
+        if finished:
+            print(f"finished before: delete {folder} or choose another --output to train again")
+
+
+def is_finished(run_: Run, folder: Path) -> bool:
+    """Whether there is nothing left to do for a run in its folder."""
+    found = ResultFile(folder / "results.jsonl").results.keys()
+    return {"Upper", run_.agent} <= found and (folder / CLASSIFIER).exists()
+
+
+def train_run(run_: Run, folder: Path, device: str, *, upper: Path | None = None, timed: bool = True) -> list[Result]:
+    """Trains and judges a run in its folder, as far as that has not been done.
+
+    Args:
+        run_: as composed.
+        folder: its own.
+        device: where networks run.
+        upper: folder of a run that judges, or has judged, Upper with the same classifier on the same clips: it need not
+            be judged again.
+        timed: measure time, too, once all is judged; not while other runs are trained on the machine.
+
+    Returns:
+        Those of Upper, milestones and the agent, in this order; none in all processes but the first.
+    """
     with parallel.joined(device) as own_device, ExitStack() as stack:
         if parallel.rank() == 0:
             stack.enter_context(claimed_by(run_, folder))
         parallel.wait()
         results = ResultFile(folder / "results.jsonl")
-        finished = {"Upper", run_.agent} <= results.results.keys() and (folder / "classifier.safetensors").exists()
-        if not finished:
-            _run(run_, folder, results, own_device)
-        if parallel.rank() == 0:
-            print("\n" + table([results.results[name] for name in ("Upper", run_.agent)]))
-            print(f"\nresults and logs: {folder}")
-            if finished:
-                print(f"finished before: delete {folder} or choose another --output to train again")
+        if not is_finished(run_, folder):
+            _run(run_, folder, results, own_device, upper, timed)
+        found = results.results
+        return [found[name] for name in run_.methods if name in found] if parallel.rank() == 0 else []
 
 
-def _run(run_: Run, folder: Path, results: ResultFile, device: str) -> None:
+def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path | None, timed: bool) -> None:
     kind = agent_class(run_.agent)
     if parallel.world() > 1 and kind.train_epoch is not Agent.train_epoch and not kind.data_parallel:
         raise InputError(f"{run_.agent} trains in one process: start it without torchrun")
     run_ = train_trunk(run_, folder, device)
     bandit = run_.bandit("train", device)
     train_classifier(run_, bandit, folder)
-    if "Upper" not in results.results:  # the paper's: the classifier before the agent
-        trial = Trial.prepare(run_, "test", device, checkpoint=folder / "pretrained.safetensors")
-        results.add(trial.judge("Upper", Upper(trial.bandit, NoOptions()), folder))
-    train_agent(run_, bandit, folder, device)
-    trial = Trial.prepare(run_, "test", device, checkpoint=folder / "classifier.safetensors")
+    if upper is None:  # before anything else is trained: a test split that is not there is noticed early
+        _judge_upper(run_, folder, results, device)
+    train_agent(run_, bandit, folder, device, results)
+    if upper is not None and (found := ResultFile(upper / "results.jsonl").results.get("Upper")):
+        results.add(found)
+    elif upper is not None:
+        _judge_upper(run_, folder, results, device)
+    trial = Trial.prepare(run_, "test", device, checkpoint=folder / CLASSIFIER)
     agent = trial.trained_agent(folder, device)
-    results.add(trial.judge(run_.agent, agent, folder, state=folder / "agent.pt"))
+    result, u, v = _judged(trial, run_.agent, agent, folder)
+    if timed and parallel.rank() == 0:
+        methods = {"Upper": Timed.everything(trial.bandit), run_.agent: Timed(u, v, agent)}
+        for name in run_.milestones.values():
+            if name in results.results:
+                methods[name] = Timed(*load_masks(folder, name), agent)
+        times = milliseconds(trial.bandit, methods)
+        for name in times.keys() - {run_.agent}:
+            results.add(with_times(results.results[name], times[name]))
+        result = with_times(result, times[run_.agent])
+    results.add(result)  # the last line: with it the run is finished
+
+
+def _judge_upper(run_: Run, folder: Path, results: ResultFile, device: str) -> None:
+    """The paper's Upper: the classifier before the agent."""
+    if "Upper" not in results.results:
+        trial = Trial.prepare(run_, "test", device, checkpoint=folder / "pretrained.safetensors")
+        results.add(trial.judge("Upper", Upper(trial.bandit, NoOptions()), folder).result)
+
+
+def _judged(trial: Trial, method: str, agent: Agent, folder: Path) -> Verdict:
+    """Judges an agent and keeps its masks."""
+    verdict = trial.judge(method, agent, folder, state=folder / "agent.pt")
+    _write(folder, lambda: save_masks(folder, method, verdict))
+    return verdict
 
 
 def train_trunk(run_: Run, folder: Path, device: str) -> Run:
@@ -165,18 +228,28 @@ def train_classifier(run_: Run, bandit: ClipBandit, folder: Path) -> None:
     _write(folder, lambda: save_weights(classifier.network, folder / "pretrained.safetensors"))
 
 
-def train_agent(run_: Run, bandit: ClipBandit, folder: Path, device: str) -> None:
-    """Trains the agent, from its last epoch in the folder, and writes it and the classifier as it has become."""
+def train_agent(run_: Run, bandit: ClipBandit, folder: Path, device: str, results: ResultFile) -> None:
+    """Trains the agent, from its last epoch in the folder, and writes it and the classifier as it has become.
+
+    At its milestones it is judged too.
+    """
     agent = run_.make_agent(bandit, device)
-    train_to(folder, "agent", agent, agent.total_epochs)
     classifier = bandit.classifier
     assert isinstance(classifier, NetworkClassifier)
 
     def write() -> None:
         agent.save(folder / "agent.pt")
         agent.export(folder)
-        save_weights(classifier.network, folder / "classifier.safetensors")
+        save_weights(classifier.network, folder / CLASSIFIER)
 
+    for epoch, method in run_.milestones.items():
+        train_to(folder, "agent", agent, epoch)
+        if agent.epoch == epoch and method not in results.results:
+            _write(folder, write)
+            trial = Trial.prepare(run_, "test", device, checkpoint=folder / CLASSIFIER)
+            results.add(_judged(trial, method, trial.trained_agent(folder, device), folder).result)
+            trial.bandit.source.close()
+    train_to(folder, "agent", agent, agent.total_epochs)
     _write(folder, write)
     bandit.source.close()
 

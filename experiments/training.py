@@ -33,7 +33,8 @@ class Learner(Protocol):
 def train_to(folder: Path, name: str, learner: Learner, until: int) -> None:
     """Trains up to an epoch, from the last checkpoint, with a checkpoint and TensorBoard figures each epoch.
 
-    Of several processes, the first writes them.
+    Figures are printed too, with the folder's name, since several runs may be trained at once. Of several processes
+    that train one, the first writes.
 
     Raises:
         OutputError: where the folder cannot be written.
@@ -52,7 +53,7 @@ def train_to(folder: Path, name: str, learner: Learner, until: int) -> None:
             save_state(path, state)
             log.add(epoch, figures)
         shown = ", ".join(f"{key} {value:.3g}" for key, value in figures.items())
-        print(f"{name} epoch {epoch}: {shown}", flush=True)
+        print(f"{folder.name}, {name} epoch {epoch}: {shown}", flush=True)
 
     learner.learn(until, on_epoch)
 

@@ -73,9 +73,14 @@ class FrameFeatures:
 
     def _compute(self, source: ClipSource, ids: NDArray[np.int64]) -> Tensor:
         parts = [ids[start : start + self._batch_size] for start in range(0, len(ids), self._batch_size)]
-        clips = (torch.from_numpy(source.observations(part)).to(self._device) for part in parts)
-        trunk = self._trunk.get()
-        return torch.cat([trunk.frames(batch).float() for batch in clips])
+        return torch.cat([self.of_pixels(source.observations(part)) for part in parts])
+
+    @torch.no_grad()
+    def of_pixels(self, observations: NDArray[np.uint8]) -> Tensor:
+        """Features (B, T, C) on the device of frames (B, T, 3, H, W); they are computed anew and not kept."""
+        frames = torch.from_numpy(observations).to(self._device)
+        features: Tensor = self._trunk.get().frames(frames).float()
+        return features
 
 
 class RecentRows:

@@ -105,6 +105,21 @@ def test_matched_random_spends_the_macs_of_the_masks(kind: str):
     assert drawn[1].mean(0) == pytest.approx(v.mean(0), abs=0.03)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 2.0])
+def test_matched_random_spends_more_where_more_is_given(share: float):
+    u, v = learned_masks("independent")
+    full = COUNTER.full(8)
+    policy = matched_random(u, v, COUNTER, 0, more=share * full)
+    drawn = split_mask(policy.act(MANY), 8, 5)
+    assert COUNTER(*drawn).mean() == pytest.approx(min(COUNTER(u, v).mean() + share * full, full), rel=0.02)
+
+
+def test_a_fixed_policy_can_be_trained_under():
+    policy = Fixed(np.arange(8) < 3, np.arange(5) < 1)
+    policy.reseed(5)
+    assert np.array_equal(policy.draw(4), policy.act(MANY[:4]))
+
+
 def random_fine_tuning(seed: int = 0) -> RandomFineTuning:
     bandit: ClipBandit = build_bandit(split="val", videos=28)
     trainer = ClassifierTrainer(bandit.classifier, 0.003)

@@ -10,16 +10,16 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from ada3d_gym.agents import search
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.experiments.ablations import Ablations
-from ada3d_gym.experiments.demo import Options
 from ada3d_gym.experiments.pretrain import pretrain
 from ada3d_gym.experiments.train import train
-from ada3d_gym.seeding import Stream
 from tests.agents.test_agents import SMALL
 
 Place = tuple[str, int]
-EPOCHS = {"reinforce": {"epochs": 2, "joint_epochs": 2}, "ppo": {"epochs": 2, "joint_epochs": 2}}
+EPOCHS = {name: {"joint_epochs": 2} for name in ("best-fixed", "fixed", "random")} | {
+    name: {"epochs": 2, "joint_epochs": 2} for name in ("reinforce", "ppo")
+}
 
 
 class Watched(np.random.SeedSequence):
@@ -58,27 +58,33 @@ def orders(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     return drawn
 
 
-@pytest.mark.parametrize("agent", ["reinforce", "ppo", "dqn", "best-fixed", "random"])
+@pytest.mark.parametrize(
+    ("agent", "own"),
+    [
+        ("reinforce", ()),
+        ("reinforce", ("heads=frames",)),  # as in the ablations
+        ("ppo", ()),
+        ("dqn", ()),
+        ("best-fixed", ()),
+        ("fixed", ()),
+        ("random", ()),
+    ],
+    ids=str,
+)
 @pytest.mark.filterwarnings("ignore::agents.figures.CollapseWarning")
 def test_every_part_of_a_run_draws_for_itself(
-    agent: str, asked: dict[tuple[Any, ...], set[Place]], orders: list[list[int]], tmp_path: Path
+    agent: str,
+    own: tuple[str, ...],
+    asked: dict[tuple[Any, ...], set[Place]],
+    orders: list[list[int]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
-    options = tuple(f"{name}={value}" for name, value in (SMALL.get(agent, {}) | EPOCHS.get(agent, {})).items())
+    monkeypatch.setattr(search, "EXHAUSTIVE_BITS", 0)  # fewer candidates
+    options = tuple(f"{name}={value!r}" for name, value in (SMALL.get(agent, {}) | EPOCHS.get(agent, {})).items()) + own
     train("Ada3D-MotionShapes-v0", agent, set=options, videos=14, classifier_epochs=3, trunk_epochs=3, output=tmp_path)
     assert_apart(asked)
     assert len({tuple(order) for order in orders}) == len(orders)
-
-
-def test_every_row_of_the_ablations_draws_for_itself(asked: dict[tuple[Any, ...], set[Place]], tmp_path: Path):
-    run = Ablations(Options(train_videos=14, test_videos=14, epochs=1, joint_epochs=1), tmp_path, "cpu")
-    run.ada3d()
-    asked.clear()
-    run.references()
-    run.one_head("stages")
-    run.one_head("frames")
-    assert_apart(asked)
-    judged = {key[2] for key in asked if key[1] == Stream.RANDOM_MATCHED and len(key) == 4}
-    assert len(judged) == 4  # Random, Random FT, and the two rows with one head
 
 
 def test_every_part_of_pretraining_draws_for_itself(asked: dict[tuple[Any, ...], set[Place]], tmp_path: Path):

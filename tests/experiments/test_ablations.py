@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from ada3d_gym.experiments.ablations import METHODS as ROWS
 from ada3d_gym.experiments.ablations import TABLES, ablations, report
-from ada3d_gym.experiments.results import Result
+from tests.experiments.lines import read, result
 
 METHODS = {method for rows in TABLES.values() for method in rows.values()}
 
 
-def result(method: str, seed: int) -> Result:
-    usage = {"top1": 90.0, "frames": 2.0 + seed, "stages": 1.0}
-    return Result(
-        method=method,
-        top1=90.0 + seed,
-        map=95.0,
-        gmacs=0.01,
-        gmacs_selection=0.0,
-        frames=4.0,
-        stages=2.0,
-        distinct_masks=5,
-        seconds=1.0,
-        seed=seed,
-        by_family=dict.fromkeys(("scene", "object", "motion"), usage),
-        visible_kept=80.0,
-        visible_chance=30.0,
-    )
-
-
 def test_tables_have_every_row_with_its_interval():
-    printed = report([{method: result(method, seed) for method in METHODS} for seed in range(3)])
+    usage = [{"top1": 90.0, "frames": 2.0 + seed, "stages": 1.0} for seed in range(3)]
+    families = [dict.fromkeys(("scene", "object", "motion"), each) for each in usage]
+    runs = [{"top1": 90.0 + seed, "seed": seed, "visible_kept": 80.0, "by_family": families[seed]} for seed in range(3)]
+    printed = report({method: [result(method, **each) for each in runs] for method in METHODS})
     for title, rows in TABLES.items():
         assert title in printed
         table = printed.split(title)[1]
@@ -44,12 +30,16 @@ def test_tables_have_every_row_with_its_interval():
 
 
 @pytest.mark.slow
-def test_every_part_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    ablations(seeds=1, quick=True, output=tmp_path)
-    lines = (tmp_path / "demo-quick-seed0" / "results.jsonl").read_text().splitlines()
-    found = {line["method"]: line for line in map(json.loads, lines)}
-    assert found.keys() == METHODS
-    shares = [found["Random FT"][key] for key in ("frames", "stages")]
-    assert found["frames learned"]["stages"] == pytest.approx(shares[1], abs=0.2)  # the other head is as random
-    assert found["stages learned"]["frames"] == pytest.approx(shares[0], abs=0.2)
+def test_every_part_runs(quick_demo: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    shutil.copytree(quick_demo[0], tmp_path / "demo-quick-seed0")  # the list's own part is done
+    ablations(seeds=1, quick=True, output=tmp_path, json=tmp_path / "all.json")
+    found = read(tmp_path / "demo-quick-seed0" / "results.jsonl")
+    assert found.keys() == METHODS | set(ROWS)
+    assert found["Ada3D, stage 2 only"]["run"]["options"]["epochs"] == 0
+    learned = found["Ada3D"]
+    assert found["frames learned"]["stages"] == pytest.approx(learned["stages"], abs=0.2)  # the other head is as random
+    assert found["stages learned"]["frames"] == pytest.approx(learned["frames"], abs=0.2)
     assert "Table 6" in capsys.readouterr().out
+    written = json.loads((tmp_path / "all.json").read_text())
+    assert [each["title"] for each in written["tables"]] == list(TABLES)
+    assert {each["method"] for each in written["results"]} == found.keys()

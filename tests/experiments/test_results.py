@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from ada3d_gym.evaluation import Evaluation, Usage
-from ada3d_gym.experiments.results import Result, ResultFile, summarise, table
-
-
-def result(method: str, **changes: object) -> Result:
-    values = {"top1": 91.25, "map": 95.5, "gmacs": 0.02, "gmacs_selection": 0.001, "frames": 4.5, "stages": 2.5}
-    known = {"distinct_masks": 20, "seconds": 1.5, "seed": 0, "visible_kept": 60.0, "visible_chance": 45.0}
-    return Result(method, **{**values, **known, **changes}, by_family={"scene": {"top1": 99.0, "frames": 2.0}})
+from ada3d_gym.experiments.results import ResultFile, summarise, with_times
+from tests.experiments.lines import result
 
 
 def test_results_come_back_in_order(tmp_path: Path):
@@ -68,10 +65,14 @@ def test_a_line_that_was_cut_short_counts_as_absent(tmp_path: Path):
     assert path.read_text() == whole
 
 
-def test_the_table_has_the_papers_columns_and_a_fitting_unit():
-    small = table([result("Upper"), result("Ada3D", gmacs=0.01)])
-    for word in ("top-1", "mAP", "MMACs", "# 3D", "# frames", "Ada3D", "91.2", "20.00", "10.00"):
-        assert word in small
-    large = table([result("Upper", gmacs=58.65)])
-    assert "GMACs" in large
-    assert "58.65" in large
+def test_lines_of_before_times_were_noted_are_read(tmp_path: Path):
+    path = tmp_path / "results.jsonl"
+    before = asdict(result("Upper"))
+    for name in ("milliseconds", "milliseconds_selection", "judged"):
+        del before[name]
+    path.write_text(json.dumps(before) + "\n")
+    read = ResultFile(path).results["Upper"]
+    assert (read.milliseconds, read.milliseconds_selection) == (None, None)
+    assert read.gmacs_total == pytest.approx(0.021)
+    ResultFile(path).add(with_times(read, (0.51236, 0.1)))
+    assert ResultFile(path).results["Upper"].milliseconds == 0.5124

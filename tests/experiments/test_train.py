@@ -18,6 +18,7 @@ from ada3d_gym.experiments.runs import compose, read_run
 from ada3d_gym.experiments.train import train
 from ada3d_gym.registration import ENVIRONMENTS
 from ada3d_gym.shipped import CLASSIFIER, SELECTION
+from tests.experiments.lines import read, timeless
 
 MOTION = "Ada3D-MotionShapes-v0"
 
@@ -183,7 +184,7 @@ def test_an_agent_of_ones_own_is_trained_and_judged_by_the_same_commands(
     monkeypatch.syspath_prepend(str(tmp_path))
     folder = tmp_path / "run"
     train(MOTION, agent="mine:First", videos=14, output=folder)
-    lines = {line["method"]: line for line in map(json.loads, (folder / "results.jsonl").read_text().splitlines())}
+    lines = read(folder / "results.jsonl")
     assert lines["Upper"]["frames"] == 8
     assert lines["mine:First"]["frames"] == 1
     assert lines["mine:First"]["run"]["env"] == MOTION
@@ -203,10 +204,10 @@ def test_a_trained_run_is_judged_again_alike(tmp_path: Path, agent: str, own: tu
     folder = tmp_path / "run"
     options = ("epochs=1", "joint_epochs=1", *own)
     train(MOTION, agent, videos=14, trunk_epochs=1, set=options, output=folder)
-    (first,) = (json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()[1:])
+    first = read(folder / "results.jsonl")[agent]
     evaluate(str(folder), output=tmp_path / "again.jsonl")
-    (again,) = (json.loads(line) for line in (tmp_path / "again.jsonl").read_text().splitlines())
-    assert {**first, "seconds": 0} == {**again, "seconds": 0}
+    again = read(tmp_path / "again.jsonl")[agent]
+    assert timeless(first) == timeless(again)
     trunk, shipped = (load_file(path) for path in (folder / "trunk.safetensors", SELECTION))
     assert any(not torch.equal(value, shipped[key]) for key, value in trunk.items())
     build_bandit(videos=14, observation="features", features=folder / "trunk.safetensors")  # of either aggregation
@@ -228,3 +229,58 @@ def test_a_reference_is_judged_untrained_and_a_learner_is_not(tmp_path: Path):
         evaluate(MOTION, agent="ppo", videos=14, output=path)
     with pytest.raises(ValueError, match=r"holds no run of experiments\.train"):
         evaluate(str(tmp_path))
+
+
+def test_reinforce_is_judged_after_its_first_stage_too(tmp_path: Path):
+    options = ("epochs=1", "joint_epochs=1", "samples=2")
+    folder = tmp_path / "run"
+    train(MOTION, videos=14, set=options, output=folder, json=tmp_path / "results.json")
+    lines = read(folder / "results.jsonl")
+    assert lines.keys() == {"Upper", "reinforce, stage 1 only", "reinforce"}
+    upper, first, last = (lines[name] for name in ("Upper", "reinforce, stage 1 only", "reinforce"))
+    weights = [line["judged"]["checkpoint_sha256"] for line in (upper, first, last)]
+    assert weights[0] == weights[1] != weights[2]  # the classifier is trained in the second stage
+    for line in (first, last):
+        assert line["gmacs_selection"] > 0
+        assert 0 < line["milliseconds_selection"] < line["milliseconds"]
+    assert upper["milliseconds_selection"] == 0 < upper["milliseconds"]
+    written = json.loads((tmp_path / "results.json").read_text())
+    assert [row["method"] for row in written["tables"][0]["rows"]] == ["Upper", "reinforce, stage 1 only", "reinforce"]
+    assert written["results"][2]["top1"] == last["top1"]
+
+    one_stage = tmp_path / "one"
+    train(MOTION, videos=14, set=("epochs=1", "joint_epochs=0", "samples=2"), output=one_stage)
+    assert read(one_stage / "results.jsonl").keys() == {"Upper", "reinforce"}
+
+
+def test_a_run_interrupted_between_its_stages_is_judged_there_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    options = ("epochs=1", "joint_epochs=1", "samples=2")
+    train(MOTION, videos=14, set=options, output=tmp_path / "whole")
+
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ada3d_gym.agents.ada3d.Ada3D.export", interrupted)  # after the first stage, before it is judged
+        with pytest.raises(KeyboardInterrupt):
+            train(MOTION, videos=14, set=options, output=tmp_path / "broken")
+    assert read(tmp_path / "broken" / "results.jsonl").keys() == {"Upper"}
+    train(MOTION, videos=14, set=options, output=tmp_path / "broken")
+    whole, broken = (read(tmp_path / name / "results.jsonl") for name in ("whole", "broken"))
+    for name in ("reinforce, stage 1 only", "reinforce"):
+        assert (broken[name]["top1"], broken[name]["reward"]) == (whole[name]["top1"], whole[name]["reward"])
+
+
+@pytest.mark.parametrize(
+    ("agent", "own"), [("fixed", ("mask=0101010100011",)), ("random", ("frames=3", "stages=0.5"))], ids=str
+)
+def test_a_classifier_is_fine_tuned_under_masks_that_look_at_nothing(tmp_path: Path, agent: str, own: tuple[str, ...]):
+    for epochs in (0, 1):
+        folder = tmp_path / str(epochs)
+        train(MOTION, agent, videos=14, set=(*own, f"joint_epochs={epochs}"), output=folder)
+        before, after = (
+            load_file(folder / f"{name}.safetensors")["head.weight"] for name in ("pretrained", "classifier")
+        )
+        assert torch.equal(before, after) is (epochs == 0)
+        evaluate(str(folder), output=tmp_path / f"{epochs}.jsonl")
+        assert timeless(read(tmp_path / f"{epochs}.jsonl")[agent]) == timeless(read(folder / "results.jsonl")[agent])

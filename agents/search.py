@@ -1,0 +1,208 @@
+"""The search for the mask that is best for all clips alike, and for the best at each number of operations."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ada3d_gym.agents.blind import BlindAgent, TuningOptions, mask_text
+from ada3d_gym.agents.reference import Blind, Fixed
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.envs.codings import MaskMenu
+from ada3d_gym.errors import InputError
+from ada3d_gym.files import replacing
+from ada3d_gym.masks import split_mask
+from ada3d_gym.seeding import Stream, spawn
+
+CONSTANTS = "constants.json"  # in a run's folder
+EXHAUSTIVE_BITS = 16  # all masks of so many bits are tried
+BUCKETS = 24  # of MACs
+ROUNDS = 4
+KEEP, GROWTH = 16, 4  # one candidate in sixteen goes on, to be judged on four times as many clips
+LEAST = 3  # of each bucket go on
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A mask for all clips alike, as judged on training clips.
+
+    Attributes:
+        mask: T + K zeros and ones.
+        reward: mean.
+        accuracy: share of correct clips, in [0, 1].
+        macs: of the classifier for a clip.
+        clips: how many it was judged on.
+    """
+
+    mask: str
+    reward: float
+    accuracy: float
+    macs: int
+    clips: int
+
+
+def read_constants(folder: Path) -> list[Constant]:
+    """The front that `BestFixed.export` wrote in a run's folder, by rising MACs.
+
+    Raises:
+        InputError: where there is none.
+    """
+    path = folder / CONSTANTS
+    try:
+        return [Constant(**each) for each in json.loads(path.read_text())["front"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: no front of constant masks ({error}): train best-fixed there") from error
+
+
+@dataclass(frozen=True)
+class BestFixedOptions(TuningOptions):
+    """The search; with `joint_epochs`, the classifier is then fine-tuned under the mask found (Fixed FT).
+
+    Attributes:
+        clips: training clips that all candidates are judged on in the first round.
+        batch_size: pulls at a time.
+    """
+
+    clips: int = 4
+    batch_size: int = 256
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("clips", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}={getattr(self, name)}: expected at least 1")
+
+
+class BestFixed(BlindAgent):
+    """The best mask that is the same for every clip, by reward on the training videos.
+
+    Candidates are all 2^T - 1 frame masks with all 2^K stage masks where T + K is at most 16 (8,160 of 8 frames and 5
+    stages); beyond, evenly spread frames with every stage mask, as in `MaskMenu`'s "spread". They are judged in four
+    rounds, an epoch each: the best sixteenth by reward goes on to four times as many clips, and with it, for the front,
+    the most accurate sixteenth (at least three) of each of 24 buckets of MACs, in equal ratios from the cheapest mask
+    to everything. Where as many clips were correct, the probability of the right class decides. All candidates of a
+    round see the same clips, of as many classes as possible. At 8 frames and 5 stages that is some 75,000 pulls.
+    """
+
+    Options = BestFixedOptions
+    data_parallel = False
+    search_epochs = ROUNDS
+    stream = Stream.FIXED_FT
+
+    def __init__(self, bandit: ClipBandit, options: BestFixedOptions, *, seed: int = 0, device: str = "cpu"):
+        super().__init__(bandit, options, seed=seed, device=device)
+        frames, stages = bandit.num_frames, bandit.num_stages
+        every = frames + stages <= EXHAUSTIVE_BITS
+        self.masks = _all_masks(frames, stages) if every else MaskMenu(frames, stages, "spread").masks
+        self.macs_of = bandit.classifier.macs(*split_mask(self.masks, frames, stages))
+        self.left = np.arange(len(self.masks))
+        # of each candidate, sums over all clips so far; those left have all been judged on the same
+        self._sums = {name: np.zeros(len(self.masks)) for name in ("reward", "correct", "confidence")}
+        self.judged_on = 0
+        ratio = np.log(self.macs_of / self.macs_of.min()) / np.log(self.macs_of.max() / self.macs_of.min())
+        self._bucket = np.minimum((ratio * BUCKETS).astype(np.int64), BUCKETS - 1)
+
+    @property
+    def mask(self) -> NDArray[np.int8]:
+        """The mask (T + K,) with the highest reward so far."""
+        best: NDArray[np.int8] = self.masks[self.left[self._sums["reward"][self.left].argmax()]]
+        return best
+
+    @property
+    def front(self) -> list[Constant]:
+        """The most accurate mask of each bucket of MACs that has any, and that which keeps everything."""
+        best = [rows[0] for rows in self._ranked_buckets()]
+        everything = int(self.macs_of.argmax())
+        return [self._constant(row) for row in sorted({*best, everything}, key=lambda row: int(self.macs_of[row]))]
+
+    def blind_policy(self) -> Blind:
+        return Fixed(*split_mask(self.mask, self.bandit.num_frames, self.bandit.num_stages))
+
+    def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
+        return np.tile(self.mask, (len(observations), 1))
+
+    def search_epoch(self) -> dict[str, float]:
+        clips = self._clips(self.options.clips * GROWTH**self.epoch)
+        self._pull(clips)
+        self.judged_on += len(clips)
+        by_reward = self.left[(-self._sums["reward"][self.left]).argsort(kind="stable")]
+        best = float(self._sums["reward"][by_reward[0]] / self.judged_on)
+        if self.epoch + 1 < ROUNDS:
+            everything = np.array([self.macs_of.argmax()])  # what the front's accuracies are compared with
+            kept = [by_reward[: -(-len(by_reward) // KEEP)], everything]
+            kept += [rows[: max(LEAST, -(-len(rows) // KEEP))] for rows in self._ranked_buckets()]
+            self.left = np.unique(np.concatenate(kept))
+        return {"candidates": float(len(self.left)), "clips": float(self.judged_on), "reward": best}
+
+    def _ranked_buckets(self) -> list[NDArray[np.int64]]:
+        """The candidates left in each bucket that has any, the most accurate first."""
+        left, sums = self.left, self._sums
+        order = left[np.lexsort((-sums["confidence"][left], -sums["correct"][left]))]
+        return [order[self._bucket[order] == bucket] for bucket in np.unique(self._bucket[left])]
+
+    def _clips(self, count: int) -> NDArray[np.int64]:
+        """Clips of different videos, of each class in turn."""
+        order = self.bandit.epoch(np.random.default_rng(spawn(self.seed, Stream.BEST_FIXED, self.epoch)))
+        labels = self.bandit.source.labels(order)
+        turn = np.empty(len(order), np.int64)
+        for label in np.unique(labels):
+            turn[labels == label] = np.arange((labels == label).sum())
+        return self.bandit.usable(order[turn.argsort(kind="stable")][:count])
+
+    def _pull(self, clips: NDArray[np.int64]) -> None:
+        """Judges all candidates left on clips; a batch holds many masks of few clips, which are then decoded once."""
+        candidates = np.tile(self.left, len(clips))
+        ids = np.repeat(clips, len(self.left))
+        size, bandit = self.options.batch_size, self.bandit
+        name = f"best fixed mask, round {self.epoch + 1} of {ROUNDS}"
+        for start in tqdm(range(0, len(ids), size), desc=name, unit="batch", leave=False, disable=None):
+            rows = slice(start, start + size)
+            u, v = split_mask(self.masks[candidates[rows]], bandit.num_frames, bandit.num_stages)
+            outcome = bandit.pull(ids[rows], u, v)
+            confidence = (outcome.scores * bandit.source.targets(ids[rows])).sum(1)
+            paid = {"reward": outcome.reward, "correct": outcome.correct, "confidence": confidence}
+            for key, values in paid.items():
+                np.add.at(self._sums[key], candidates[rows], values)
+
+    def _constant(self, row: int) -> Constant:
+        count = max(self.judged_on, 1)
+        reward, accuracy = (float(self._sums[key][row]) / count for key in ("reward", "correct"))
+        text, macs = mask_text(self.masks[row]), int(self.macs_of[row])
+        return Constant(text, round(reward, 4), round(accuracy, 4), macs, self.judged_on)
+
+    def export(self, folder: Path) -> list[Path]:
+        """`constants.json`: the best mask by reward, and the front."""
+        best = self._constant(int(self.left[self._sums["reward"][self.left].argmax()]))
+        path = folder / CONSTANTS
+        with replacing(path) as part:
+            part.write_text(
+                json.dumps({"best": asdict(best), "front": [asdict(each) for each in self.front]}, indent=1)
+            )
+        return [path]
+
+    def state_dict(self) -> dict[str, Any]:
+        sums = {key: torch.from_numpy(values.copy()) for key, values in self._sums.items()}
+        return super().state_dict() | {
+            "left": torch.from_numpy(self.left.copy()),
+            "judged_on": self.judged_on,
+            "sums": sums,
+        }
+
+    def load_policy_state(self, state: dict[str, Any]) -> None:
+        super().load_policy_state(state)
+        self.left, self.judged_on = state["left"].numpy(), state["judged_on"]
+        self._sums = {key: values.numpy().copy() for key, values in state["sums"].items()}
+
+
+def _all_masks(num_frames: int, num_stages: int) -> NDArray[np.int8]:
+    """All masks (N, T + K) that keep a frame."""
+    length = num_frames + num_stages
+    bits = (np.arange(2**num_stages, 2**length)[:, None] >> np.arange(length)[::-1] & 1).astype(np.int8)
+    return bits  # counted in binary, frames first: smaller numbers keep no frame

@@ -1,0 +1,172 @@
+"""Processes that train runs, several at once."""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from tqdm import tqdm
+
+from ada3d_gym.errors import Ada3DError
+from ada3d_gym.experiments.folders import BusyFolder
+from ada3d_gym.experiments.runs import Run
+from ada3d_gym.experiments.timing import one_thread
+from ada3d_gym.experiments.train import train_run
+
+MOST = 4  # processes: each takes the memory of a training
+Outcome = Literal["done", "busy", "failed", "fault"]
+
+
+class RunError(Ada3DError):
+    """What went wrong in a process of its own; the message is that of the error there."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to be trained; arguments of `experiments.train.train_run`."""
+
+    run: Run
+    folder: Path
+    device: str
+    upper: Path | None = None
+
+    def do(self) -> None:
+        """Trains and judges it; time is measured later, when nothing else is going on.
+
+        Raises:
+            BusyFolder: where another process works in the folder.
+        """
+        with one_thread(self.device):
+            train_run(self.run, self.folder, self.device, upper=self.upper, timed=False)
+
+
+def processes(device: str) -> int:
+    """How many runs to train at once: one on a GPU, else one a CPU core, of at most 4."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST) if torch.device(device).type == "cpu" else 1
+
+
+class Worker:
+    """A process that does jobs, one at a time, and ends with this one."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs,), daemon=True)
+        with _interrupts_ignored():  # inherited: Ctrl-C is for this process, which ends the others
+            self._process.start()
+        theirs.close()
+        self.busy = False
+
+    def start(self, job: Job) -> None:
+        self.busy = True
+        self._connection.send(job)
+
+    @property
+    def handles(self) -> list[Any]:
+        """What becomes ready when the job has ended, or the process."""
+        return [self._connection, self._process.sentinel]
+
+    def outcome(self) -> tuple[bool, str] | None:
+        """Whether the job was done, or another process has its folder, and what is to be said; None while it goes on.
+
+        Raises:
+            RunError: for what a user can mend.
+            RuntimeError: with the traceback, for a fault of the program, and for a process that was killed.
+        """
+        if not self._connection.poll():
+            if self._process.is_alive():
+                return None
+            raise RuntimeError(f"a process that trained a run has ended by itself (exit code {self._process.exitcode})")
+        try:
+            kind, told = self._connection.recv()
+        except EOFError:
+            self._process.join()
+            code = self._process.exitcode
+            raise RuntimeError(f"a process that trained a run has ended by itself (exit code {code})") from None
+        if kind == "failed":
+            raise RunError(told)
+        if kind == "fault":
+            raise RuntimeError(f"in a process that trained a run:\n{told}")
+        self.busy = False
+        return kind == "done", told
+
+    def end(self) -> None:
+        self._process.terminate()
+        self._process.join()
+
+
+@contextmanager
+def workers(count: int) -> Iterator[list[Worker]]:
+    """Processes that are ended with the block, however it ends."""
+    made: list[Worker] = []
+    try:
+        made += [Worker() for _ in range(count)]
+        yield made
+    finally:
+        for worker in made:
+            worker.end()
+
+
+def wait_for_any(busy: list[Worker]) -> None:
+    """Until one of the workers has something to say."""
+    wait([handle for worker in busy for handle in worker.handles])
+
+
+def _work(connection: Connection) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    sys.stderr = _Plain(sys.stderr.buffer, errors="backslashreplace", line_buffering=True)
+    tqdm.set_lock(threading.RLock())  # its own is shared with other processes, and stays behind when this one is ended
+    while True:
+        connection.send(_outcome(connection.recv()))
+
+
+def _outcome(job: Job) -> tuple[Outcome, str]:
+    try:
+        job.do()
+    except BusyFolder as error:
+        return "busy", str(error)
+    except Ada3DError as error:
+        return "failed", str(error)
+    except Exception:
+        return "fault", traceback.format_exc()
+    return "done", ""
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed leaves nobody behind who works in its folders."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+class _Plain(io.TextIOWrapper):
+    """Standard error on which no progress bars are drawn: those of several processes would cover each other."""
+
+    def isatty(self) -> bool:
+        return False
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # which alone may say so
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
