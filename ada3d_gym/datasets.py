@@ -125,7 +125,7 @@ def find_root(name: str, data_root: str | Path | None = None) -> Path:
     raise DataError(
         f"{videos.title}: {where}. Get the videos ({videos.source}); put them anywhere below one folder, with "
         f"{videos.lists} at its top; run 'ada3d index-videos {name} --root FOLDER'; then give "
-        f"data_root=FOLDER. Ada3D-MotionShapes-v0 runs at once, without any of this"
+        f"data_root=FOLDER. Ada3D-MotionShapes-v1 runs at once, without any of this"
     )
 
 

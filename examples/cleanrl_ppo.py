@@ -22,7 +22,7 @@ from ada3d_gym.evaluation import evaluate
 
 @dataclass
 class Args:
-    env_id: str = "Ada3D-MotionShapes-v0"
+    env_id: str = "Ada3D-MotionShapes-v1"
     num_envs: int = 64
     num_steps: int = 8  # of each environment in a rollout
     updates: int = 50

@@ -31,7 +31,7 @@ class FrameDifference:
 
 
 def main() -> None:
-    env = gym.make("Ada3D-MotionShapes-v0", split="test", videos=140)
+    env = gym.make("Ada3D-MotionShapes-v1", split="test", videos=140)
     bandit = env.unwrapped.bandit  # type: ignore[attr-defined]
     agent = FrameDifference(frames=4, stages=bandit.num_stages)
 

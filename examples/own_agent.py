@@ -1,6 +1,6 @@
 """An agent of one's own that learns, trained, resumed and judged by the commands that serve every other:
 
-ada3d train Ada3D-MotionShapes-v0 --agent examples.own_agent:BudgetByMotion
+ada3d train Ada3D-MotionShapes-v1 --agent examples.own_agent:BudgetByMotion
 """
 
 from __future__ import annotations

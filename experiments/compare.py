@@ -1,7 +1,7 @@
 """Trains several agents with several seeds and prints each one's mean with its 95 % interval:
 
-    python -m experiments.compare Ada3D-MotionShapes-v0 --agents reinforce ppo a2c trpo dqn --seeds 5
-    python -m experiments.compare Ada3D-MotionShapes-v0 --agents reinforce ppo --gammas 1.5 3 6 12 --seeds 3
+    python -m experiments.compare Ada3D-MotionShapes-v1 --agents reinforce ppo a2c trpo dqn --seeds 5
+    python -m experiments.compare Ada3D-MotionShapes-v1 --agents reinforce ppo --gammas 1.5 3 6 12 --seeds 3
 
 Beside them stand Upper and, at what the first agent costs in all, what needs no learning of masks: random masks and the
 best constant one, each with the classifier as it is and fine-tuned. Several gammas give each method's front of accuracy

@@ -30,7 +30,7 @@ from ada3d_gym.experiments.tables import table, write_json
 from ada3d_gym.experiments.timing import one_thread
 from ada3d_gym.experiments.train import CLASSIFIER
 
-ENV = "Ada3D-MotionShapes-v0"
+ENV = "Ada3D-MotionShapes-v1"
 QUICK_VIDEOS = 140  # of each split
 QUICK = {"reinforce": {"epochs": 1, "joint_epochs": 1}, "best-fixed": {"clips": 1}}
 

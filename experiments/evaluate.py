@@ -1,8 +1,8 @@
 """Judges an agent on every clip of a split:
 
-    ada3d evaluate runs/Ada3D-MotionShapes-v0-ppo-seed0
-    ada3d evaluate Ada3D-MotionShapes-v0 --agent uniform --set frames=4 stages=[0,1]
-    ada3d evaluate Ada3D-MotionShapes-v0 --agent mine:Policy
+    ada3d evaluate runs/Ada3D-MotionShapes-v1-ppo-seed0
+    ada3d evaluate Ada3D-MotionShapes-v1 --agent uniform --set frames=4 stages=[0,1]
+    ada3d evaluate Ada3D-MotionShapes-v1 --agent mine:Policy
     torchrun --nproc-per-node 8 -m ada3d_gym.experiments.evaluate runs/Ada3D-FCVID-v0-ppo-seed0 --device cuda
 
 The first form takes a folder of `ada3d train`, the second an agent that need not be trained. Both print a row of

@@ -1,7 +1,7 @@
 """Trains an agent on an environment and judges it on the test videos:
 
-    python -m experiments.train Ada3D-MotionShapes-v0
-    python -m experiments.train Ada3D-MotionShapes-v0 --agent ppo --set epochs=4 joint_epochs=2
+    python -m experiments.train Ada3D-MotionShapes-v1
+    python -m experiments.train Ada3D-MotionShapes-v1 --agent ppo --set epochs=4 joint_epochs=2
     python -m experiments.train Ada3D-FCVID-v0 --checkpoint I3D_8x8_R50.pkl
     torchrun --nproc-per-node 8 -m experiments.train Ada3D-FCVID-v0 --checkpoint I3D_8x8_R50.pkl --device cuda
 

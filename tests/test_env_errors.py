@@ -54,7 +54,7 @@ def test_a_classifier_that_does_not_fit_and_a_checkpoint_beside_one(bandit: Clip
     for name, options, told in (
         ("Ada3D-FCVID-v0", {"checkpoint": None, "classifier": bandit.classifier}, "14 classes.*4: expected that of"),
         ("Ada3D-FCVID-v0", {"classifier": bandit.classifier}, "checkpoint would be ignored"),
-        ("Ada3D-MotionShapes-v0", {"classifier": "i3d_tiny"}, "classifier is str: expected a NetworkClassifier"),
+        ("Ada3D-MotionShapes-v1", {"classifier": "i3d_tiny"}, "classifier is str: expected a NetworkClassifier"),
     ):
         with pytest.raises(ValueError, match=told):
             make(name, **options)
@@ -119,7 +119,7 @@ def test_weights_that_are_missing_damaged_or_of_another_network(name: str, tmp_p
 
 def test_a_backbone_without_shipped_weights_asks_for_a_checkpoint():
     with pytest.raises((CheckpointError, ValueError), match=r"i3d_r50.*checkpoint"):
-        gym.make("Ada3D-MotionShapes-v0", videos=2, backbone="i3d_r50")
+        gym.make("Ada3D-MotionShapes-v1", videos=2, backbone="i3d_r50")
 
 
 @pytest.mark.parametrize("write", WRITERS)
@@ -127,7 +127,7 @@ def test_a_pickle_given_as_checkpoint_runs_nothing(tmp_path: Path, write: Callab
     path, victim = tmp_path / "evil.pt", tmp_path / "victim"
     write(path, victim)
     with pytest.raises(CheckpointError, match=str(path)):
-        gym.make("Ada3D-MotionShapes-v0", videos=2, checkpoint=path)
+        gym.make("Ada3D-MotionShapes-v1", videos=2, checkpoint=path)
     assert not victim.exists()
 
 

@@ -26,7 +26,7 @@ def test_it_runs(path: Path, tmp_path: Path):
     if path.stem in TRAINED:
         agent = f"examples.{path.stem}:{TRAINED[path.stem]}"
         where = ("--videos", "14", "--output", str(tmp_path / "run"))
-        command = ("experiments.train", "Ada3D-MotionShapes-v0", "--agent", agent, *where)
+        command = ("experiments.train", "Ada3D-MotionShapes-v1", "--agent", agent, *where)
     else:
         command = (f"examples.{path.stem}", *SHORTER.get(path.stem, ()))
     assert "top-1" in run("-m", *command)

@@ -31,7 +31,7 @@ def test_all_faces_say_the_same(name: str, make: Callable[..., Any]):
 @pytest.mark.parametrize("observation", ["pixels", "features", "index"])
 @pytest.mark.parametrize("order", ["epochs", "iid"])
 def test_in_any_order_and_whatever_is_shown(observation: str, order: str, make: Callable[..., Any]):
-    name, options = "Ada3D-MotionShapes-v0", {"observation": observation, "order": order}
+    name, options = "Ada3D-MotionShapes-v1", {"observation": observation, "order": order}
     masks = np.random.default_rng(1).integers(0, 2, (STEPS, ENVS, 13), np.int8)
     single = play_single(make(name, **options), masks)
     same(single, play_vector(make(name, maker=gym.make_vec, num_envs=ENVS, **options), masks))

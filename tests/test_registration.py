@@ -25,7 +25,7 @@ def test_importing_the_package_registers_ids_and_loads_nothing_heavy():
 def test_the_library_needs_neither_agents_nor_experiments():
     code = """
 import sys, gymnasium
-env = gymnasium.make("ada3d_gym:Ada3D-MotionShapes-v0", videos=2)
+env = gymnasium.make("ada3d_gym:Ada3D-MotionShapes-v1", videos=2)
 print(*sys.modules)
 """
     modules = set(run("-c", code).split())

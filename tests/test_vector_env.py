@@ -164,14 +164,14 @@ def test_forked_environments_step_after_those_of_their_parent(
     here.reset(seed=0)
     here.step(np.ones((16, 13)))
     if face == "gymnasium":
-        envs = make("Ada3D-MotionShapes-v0", maker=gym.make_vec, num_envs=2, vectorization_mode="async")
+        envs = make("Ada3D-MotionShapes-v1", maker=gym.make_vec, num_envs=2, vectorization_mode="async")
         envs.reset_async(seed=0)
         envs.reset_wait(timeout=120)
         envs.step_async(np.ones((2, 13), np.int8))
         rewards = envs.step_wait(timeout=120)[1]
         envs.close(terminate=True)
     else:
-        envs = SubprocVecEnv([lambda: make("Ada3D-MotionShapes-v0")] * 2, start_method="fork")
+        envs = SubprocVecEnv([lambda: make("Ada3D-MotionShapes-v1")] * 2, start_method="fork")
         envs.reset()
         rewards = envs.step(np.ones((2, 13), np.int8))[1]
         envs.close()

@@ -16,7 +16,7 @@ from tests.processes import ROOT
 
 SOURCES = ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
 PACKAGE = ("ada3d_gym", "agents", "experiments")
-ID = "Ada3D-MotionShapes-v0"
+ID = "Ada3D-MotionShapes-v1"
 
 BUILD_SDIST = "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])"
 IMPORT_ALL = """

@@ -22,7 +22,7 @@ from ada3d_gym.envs.env import Ada3DEnv
 from ada3d_gym.envs.wrappers import CodedAction, HeadRewards, VectorCodedAction, VectorHeadRewards
 from ada3d_gym.masks import ActionError
 
-ID = "Ada3D-MotionShapes-v0"
+ID = "Ada3D-MotionShapes-v1"
 WRAPPINGS: dict[str, dict[str, Any]] = {
     "discrete": {"coding": "discrete"},
     "spread": {"coding": "discrete", "masks": "spread"},

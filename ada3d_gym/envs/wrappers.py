@@ -24,7 +24,7 @@ class CodedAction(gym.ActionWrapper[Any, Any, Any], gym.utils.RecordConstructorA
     """Actions of a coding in place of masks; everything else as before.
 
     ```
-    env = CodedAction(gym.make("Ada3D-MotionShapes-v0"), "discrete")
+    env = CodedAction(gym.make("Ada3D-MotionShapes-v1"), "discrete")
     env.coding.encode(mask)  # the action that stands for a mask
     ```
 

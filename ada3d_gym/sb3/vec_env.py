@@ -127,7 +127,7 @@ def make_vec(env_id: str, num_envs: int, **options: Any) -> Ada3DVecEnv:
     """The SB3 face of a registered id, as `gym.make_vec` makes Gymnasium's.
 
     Args:
-        env_id: as "Ada3D-MotionShapes-v0".
+        env_id: as "Ada3D-MotionShapes-v1".
         num_envs: N.
         options: as for `Ada3DEnv`; they replace those of the id.
 

@@ -82,7 +82,7 @@ def test_every_part_of_a_run_draws_for_itself(
 ):
     monkeypatch.setattr(search, "EXHAUSTIVE_BITS", 0)  # fewer candidates
     options = tuple(f"{name}={value!r}" for name, value in (SMALL.get(agent, {}) | EPOCHS.get(agent, {})).items()) + own
-    train("Ada3D-MotionShapes-v0", agent, set=options, videos=14, classifier_epochs=3, trunk_epochs=3, output=tmp_path)
+    train("Ada3D-MotionShapes-v1", agent, set=options, videos=14, classifier_epochs=3, trunk_epochs=3, output=tmp_path)
     assert_apart(asked)
     assert len({tuple(order) for order in orders}) == len(orders)
 

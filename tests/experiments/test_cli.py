@@ -97,7 +97,7 @@ def test_an_id_that_gymnasium_does_not_know_is_one_line(monkeypatch: pytest.Monk
         run(lambda: gymnasium.make("Ada3D-Moon-v0"))
 
 
-MOTION = "Ada3D-MotionShapes-v0"
+MOTION = "Ada3D-MotionShapes-v1"
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "", "meta", "cuda:99", "mps", "xla"])

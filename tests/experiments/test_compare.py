@@ -17,7 +17,7 @@ from ada3d_gym.experiments.intervals import interval
 from ada3d_gym.experiments.train import train
 from ada3d_gym.shipped import CLASSIFIER
 
-ENV = "Ada3D-MotionShapes-v0"
+ENV = "Ada3D-MotionShapes-v1"
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,7 @@ from ada3d_gym.video.motionshapes.drawing import CLASSES
 from tests.experiments.lines import read, timeless
 from tests.processes import kill_when, run, start
 
-MOTION = "Ada3D-MotionShapes-v0"
+MOTION = "Ada3D-MotionShapes-v1"
 OPTIONS = {
     "reinforce": ("epochs=1", "joint_epochs=1", "samples=2"),
     "a2c": ("epochs=1", "joint_epochs=1", "num_envs=4", "n_steps=2", "classifier_batch=4"),

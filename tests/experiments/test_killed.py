@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from ada3d_gym.experiments.train import train
 
-ENV = "Ada3D-MotionShapes-v0"
+ENV = "Ada3D-MotionShapes-v1"
 SCHEDULES = {
     "reinforce": ("epochs=4", "joint_epochs=4", "batch_size=8", "samples=2"),
     "ppo": ("epochs=4", "joint_epochs=4", "num_envs=8", "n_steps=2", "batch_size=8", "classifier_batch=8"),

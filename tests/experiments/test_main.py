@@ -69,7 +69,7 @@ def test_an_unknown_command_is_named(typed: str, ada3d: Ada3D):
 
 def test_debug_may_come_before_the_command(ada3d: Ada3D):
     with pytest.raises(InputError, match="device 'gpu'"):
-        ada3d("--debug", "train", "Ada3D-MotionShapes-v0", "--device", "gpu")
+        ada3d("--debug", "train", "Ada3D-MotionShapes-v1", "--device", "gpu")
 
 
 def test_a_module_in_the_working_folder_is_an_agent(
@@ -77,7 +77,7 @@ def test_a_module_in_the_working_folder_is_an_agent(
 ):
     (tmp_path / "in_this_folder.py").write_text("from ada3d_gym.agents.fixed import Upper as Mine\n")
     monkeypatch.chdir(tmp_path)
-    ada3d("evaluate", "Ada3D-MotionShapes-v0", "--agent", "in_this_folder:Mine", "--videos", "14")
+    ada3d("evaluate", "Ada3D-MotionShapes-v1", "--agent", "in_this_folder:Mine", "--videos", "14")
     assert "in_this_folder:Mine" in capsys.readouterr().out
 
 

@@ -16,7 +16,7 @@ from ada3d_gym.agents.registry import make_agent
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.experiments.train import train
 
-MOTION = "Ada3D-MotionShapes-v0"
+MOTION = "Ada3D-MotionShapes-v1"
 VIDEOS = 21  # the last batch, of five clips, is an uneven one for two processes
 
 

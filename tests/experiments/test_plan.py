@@ -19,7 +19,7 @@ from ada3d_gym.experiments.workers import RunError
 from tests.experiments.lines import read
 from tests.processes import start
 
-ENV = "Ada3D-MotionShapes-v0"
+ENV = "Ada3D-MotionShapes-v1"
 SMALL = partial(compose, ENV, seed=0, environment={"videos": 14})
 
 
@@ -78,7 +78,7 @@ from ada3d_gym.experiments.plan import Task, carry_out
 from ada3d_gym.experiments.runs import compose
 
 def work(folder: Path) -> None:
-    small = partial(compose, "Ada3D-MotionShapes-v0", seed=0, environment={"videos": 14})
+    small = partial(compose, "Ada3D-MotionShapes-v1", seed=0, environment={"videos": 14})
     made = [Task(folder / name, partial(small, "random", options={"joint_epochs": 10000})) for name in "ab"]
     carry_out(made, "cpu", count=2)
 

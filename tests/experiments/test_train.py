@@ -20,7 +20,7 @@ from ada3d_gym.registration import ENVIRONMENTS
 from ada3d_gym.shipped import CLASSIFIER, SELECTION
 from tests.experiments.lines import read, timeless
 
-MOTION = "Ada3D-MotionShapes-v0"
+MOTION = "Ada3D-MotionShapes-v1"
 
 
 @pytest.mark.parametrize("agent", AGENTS)
@@ -132,7 +132,7 @@ def test_what_is_misspelt_is_guessed():
         compose(MOTION, "ppo", 0, assignments=("epoch=3",))
     with pytest.raises(InputError, match=r"unknown agent 'reinforced'.*; did you mean reinforce\?"):
         compose(MOTION, "reinforced", 0)
-    with pytest.raises(InputError, match=r"; did you mean Ada3D-MotionShapes-v0"):
+    with pytest.raises(InputError, match=r"; did you mean Ada3D-MotionShapes-v1"):
         compose("Ada3D-MotionShape-v0", "ppo", 0)
     with pytest.raises(InputError, match=r"option of reinforce: exploration=0.1: expected .*[^}]$"):
         compose(MOTION, "reinforce", 0, assignments=("exploration=0.1",))
@@ -145,7 +145,7 @@ def test_wrong_arguments_are_named():
     for name in ("classifier_epochs", "trunk_epochs"):
         with pytest.raises(InputError, match=f"{name}=-1: expected at least 0"):
             compose(MOTION, "ppo", 0, **{name: -1})
-    with pytest.raises(ValueError, match="unknown environment 'Ada3D-Moon-v0': expected one of Ada3D-MotionShapes-v0"):
+    with pytest.raises(ValueError, match="unknown environment 'Ada3D-Moon-v0': expected one of Ada3D-MotionShapes-v1"):
         compose("Ada3D-Moon-v0", "ppo", 0)
     with pytest.raises(ValueError, match="'epochs': expected an option of the agent as name=value"):
         compose(MOTION, "ppo", 0, assignments=("epochs",))

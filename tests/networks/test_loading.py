@@ -193,7 +193,7 @@ def test_an_environment_takes_any_of_them_and_says_what_must_be_trained(tmp_path
     write_slowfast(tmp_path / "net.pyth", slowfast_state("slowonly_r50"))
     with pytest.warns(UserWarning, match="head is fresh, 14 classes.* must be trained"):
         env = gym.make(
-            "Ada3D-MotionShapes-v0", videos=14, backbone="slowonly_r50", checkpoint=str(tmp_path / "net.pyth")
+            "Ada3D-MotionShapes-v1", videos=14, backbone="slowonly_r50", checkpoint=str(tmp_path / "net.pyth")
         )
     env.reset(seed=0)
     info = env.step(np.ones(8 + 2, np.int8))[-1]

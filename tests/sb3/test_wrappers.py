@@ -34,7 +34,7 @@ AGENTS: dict[str, tuple[type[BaseAlgorithm], dict[str, Any], dict[str, Any]]] = 
 
 
 def made() -> gym.Env[Any, Any]:
-    return gym.make("Ada3D-MotionShapes-v0", split="test", videos=14)
+    return gym.make("Ada3D-MotionShapes-v1", split="test", videos=14)
 
 
 def trained(kind: str, env: Any) -> BaseAlgorithm:
