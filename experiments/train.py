@@ -120,8 +120,9 @@ def train(
 
 def is_finished(run_: Run, folder: Path) -> bool:
     """Whether there is nothing left to do for a run in its folder."""
-    found = ResultFile(folder / "results.jsonl").results.keys()
-    return {"Upper", run_.agent} <= found and (folder / CLASSIFIER).exists()
+    if not (folder / CLASSIFIER).exists():
+        return False
+    return {"Upper", run_.agent} <= ResultFile(folder / "results.jsonl").results.keys()
 
 
 def train_run(run_: Run, folder: Path, device: str, *, upper: Path | None = None, timed: bool = True) -> list[Result]:
@@ -176,6 +177,7 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
             results.add(with_times(results.results[name], times[name]))
         result = with_times(result, times[run_.agent])
     results.add(result)  # the last line: with it the run is finished
+    parallel.wait()  # for the first process, which measured time
 
 
 def _judge_upper(run_: Run, folder: Path, results: ResultFile, device: str) -> None:
