@@ -1,8 +1,8 @@
 """The paper's Tables 1, 5 and 6 on MotionShapes, over several seeds:
 
-    python -m experiments.ablations --seeds 5
+    ada3d ablations --seeds 5
 
-A seed is the list of runs of `experiments.demo`, in its folder, and three trainings more: without the first stage
+A seed is the list of runs of `ada3d demo`, in its folder, and three trainings more: without the first stage
 (Table 5), and with one head learned and random masks for the other (Table 6). Figures are means with 95 % intervals,
 Student's t over the seeds. Interrupted and started again, the command goes on where it was; started several times at
 once, each process takes seeds that no other has.

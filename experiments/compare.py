@@ -1,11 +1,11 @@
 """Trains several agents with several seeds and prints each one's mean with its 95 % interval:
 
-    python -m experiments.compare Ada3D-MotionShapes-v1 --agents reinforce ppo a2c trpo dqn --seeds 5
-    python -m experiments.compare Ada3D-MotionShapes-v1 --agents reinforce ppo --gammas 1.5 3 6 12 --seeds 3
+    ada3d compare Ada3D-MotionShapes-v1 --agents reinforce ppo a2c trpo dqn --seeds 5
+    ada3d compare Ada3D-MotionShapes-v1 --agents reinforce ppo --gammas 1.5 3 6 12 --seeds 3
 
 Beside them stand Upper and, at what the first agent costs in all, what needs no learning of masks: random masks and the
 best constant one, each with the classifier as it is and fine-tuned. Several gammas give each method's front of accuracy
-against operations, `front.png` in the output's folder. Every run is one of `experiments.train`, in a folder of its own;
+against operations, `front.png` in the output's folder. Every run is one of `ada3d train`, in a folder of its own;
 runs are trained in as many processes as there are CPU cores. Interrupted and started again, the command goes on where
 it was, and asked for more agents or seeds it trains only those; started several times at once, each process takes runs
 that no other has. The interval is Student's t over the seeds. Time is measured of each row's first run.

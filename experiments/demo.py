@@ -1,9 +1,9 @@
 """The paper's comparison (Table 1, Fig. 3, Fig. 4) on MotionShapes, from encoded videos to a table and pictures:
 
-    python -m experiments.demo            # some minutes on two CPU cores
-    python -m experiments.demo --quick    # the same path on few videos
+    ada3d demo            # some minutes on two CPU cores
+    ada3d demo --quick    # the same path on few videos
 
-A list of runs of `experiments.train`, each in a folder of its own below one: Ada3D, judged after both of its stages
+A list of runs of `ada3d train`, each in a folder of its own below one: Ada3D, judged after both of its stages
 (Algorithm 1), and everything that needs no learning of masks, at what Ada3D costs in all. Runs are trained in as many
 processes as there are CPU cores. Interrupted and started again, the command goes on after the last finished epochs and
 results.

@@ -124,6 +124,7 @@ def evaluate(
             print(f"written to {path}")
             if json is not None:
                 write_json(json, {method: [result]})
+        parallel.wait()  # for the first process, which measured time
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What gives a motion of MotionShapes away without its motion:
 
-    python -m experiments.giveaways
+    ada3d giveaways
 
 The direction or sense of a motion is to be seen between frames, and nowhere else. Gradient-boosted trees are asked for
 it from what a careless drawing or encoding could leave: colours, one frame's look, sizes of the file and of each

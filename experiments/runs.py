@@ -6,7 +6,7 @@ import json
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -158,12 +158,14 @@ def compose(
         raise InputError(f"unknown agent in {path.name}: {', '.join(misspelt)}{close}")
     _check_environment(read.environment, path.name)
     given = {key: value for key, value in (options or {}).items() if value is not None}
-    own = read.agents.get(agent, {}) | given | dict(map(_assignment, assignments))
+    own = (
+        read.agents.get(agent, {}) | given | dict(_assignment(each, agent_class(agent).Options) for each in assignments)
+    )
     settings = read.environment | {key: value for key, value in (environment or {}).items() if value is not None}
-    fields = asdict(replace(read, **{key: value for key, value in replaced.items() if value is not None}))
-    del fields["agents"]
+    settled = asdict(replace(read, **{key: value for key, value in replaced.items() if value is not None}))
+    del settled["agents"]
     all_options = plain(asdict(agent_options(agent, own)))
-    return Run(env=env, agent=agent, seed=seed, **fields | {"environment": plain(settings), "options": all_options})
+    return Run(env=env, agent=agent, seed=seed, **settled | {"environment": plain(settings), "options": all_options})
 
 
 def _check_environment(environment: dict[str, Any], where: str) -> None:
@@ -171,14 +173,18 @@ def _check_environment(environment: dict[str, Any], where: str) -> None:
         raise InputError(f"environment in {where} has {', '.join(reserved)}: not its own, but a command's")
 
 
-def _assignment(text: str) -> tuple[str, Any]:
+def _assignment(text: str, options: type) -> tuple[str, Any]:
+    """Name and value of an option, for an agent's dataclass of them."""
     name, equals, value = text.partition("=")
     if not equals:
         raise InputError(f"{text!r}: expected an option of the agent as name=value")
     try:
-        return name, yaml.safe_load(value)
+        read = yaml.safe_load(value)
     except (ValueError, RecursionError, yaml.YAMLError):
         raise InputError(f"{text!r}: not a value; one with spaces needs quotes, as 'stages=[0, 1]'") from None
+    kinds = {field.name: str(field.type) for field in fields(options)}
+    is_text = kinds.get(name) in ("str", "str | None", "<class 'str'>")
+    return name, value if is_text and isinstance(read, int | float) else read  # to YAML, the mask 0101 is a number
 
 
 def plain(values: Any) -> Any:
@@ -187,7 +193,7 @@ def plain(values: Any) -> Any:
 
 
 def read_run(folder: Path, *, trust: bool = False) -> Run:
-    """The run in a folder, as `experiments.train` left it.
+    """The run in a folder, as `ada3d train` left it.
 
     Args:
         folder: of the run; it may be somebody else's.

@@ -1,9 +1,9 @@
 """Trains an agent on an environment and judges it on the test videos:
 
-    python -m experiments.train Ada3D-MotionShapes-v1
-    python -m experiments.train Ada3D-MotionShapes-v1 --agent ppo --set epochs=4 joint_epochs=2
-    python -m experiments.train Ada3D-FCVID-v0 --checkpoint I3D_8x8_R50.pkl
-    torchrun --nproc-per-node 8 -m experiments.train Ada3D-FCVID-v0 --checkpoint I3D_8x8_R50.pkl --device cuda
+    ada3d train Ada3D-MotionShapes-v1
+    ada3d train Ada3D-MotionShapes-v1 --agent ppo --set epochs=4 joint_epochs=2
+    ada3d train Ada3D-FCVID-v0 --checkpoint I3D_8x8_R50.pkl
+    torchrun --nproc-per-node 8 -m ada3d_gym.experiments.train Ada3D-FCVID-v0 --checkpoint I3D_8x8_R50.pkl --device cuda
 
 Options come from `experiments/configs/DATASET.yaml` (the paper's schedules for its data sets), or another --config,
 over those of `agents/presets/AGENT.yaml`; --set replaces single ones. Before the agent, the classifier can be trained
@@ -120,8 +120,9 @@ def train(
 
 def is_finished(run_: Run, folder: Path) -> bool:
     """Whether there is nothing left to do for a run in its folder."""
-    found = ResultFile(folder / "results.jsonl").results.keys()
-    return {"Upper", run_.agent} <= found and (folder / CLASSIFIER).exists()
+    if not (folder / CLASSIFIER).exists():
+        return False
+    return {"Upper", run_.agent} <= ResultFile(folder / "results.jsonl").results.keys()
 
 
 def train_run(run_: Run, folder: Path, device: str, *, upper: Path | None = None, timed: bool = True) -> list[Result]:
@@ -176,6 +177,7 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
             results.add(with_times(results.results[name], times[name]))
         result = with_times(result, times[run_.agent])
     results.add(result)  # the last line: with it the run is finished
+    parallel.wait()  # for the first process, which measured time
 
 
 def _judge_upper(run_: Run, folder: Path, results: ResultFile, device: str) -> None:

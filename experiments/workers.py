@@ -68,10 +68,14 @@ class Worker:
         with _interrupts_ignored():  # inherited: Ctrl-C is for this process, which ends the others
             self._process.start()
         theirs.close()
-        self.busy = False
+        self._job: Job | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._job is not None
 
     def start(self, job: Job) -> None:
-        self.busy = True
+        self._job = job
         self._connection.send(job)
 
     @property
@@ -96,11 +100,12 @@ class Worker:
             self._process.join()
             code = self._process.exitcode
             raise RuntimeError(f"a process that trained a run has ended by itself (exit code {code})") from None
+        folder = self._job.folder if self._job else None
         if kind == "failed":
-            raise RunError(told)
+            raise RunError(f"{told} (in the run of {folder})")
         if kind == "fault":
-            raise RuntimeError(f"in a process that trained a run:\n{told}")
-        self.busy = False
+            raise RuntimeError(f"in the run of {folder}:\n{told}")
+        self._job = None
         return kind == "done", told
 
     def end(self) -> None:
