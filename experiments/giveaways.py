@@ -40,7 +40,8 @@ def one_frame(record: VideoRecord) -> NDArray[np.float32]:
     """A frame in the middle, averaged to 16 by 16 pixels, (768,)."""
     frame = Video(record.path).read([FRAMES // 2])[0].astype(np.float32)
     size = frame.shape[0] // 16
-    return frame.reshape(16, size, 16, size, 3).mean((1, 3)).ravel()
+    small: NDArray[np.float32] = frame.reshape(16, size, 16, size, 3).mean((1, 3)).ravel()
+    return small
 
 
 def packets(record: VideoRecord) -> NDArray[np.float32]:
