@@ -29,6 +29,12 @@ MOTIONSHAPES = """MotionShapes, the embedded videos ([about them](../motionshape
 and motions, 3,360 training, 280 validation and 700 test videos, rendered on first use. Metric: top-1. The weights of
 both networks ship with the package, so these ids run at once. Clips are 32 x 32."""
 
+FIRST = "- v0: the first."
+VERSIONS = {
+    "motionshapes": "- v1: shorter windows, slow and fast motions, so that the right mask differs from clip to clip.\n"
+    "- v0: the first; gone."
+}
+
 
 def pages() -> dict[str, str]:
     """File names and contents."""
@@ -64,7 +70,8 @@ def _page(name: str, dataset: str) -> str:
     parts += [f"## {section}\n\n{_plain(sections[section])}" for section in SECTIONS]
     parts.append("## Arguments\n\n" + _arguments(dataset))
     parts.append(
-        "## Versions\n\n- v0: the first. A change that makes earlier results incomparable gets a new number.\n\n"
+        f"## Versions\n\n{VERSIONS.get(dataset, FIRST)} A change that makes earlier results incomparable gets a new "
+        "number.\n\n"
         "*Written by `python -m experiments.environment_docs` from the registry and the docstrings.*"
     )
     return "\n\n".join(parts) + "\n"

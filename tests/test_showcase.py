@@ -48,9 +48,9 @@ def test_a_policy_that_knows_what_a_clip_shows_loses_nothing_at_a_third_of_the_o
 
 
 @pytest.mark.parametrize(
-    ("u", "v"), [("10101010", "11111"), ("00111100", "11111"), ("11010001", "00011"), ("11111101", "00000")]
+    ("u", "v"), [("10101010", "11111"), ("00111100", "11111"), ("11010001", "00011"), ("11101101", "00000")]
 )
 def test_no_such_mask_serves_all_clips(bandit: ClipBandit, upper: float, u: str, v: str):
     top1, share = judged(bandit, *constant(bandit, u, v))
-    assert share <= 0.51
+    assert share < 0.51
     assert top1 <= upper - 5

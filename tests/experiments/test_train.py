@@ -227,7 +227,7 @@ def test_a_reference_is_judged_untrained_and_a_learner_is_not(tmp_path: Path):
     assert (line["frames"], line["stages"], line["method"]) == (4, 2, "uniform frames=4 stages=[0, 1]")
     with pytest.raises(ValueError, match="ppo has to be trained"):
         evaluate(MOTION, agent="ppo", videos=14, output=path)
-    with pytest.raises(ValueError, match=r"holds no run of experiments\.train"):
+    with pytest.raises(ValueError, match="holds no run of 'ada3d train'"):
         evaluate(str(tmp_path))
 
 
