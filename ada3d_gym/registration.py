@@ -39,6 +39,9 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
 def check_id(env_id: str) -> None:
     """Raises ValueError for an id that is not one of this package's."""
     if env_id not in ENVIRONMENTS:
+        name = env_id.rpartition("-v")[0]
+        if others := [each for each in ENVIRONMENTS if each.rpartition("-v")[0] == name]:
+            raise InputError(f"there is no environment {env_id!r} any more, or not yet: use {others[0]}")
         expected = f"one of {', '.join(ENVIRONMENTS)}{did_you_mean([env_id], ENVIRONMENTS)}"
         raise InputError(f"unknown environment {env_id!r}: expected {expected}")
 

@@ -120,7 +120,9 @@ class RandomMasks(BlindAgent):
     def _drawn_from(self, stream: np.random.SeedSequence) -> Random:
         num_frames, given = self.bandit.num_frames, self.options.frames
         frames = np.asarray(given, np.float64) if isinstance(given, tuple) else given
-        if isinstance(frames, np.ndarray) and (frames.shape != (num_frames,) or ((frames < 0) | (frames > 1)).any()):
+        if isinstance(frames, np.ndarray) and (
+            frames.shape != (num_frames,) or not ((frames >= 0) & (frames <= 1)).all()
+        ):
             raise InputError(f"frames={given}: expected a mean, or {num_frames} probabilities")
         stages = probabilities(self.options.stages, self.bandit.num_stages, "stages")
         return Random(frames, stages, num_frames, stream)

@@ -58,7 +58,9 @@ def read_constants(folder: Path) -> list[Constant]:
     try:
         return [Constant(**each) for each in json.loads(path.read_text())["front"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: no front of constant masks ({error}): train best-fixed there") from error
+        raise InputError(
+            f"{path}: no front of constant masks ({error}): delete {folder}, and start the command again"
+        ) from error
 
 
 @dataclass(frozen=True)

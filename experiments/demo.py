@@ -94,9 +94,9 @@ class Demo:
             clips = build_clips(dataset=options.settings["dataset"], split=split, **reading)
             clips.fill_cache(f"decoding {split}")
             clips.close()
+        found = ResultFile(self.folder / "results.jsonl")  # what is no such file is noticed before anything is trained
         carry_out(self.tasks, device)
         time_rows(self.rows, device)
-        found = ResultFile(self.folder / "results.jsonl")
         for method, row in self.rows.items():
             line = Result(**asdict(row.result) | {"method": method})
             if found.results.get(method) != line:

@@ -29,6 +29,7 @@ from ada3d_gym.experiments.results import ResultFile, with_times
 from ada3d_gym.experiments.runs import compose, read_run
 from ada3d_gym.experiments.tables import single_table, write_json
 from ada3d_gym.experiments.timing import Timed, milliseconds
+from ada3d_gym.experiments.train import CLASSIFIER
 from ada3d_gym.observers import SPLITS
 from ada3d_gym.registration import ENVIRONMENTS
 
@@ -88,8 +89,9 @@ def evaluate(
     elif agent or set or config:
         raise InputError(f"{folder} is a trained run: its agent, options and configuration are fixed")
     else:
+        _refuse_list(folder)
         run_ = read_run(folder, trust=trust)
-        replaced.setdefault("checkpoint", folder / "classifier.safetensors")
+        replaced.setdefault("checkpoint", folder / CLASSIFIER)
         if videos is None and (trained := run_.environment.get("videos")):  # a smaller split has no more than it has
             root = data_root or run_.environment.get("data_root")
             replaced["videos"] = min(trained, count_videos(run_.settings["dataset"], split, root))
@@ -118,13 +120,25 @@ def evaluate(
             methods = {"Upper": Timed.everything(trial.bandit), method: Timed(verdict.u, verdict.v, made)}
             times = milliseconds(trial.bandit, methods)
             result = with_times(result, times[method])
-        results.add(result)
+        noted = results.results.get(method)
+        if noted and noted.milliseconds is not None and noted.milliseconds_selection is not None:
+            # measured beside the other methods of its table: its ratio to theirs is to stay
+            results.add(with_times(result, (noted.milliseconds, noted.milliseconds_selection)))
+        else:
+            results.add(result)
         if parallel.rank() == 0:
             print("\n" + single_table([result]) + f"\n\nkeeping everything: {times['Upper'][0]:.3f} ms a clip")
             print(f"written to {path}")
             if json is not None:
                 write_json(json, {method: [result]})
         parallel.wait()  # for the first process, which measured time
+
+
+def _refuse_list(folder: Path) -> None:
+    """Raises InputError for a folder that holds the folders of runs."""
+    runs = sorted(path.parent.name for path in folder.glob(f"*/{CLASSIFIER}"))
+    if runs and not (folder / CLASSIFIER).exists():
+        raise InputError(f"{folder} holds several runs: give the folder of one, such as {folder / runs[0]}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import platform
 import re
 import sys
 import time
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from ada3d_gym.agents.agent import Agent
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.datasets import EMBEDDED, find_root, motionshapes_clips, video_clips
+from ada3d_gym.errors import InputError
 from ada3d_gym.evaluation import evaluate
 from ada3d_gym.experiments.results import Result, summarise
 from ada3d_gym.experiments.runs import MACHINE, Run, plain
@@ -174,9 +176,19 @@ def save_masks(folder: Path, method: str, verdict: Verdict) -> None:
 
 
 def load_masks(folder: Path, method: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """The masks u (N, T) and v (N, K) of all test clips that a run's agent, or its milestone, has chosen."""
-    with np.load(_masks_file(folder, method), allow_pickle=False) as file:
-        return file["u"], file["v"]
+    """The masks u (N, T) and v (N, K) of all test clips that a run's agent, or its milestone, has chosen.
+
+    Raises:
+        InputError: where they are not there or damaged.
+    """
+    path = _masks_file(folder, method)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return file["u"], file["v"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path}: no masks of a run ({error}): delete {folder}, and start the command again"
+        ) from error
 
 
 def _masks_file(folder: Path, method: str) -> Path:

@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from ada3d_gym.registration import ENVIRONMENTS
+from ada3d_gym.registration import ENVIRONMENTS, check_id
 from tests.ids import SOME
 from tests.processes import run
 
@@ -58,3 +58,8 @@ def test_every_spec_is_plain_json(name: str):
 def test_the_table_is_sets_by_networks_by_lengths():
     kinds = Counter((kwargs["backbone"].partition("_")[0], kwargs["num_frames"]) for kwargs in ENVIRONMENTS.values())
     assert kinds == dict.fromkeys([("i3d", 8), ("i3d", 16), ("slowonly", 8), ("slowonly", 16)], 7)
+
+
+def test_an_id_of_another_version_names_the_one_that_there_is():
+    with pytest.raises(ValueError, match=r"'Ada3D-MotionShapes-16-v0'.*use Ada3D-MotionShapes-16-v1"):
+        check_id("Ada3D-MotionShapes-16-v0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from ada3d_gym.agents.search import read_constants
+from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.demo import demo
 from ada3d_gym.experiments.evaluate import evaluate
 from tests.experiments.conftest import demo_command
@@ -150,3 +152,21 @@ def test_a_folder_whose_options_cannot_be_read_is_named(tmp_path: Path):
     (tmp_path / "options.json").write_text('{"seed": 0, "gam')
     with pytest.raises(ValueError, match=f"{tmp_path / 'options.json'}"):
         demo(quick=True, output=tmp_path)
+
+
+def test_what_is_no_file_of_results_is_noticed_before_anything_is_trained(tmp_path: Path):
+    (tmp_path / "results.jsonl").write_text("mine\n")
+    with pytest.raises(ValueError, match=r"results\.jsonl: not a file of results"):
+        demo(quick=True, output=tmp_path)
+    assert not (tmp_path / "upper").exists()
+
+
+@pytest.mark.parametrize("name", ["reinforce/masks-reinforce.npz", "best-fixed/constants.json"])
+def test_a_damaged_file_of_a_run_is_named_with_the_folder_to_delete(
+    name: str, quick_demo: tuple[Path, str], tmp_path: Path
+):
+    folder = tmp_path / "copy"
+    shutil.copytree(quick_demo[0], folder)
+    (folder / name).write_bytes((folder / name).read_bytes()[:100])
+    with pytest.raises(InputError, match=f"{name}.*delete {(folder / name).parent}, and start the command again"):
+        demo(quick=True, output=folder)

@@ -8,6 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 import torch
@@ -212,3 +213,15 @@ def test_two_processes_judge_what_one_judges(tmp_path: Path):
     assert len(two.read_text().splitlines()) == 1
     assert timeless(alone) == timeless(together)
     assert not list(tmp_path.glob("judging-*"))
+
+
+def test_times_stay_those_that_were_measured_beside_the_other_methods(run_folder: Path):
+    own = list(read(run_folder / "results.jsonl").values())[-1]
+    evaluate(str(run_folder))
+    assert read(run_folder / "results.jsonl")[own["method"]] == own | {"seconds": ANY}
+
+
+def test_the_folder_of_a_list_names_its_runs(quick_demo: tuple[Path, str]):
+    folder, _ = quick_demo
+    with pytest.raises(InputError, match=f"{folder} holds several runs: give the folder of one, such as {folder}/"):
+        evaluate(str(folder))

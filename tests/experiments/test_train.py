@@ -95,7 +95,7 @@ def test_the_command_line_replaces_the_file_and_the_file_the_preset(tmp_path: Pa
     config.write_text("gamma: 2.5\nagents: {ppo: {epochs: 5, lr: 0.01}}\nenvironment: {cost: macs}\n")
     made = compose(MOTION, "ppo", 7, config=config, assignments=("epochs=6",), environment={"videos": 28})
     assert (made.gamma, made.seed) == (2.5, 7)
-    assert (made.options["epochs"], made.options["lr"], made.options["joint_epochs"]) == (6, 0.01, 12)
+    assert (made.options["epochs"], made.options["lr"], made.options["joint_epochs"]) == (6, 0.01, 8)
     assert made.environment == {"cost": "macs", "videos": 28}
     assert compose(MOTION, "ppo", 7, config=config, gamma=4.0).gamma == 4.0
 
@@ -284,3 +284,15 @@ def test_a_classifier_is_fine_tuned_under_masks_that_look_at_nothing(tmp_path: P
         assert torch.equal(before, after) is (epochs == 0)
         evaluate(str(folder), output=tmp_path / f"{epochs}.jsonl")
         assert timeless(read(tmp_path / f"{epochs}.jsonl")[agent]) == timeless(read(folder / "results.jsonl")[agent])
+
+
+@pytest.mark.parametrize(
+    ("agent", "wrong", "right"),
+    [("fixed", "mask=01", "mask=0101010100011"), ("random", "frames=[.nan,1,1,1,1,1,1,1]", "frames=3")],
+)
+def test_an_option_that_does_not_fit_the_clips_leaves_the_folder_free(
+    agent: str, wrong: str, right: str, tmp_path: Path
+):
+    with pytest.raises(ValueError, match=wrong.partition("=")[0]):
+        train(MOTION, agent, set=(wrong,), videos=14, output=tmp_path)
+    train(MOTION, agent, set=(right,), videos=14, output=tmp_path)
