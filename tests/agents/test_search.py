@@ -54,7 +54,7 @@ def test_the_front_rises_from_cheap_to_everything(found: BestFixed, tmp_path: Pa
     best = json.loads(path.read_text())["best"]
     assert best["mask"] == "".join(map(str, found.mask))
     assert best["reward"] >= max(each.reward for each in front)
-    with pytest.raises(InputError, match=r"constants\.json: no front of constant masks .*: train best-fixed"):
+    with pytest.raises(InputError, match=r"constants\.json: no front of constant masks .*: delete .*elsewhere"):
         read_constants(tmp_path / "elsewhere")
 
 
