@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +44,7 @@ class TuningOptions:
 class BlindAgent(Agent):
     """Trains the classifier in its last `joint_epochs` epochs, under the masks of `blind_policy`.
 
-    A subclass that searches for its masks first has `search_epochs` epochs before, and defines `search_epoch`.
+    A subclass that searches for its masks first has `search_epochs` epochs before, and trains them itself.
     """
 
     data_parallel = True
@@ -66,21 +67,15 @@ class BlindAgent(Agent):
                 seed=spawn(seed, Stream.DROPOUT, 1),
             )
 
+    @abstractmethod
     def blind_policy(self) -> Blind:
         """Whose masks the classifier is trained under."""
-        raise NotImplementedError
-
-    def search_epoch(self) -> dict[str, float]:
-        """One of the first epochs, number `epoch` from 0; returns its figures by name."""
-        raise NotImplementedError
 
     @property
     def phase(self) -> str:
         return "search" if self.epoch < self.search_epochs else "fine-tuning"
 
     def train_epoch(self) -> dict[str, float]:
-        if self.epoch < self.search_epochs:
-            return self.search_epoch()
         if self._tuning is None:
             options = self.options
             epochs, size, seed, name = options.joint_epochs, options.joint_batch_size, self.seed, "fine-tuning"

@@ -130,7 +130,10 @@ class BestFixed(BlindAgent):
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
         return np.tile(self.mask, (len(observations), 1))
 
-    def search_epoch(self) -> dict[str, float]:
+    def train_epoch(self) -> dict[str, float]:
+        return self._search_round() if self.epoch < ROUNDS else super().train_epoch()
+
+    def _search_round(self) -> dict[str, float]:
         clips = self._clips(self.options.clips * GROWTH**self.epoch)
         self._pull(clips)
         self.judged_on += len(clips)

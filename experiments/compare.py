@@ -141,7 +141,8 @@ class _Runs:
             if own.options.get("joint_epochs"):
                 rivals += [
                     ("Random FT", made.random_ft, (learned,), "random"),
-                    ("Fixed FT", made.fixed_ft_operations, (learned, search), "fixed"),
+                    ("Fixed FT at same operations", made.fixed_ft_operations, (learned, search), "fixed"),
+                    ("Fixed FT at same accuracy", made.fixed_ft_accuracy, (learned, search), "fixed"),
                 ]
             for method, make, needs, line in rivals:
                 folder = at(f"{method.replace(' ', '-').lower()}-as-{folder_name(agent)}")

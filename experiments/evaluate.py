@@ -102,6 +102,7 @@ def evaluate(
     results = ResultFile(path, apart=True)
     with parallel.joined(device) as own_device:
         trial = Trial.prepare(run_, split, own_device, **replaced)
+        line = None
         if folder is None:
             made, state = trial.untrained_agent(own_device), None
             if made.total_epochs:
@@ -120,10 +121,10 @@ def evaluate(
             methods = {"Upper": Timed.everything(trial.bandit), method: Timed(verdict.u, verdict.v, made)}
             times = milliseconds(trial.bandit, methods)
             result = with_times(result, times[method])
-        noted = results.results.get(method)
-        if noted and noted.milliseconds is not None and noted.milliseconds_selection is not None:
+        own_line = line if method == run_.agent else None
+        if own_line and own_line.milliseconds is not None and own_line.milliseconds_selection is not None:
             # measured beside the other methods of its table: its ratio to theirs is to stay
-            results.add(with_times(result, (noted.milliseconds, noted.milliseconds_selection)))
+            results.add(with_times(result, (own_line.milliseconds, own_line.milliseconds_selection)))
         else:
             results.add(result)
         if parallel.rank() == 0:

@@ -111,11 +111,16 @@ def test_rivals_spend_what_the_first_agent_does(
         "Upper",
         "random",
         "Fixed",
-        *(f"{name} (as random)" for name in ("Random", "Random FT", "Fixed FT")),
+        *(
+            f"{name} (as random)"
+            for name in ("Random", "Random FT", "Fixed FT at same operations", "Fixed FT at same accuracy")
+        ),
     ]
     spent = rows["random"]["gmacs_total"]["mean"]
     assert rows["Random (as random)"]["gmacs"]["mean"] == pytest.approx(spent, rel=0.1)
-    assert rows["Fixed FT (as random)"]["gmacs"]["mean"] <= spent
+    assert rows["Fixed FT at same operations (as random)"]["gmacs"]["mean"] <= spent
     assert all(row["milliseconds"]["mean"] > 0 for row in rows.values())
-    weights = load_file(tmp_path / "runs" / f"{ENV}-fixed-ft-as-random-seed0" / "classifier.safetensors")
+    weights = load_file(
+        tmp_path / "runs" / f"{ENV}-fixed-ft-at-same-operations-as-random-seed0" / "classifier.safetensors"
+    )
     assert not torch.equal(weights["head.weight"], load_file(CLASSIFIER)["head.weight"])
