@@ -51,3 +51,20 @@ def split_mask(
 def join_mask(u: NDArray[np.bool_], v: NDArray[np.bool_]) -> NDArray[np.int8]:
     """The inverse of `split_mask`, as int8."""
     return np.concatenate([u, v], axis=-1).astype(np.int8)
+
+
+def all_masks(num_frames: int, num_stages: int) -> NDArray[np.int8]:
+    """All masks (2^(T + K), T + K) in the order of their numbers; the first 2^K keep no frame."""
+    length = num_frames + num_stages
+    return (np.arange(2**length)[:, None] >> np.arange(length)[::-1] & 1).astype(np.int8)
+
+
+def mask_numbers(u: NDArray[np.bool_], v: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The numbers (...) of frame masks (..., T) and stage masks (..., K): their bits read as binary, u before v.
+
+    The first frame's bit is worth most, 2^(T + K - 1), and the last stage's 1.
+    """
+    num_frames, num_stages = u.shape[-1], v.shape[-1]
+    frames = 1 << np.arange(num_frames + num_stages - 1, num_stages - 1, -1)
+    numbers: NDArray[np.int64] = u @ frames + v @ (1 << np.arange(num_stages - 1, -1, -1))
+    return numbers

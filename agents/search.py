@@ -18,7 +18,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.envs.codings import MaskMenu
 from ada3d_gym.errors import InputError
 from ada3d_gym.files import replacing
-from ada3d_gym.masks import split_mask
+from ada3d_gym.masks import all_masks, split_mask
 from ada3d_gym.seeding import Stream, spawn
 
 CONSTANTS = "constants.json"  # in a run's folder
@@ -102,7 +102,7 @@ class BestFixed(BlindAgent):
         super().__init__(bandit, options, seed=seed, device=device)
         frames, stages = bandit.num_frames, bandit.num_stages
         every = frames + stages <= EXHAUSTIVE_BITS
-        self.masks = _all_masks(frames, stages) if every else MaskMenu(frames, stages, "spread").masks
+        self.masks = all_masks(frames, stages)[2**stages :] if every else MaskMenu(frames, stages, "spread").masks
         self.macs_of = bandit.classifier.macs(*split_mask(self.masks, frames, stages))
         self.left = np.arange(len(self.masks))
         # of each candidate, sums over all clips so far; those left have all been judged on the same
@@ -204,10 +204,3 @@ class BestFixed(BlindAgent):
         super().load_policy_state(state)
         self.left, self.judged_on = state["left"].numpy(), state["judged_on"]
         self._sums = {key: values.numpy().copy() for key, values in state["sums"].items()}
-
-
-def _all_masks(num_frames: int, num_stages: int) -> NDArray[np.int8]:
-    """All masks (N, T + K) that keep a frame."""
-    length = num_frames + num_stages
-    bits = (np.arange(2**num_stages, 2**length)[:, None] >> np.arange(length)[::-1] & 1).astype(np.int8)
-    return bits  # counted in binary, frames first: smaller numbers keep no frame

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from ada3d_gym.errors import InputError
-from ada3d_gym.masks import ActionError, join_mask, split_mask
+from ada3d_gym.masks import ActionError, all_masks, join_mask, split_mask
 
 Masks = NDArray[np.int8]
 
@@ -142,12 +142,12 @@ class MaskMenu(MaskCoding):
                 f"{MENU_LIMIT:,} of a menu: use {smaller}or another coding (multi_discrete, box)"
             )
         if kind == "all":
-            frames = _counted(self.num_frames)[1:]
+            frames = all_masks(self.num_frames, 0)[1:]
         else:
             frames = np.zeros((self.num_frames, self.num_frames), np.int8)
             for kept in range(1, self.num_frames + 1):
                 frames[kept - 1, spread(self.num_frames, kept)] = 1
-        stages = _counted(self.num_stages)
+        stages = all_masks(0, self.num_stages)
         return np.concatenate([np.repeat(frames, len(stages), 0), np.tile(stages, (len(frames), 1))], 1)
 
     def _valid(self, actions: NDArray[Any]) -> NDArray[np.bool_]:
@@ -287,8 +287,3 @@ def spread(num_frames: int | NDArray[np.int64], kept: int) -> NDArray[np.int64]:
     Of several numbers of frames (B, 1), those of each (B, kept).
     """
     return (2 * np.arange(kept) + 1) * num_frames // (2 * kept)
-
-
-def _counted(length: int) -> Masks:
-    """All (2^length, length) rows of bits, counted in binary from zero, the first bit worth most."""
-    return (np.arange(2**length)[:, None] >> np.arange(length)[::-1] & 1).astype(np.int8)

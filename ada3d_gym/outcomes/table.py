@@ -1,0 +1,313 @@
+"""The outcome table: for every clip and every mask, whether the classifier is right, and how sure it is.
+
+A mask's number is its bits read as binary, frames before stages, the first frame's bit worth most
+(`ada3d_gym.masks.mask_numbers`). There are M = 2^(T + K) of them; the first 2^K keep no frame and are wrong.
+
+A table is a safetensors file, NAME.safetensors, that is mapped into memory. Beside it may lie its parts, one file each,
+NAME.PART.safetensors, for what takes more room than one bit a cell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from ada3d_gym.errors import InputError
+from ada3d_gym.files import replacing
+
+FORMAT = 1
+MOST_BITS = 16  # T + K of a table at the most; a mask's number then fits 16 bits
+CLOSE = 0.01  # top-1 minus top-2 below which a cell's margin is kept in the table itself
+NEAR_TIE = 1e-3  # below it, another order of summation may turn an answer around
+CHECKED_BYTES = 2**25  # a larger file's checksum is looked at by `verify` alone
+
+PARTS = {
+    "prediction": "the predicted class, uint8 or uint16",
+    "confidence": "the probability of the predicted class, float16",
+    "label": "the probability of the clip's labels together, float16; reward='confidence' needs it",
+    "label_margin": "the labels' largest probability minus the largest other, float16; reward='margin' needs it",
+    "margin": "top-1 minus top-2 probability, float16",
+}
+
+
+class TableError(InputError):
+    """A table that is damaged, of other clips or of another classifier, or that lacks what is asked for."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a table is of.
+
+    Attributes:
+        dataset, split: of the clips.
+        sampling: which frames and squares of the videos they show, as `ada3d_gym.outcomes.identity.sampling_of` says:
+            num_frames, views, size in pixels and so on.
+        videos: how many.
+        network: the classifier's name.
+        stage_names, class_names: in order; K and C are their numbers.
+        families: the names that the table's `family` counts through.
+        dtype: of the classifier's weights and activations.
+        classifier_sha256, clips_sha256: of the weights, and of the list of clips.
+        command: that makes the table.
+        versions: of what it was made with.
+        licence: of the table.
+        optima: for each stated cost and penalty: "gamma", "cost", the mean reward of the best mask of each clip
+            ("oracle"), the number of the best constant mask ("constant") and its mean reward ("constant_reward").
+        format: of the file.
+    """
+
+    dataset: str
+    split: str
+    sampling: Mapping[str, Any]
+    videos: int
+    network: str
+    stage_names: tuple[str, ...]
+    class_names: tuple[str, ...]
+    families: tuple[str, ...]
+    dtype: str
+    classifier_sha256: str
+    clips_sha256: str
+    command: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    licence: str = "MIT"
+    optima: tuple[Mapping[str, Any], ...] = ()
+    format: int = FORMAT
+
+    @property
+    def num_frames(self) -> int:
+        """T."""
+        return int(self.sampling["num_frames"])
+
+    @property
+    def views(self) -> int:
+        """Clips of a video."""
+        return int(self.sampling["views"])
+
+
+class OutcomeTable:
+    """What a classifier answers on N clips under M masks.
+
+    Args:
+        about: what the table is of.
+        arrays: by name:
+            "correct": (N, ceil(M / 8)) uint8; the bit of mask m is `correct[n, m // 8] >> (7 - m % 8) & 1`;
+            "macs": (M,) int64 multiply-accumulates of the classifier for a clip;
+            "clip": (N,) int64 clip ids, rising; clips that could not be decoded are not there;
+            "label", "label_start": labels of row n are `label[label_start[n] : label_start[n + 1]]`, int32 and int64;
+            "family": (N,) uint8, counts through `about.families`;
+            "video": (videos, 16) uint8, the start of the SHA-256 of what is known of each video;
+            "close_start", "close_mask", "close_margin": masks of row n whose top-1 minus top-2 probability is less than
+            `CLOSE`, rising, are `close_mask[close_start[n] : close_start[n + 1]]`; int64, uint16 and float16;
+            "optimum": (len(about.optima), N) uint16, the number of the best mask of each clip (the first of several).
+        path: its file, beside which its parts lie; None for one in memory.
+        parts: those in memory, (N, M) each.
+    """
+
+    def __init__(
+        self,
+        about: Description,
+        arrays: Mapping[str, NDArray[Any]],
+        path: Path | None = None,
+        parts: Mapping[str, NDArray[Any]] | None = None,
+    ):
+        self.about, self.arrays, self.path = about, dict(arrays), path
+        self._parts = dict(parts or {})
+
+    def __len__(self) -> int:
+        """N, the number of clips."""
+        return len(self.arrays["correct"])
+
+    @property
+    def num_frames(self) -> int:
+        """T."""
+        return self.about.num_frames
+
+    @property
+    def num_stages(self) -> int:
+        """K."""
+        return len(self.about.stage_names)
+
+    @property
+    def num_masks(self) -> int:
+        """M = 2^(T + K)."""
+        return len(self.macs)
+
+    @property
+    def macs(self) -> NDArray[np.int64]:
+        """(M,)."""
+        return self.arrays["macs"]
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        """(N,), each row's first."""
+        first: NDArray[np.int32] = self.arrays["label"][self.arrays["label_start"][:-1]]
+        return first
+
+    @property
+    def families(self) -> NDArray[np.str_]:
+        """(N,) names."""
+        names: NDArray[np.str_] = np.array(self.about.families)[self.arrays["family"]]
+        return names
+
+    @cached_property
+    def _row_of(self) -> NDArray[np.int64]:
+        rows = np.full(self.about.videos * self.about.views, -1)
+        rows[self.arrays["clip"]] = np.arange(len(self))
+        return rows
+
+    def rows(self, clips: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The rows (B,) of clip ids.
+
+        Raises:
+            TableError: for a clip that is not in the table.
+        """
+        rows = self._row_of[clips]
+        if len(missing := clips[rows < 0]):
+            raise TableError(f"{self.name} has no clip {missing[0]}, which could not be decoded when it was made")
+        return rows
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return str(self.path or "the table")
+
+    def correct(self, rows: NDArray[np.int64], masks: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the answers on rows (...) under masks of these numbers (...) are right."""
+        bits = self.arrays["correct"][rows, masks >> 3] >> (7 - (masks & 7)).astype(np.uint8) & 1
+        found: NDArray[np.bool_] = bits.astype(np.bool_)
+        return found
+
+    def all_correct(self, rows: NDArray[np.int64] | slice) -> NDArray[np.bool_]:
+        """The same (B, M) under every mask."""
+        bits = np.unpackbits(self.arrays["correct"][rows], axis=1, count=self.num_masks)
+        return bits.view(np.bool_)
+
+    def part(self, name: str) -> NDArray[Any]:
+        """The cells (N, M) of one of `PARTS`, mapped into memory.
+
+        Raises:
+            TableError: naming the file that should hold it, where that is not there or not of this table.
+        """
+        if name not in self._parts:
+            if self.path is None:
+                raise TableError(f"this table holds no {name!r} ({PARTS[name]}): build it with parts=({name!r},)")
+            path = part_path(self.path, name)
+            if not path.exists():
+                again = f"; make it with '{self.about.command} --parts {name}'" if self.about.command else ""
+                raise TableError(f"{self.path} does not hold {name!r} ({PARTS[name]}): {path} would{again}")
+            about, arrays = _read(path)
+            if (about["part"], about["of"]) != (name, self.identity):
+                raise TableError(f"{path} is not the part {name!r} of {self.path}: it belongs to another table")
+            self._parts[name] = arrays["cells"]
+        return self._parts[name]
+
+    @cached_property
+    def identity(self) -> str:
+        """SHA-256 of what the table is of: classifier, clips, and its answers."""
+        return _digest([self.about.classifier_sha256, self.about.clips_sha256], {"correct": self.arrays["correct"]})
+
+    def is_near_tie(
+        self, rows: NDArray[np.int64], masks: NDArray[np.int64], tolerance: float = NEAR_TIE
+    ) -> NDArray[np.bool_]:
+        """Whether cells (B,) have a margin below a tolerance of at most `CLOSE`: a live answer may be another there."""
+        start, close, margins = (self.arrays[f"close_{key}"] for key in ("start", "mask", "margin"))
+        found = np.zeros(len(rows), np.bool_)
+        for place, (row, mask) in enumerate(zip(rows.tolist(), masks.tolist(), strict=True)):
+            first, last = start[row], start[row + 1]
+            at = first + np.searchsorted(close[first:last], mask)
+            found[place] = at < last and close[at] == mask and margins[at] < tolerance
+        return found
+
+    def save(self, path: Path) -> None:
+        """Writes the table, and the parts that it has in memory, whole or not at all.
+
+        Raises:
+            OutputError: as `ada3d_gym.files.replacing` does.
+        """
+        _write(path, {"about": asdict(self.about)}, self.arrays)
+        for name, cells in self._parts.items():
+            _write(part_path(path, name), {"part": name, "of": self.identity}, {"cells": cells})
+
+    def verify(self) -> None:
+        """Looks at the checksum of the file and of each part that is there, however large.
+
+        Raises:
+            TableError: naming the file that is damaged.
+        """
+        if self.path is not None:
+            for path in (self.path, *(part_path(self.path, name) for name in PARTS)):
+                if path.exists():
+                    _read(path, checked=True)
+
+
+def load_table(path: Path | str) -> OutcomeTable:
+    """A table from its file.
+
+    Raises:
+        TableError: for a file that is missing, damaged or no table.
+    """
+    path = Path(path)
+    about, arrays = _read(path)
+    if "about" not in about:
+        raise TableError(f"{path} is a part of a table, {about.get('part')!r}: give the table itself")
+    known = {each.name for each in fields(Description)}
+    values = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in about["about"].items() if key in known
+    }
+    return OutcomeTable(Description(**values), arrays, path)
+
+
+def part_path(path: Path, name: str) -> Path:
+    """The file of a table's part."""
+    return path.with_name(f"{path.name.removesuffix('.safetensors')}.{name}.safetensors")
+
+
+def _write(path: Path, about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    arrays = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
+    text = json.dumps(about | {"format": FORMAT, "sha256": _digest([], arrays)}, sort_keys=True)
+    with replacing(path) as part:
+        save_file(arrays, part, {"ada3d_outcomes": text})  # one entry: the library writes several in any order
+
+
+def _read(path: Path, checked: bool | None = None) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    remedy = "copy or make it again, with 'ada3d tabulate'"
+    if not path.is_file():
+        raise TableError(f"{path}: no such file; expected an outcome table, as 'ada3d tabulate' writes it")
+    try:
+        with safe_open(path, "pt") as file:  # whose tensors are mapped; those of "np" are copied
+            text = (file.metadata() or {}).get("ada3d_outcomes")
+            if text is None:
+                raise TableError(
+                    f"{path}: a safetensors file, but no outcome table; expected what 'ada3d tabulate' writes"
+                )
+            about = json.loads(text)
+            arrays = {name: file.get_tensor(name).numpy() for name in file.keys()}  # noqa: SIM118 (no dict)
+    except (SafetensorError, OSError, ValueError) as error:
+        if isinstance(error, TableError):
+            raise
+        raise TableError(f"{path}: damaged or no outcome table ({error}); {remedy}") from error
+    if about.get("format") != FORMAT:
+        raise TableError(f"{path}: an outcome table of format {about.get('format')}, expected {FORMAT}; {remedy}")
+    small = sum(array.nbytes for array in arrays.values()) <= CHECKED_BYTES
+    if (small if checked is None else checked) and _digest([], arrays) != about.get("sha256"):
+        raise TableError(f"{path}: damaged, its content is not what its checksum says; {remedy}")
+    return about, arrays
+
+
+def _digest(words: list[str], arrays: Mapping[str, NDArray[Any]]) -> str:
+    digest = hashlib.sha256(json.dumps(words).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
