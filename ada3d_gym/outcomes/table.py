@@ -261,7 +261,7 @@ def load_table(path: Path | str) -> OutcomeTable:
     if "about" not in about:
         raise TableError(f"{path} is a part of a table, {about.get('part')!r}: give the table itself")
     known = {each.name for each in fields(Description)}
-    values = {
+    values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in about["about"].items() if key in known
     }
     return OutcomeTable(Description(**values), arrays, path)
