@@ -100,7 +100,7 @@ class ClipBandit:
     def __init__(
         self,
         source: ClipSource,
-        classifier: Classifier | ClipAnswers,
+        classifier: Classifier,
         reward: Reward,
         observer: Observer | None = None,
         order: Order = "epochs",

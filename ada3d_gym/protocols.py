@@ -79,19 +79,14 @@ class Classifier(Protocol):
 
 
 @runtime_checkable
-class ClipAnswers(Protocol):
-    """What stands in a classifier's place and is asked by clip id, so that no clip is decoded or computed.
+class ClipAnswers(Classifier, Protocol):
+    """A classifier that knows its answers by clip id: it is asked for those, and no clip is decoded or computed.
 
     `ada3d_gym.outcomes.classifier.TableClassifier` is the one for outcome tables.
     """
 
-    stage_names: tuple[str, ...]
-
     def answers(self, ids: Ids, u: Mask, v: Mask) -> Answers:
         """What a reward may look at, of clips (B,) under masks."""
-
-    def macs(self, u: Mask, v: Mask) -> NDArray[np.int64]:
-        """Multiply-accumulates (B,) of each clip."""
 
     def best(self, ids: Ids, reward: Reward) -> NDArray[np.float64]:
         """What the best mask of each clip pays (B,), both heads together."""
