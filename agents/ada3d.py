@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-
-import numpy as np
-import torch
 
 from ada3d_gym.agents.agent import Policy
 from ada3d_gym.agents.reference import Random, probabilities
 from ada3d_gym.agents.reinforce import Reinforce
 from ada3d_gym.agents.reinforce_options import ReinforceConfig
+from ada3d_gym.agents.selecting import check_keep, new_selection
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.building import build_trunk
 from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
-from ada3d_gym.networks.checkpoints.weights import save_weights
-from ada3d_gym.networks.macs import count_macs
-from ada3d_gym.networks.selection import Aggregation, SelectionNetwork
-from ada3d_gym.seeding import Stream, spawn, torch_seed
+from ada3d_gym.networks.selection import Aggregation
+from ada3d_gym.seeding import Stream, spawn
 
 
 @dataclass(frozen=True)
@@ -49,8 +43,7 @@ class Ada3DOptions(ReinforceConfig):
         super().__post_init__()
         if not 0 <= self.classifier_dropout < 1:
             raise InputError(f"classifier_dropout={self.classifier_dropout}: expected a probability, less than 1")
-        if not 0 < self.keep < 1:
-            raise InputError(f"keep={self.keep}: expected more than 0, less than 1")
+        check_keep(self)
 
 
 class Ada3D(Reinforce):
@@ -70,10 +63,7 @@ class Ada3D(Reinforce):
         if options.seed not in (0, seed):
             raise InputError(f"seed={options.seed} among the options beside seed={seed}: give the run's seed alone")
         options = replace(options, seed=seed)
-        with torch_seed(spawn(seed, Stream.SELECTION_WEIGHTS)):
-            side = bandit.source.observation_size
-            trunk = build_trunk(bandit.num_frames, side, options.weights, options.aggregation)
-            selection = SelectionNetwork(trunk, bandit.num_stages, options.keep)
+        selection = new_selection(bandit, options, seed)
         trainer = None
         if options.joint_epochs:
             trainer = ClassifierTrainer(
@@ -87,10 +77,4 @@ class Ada3D(Reinforce):
             stages = probabilities(options.other_stages, bandit.num_stages, "other_stages")
             other = Random(options.other_frames, stages, bandit.num_frames, spawn(seed, Stream.OTHER_HEAD_JUDGED))
         super().__init__(selection, bandit, options, trainer, device, other)
-        one = torch.from_numpy(bandit.source.observations(bandit.usable(np.array([0])))).to(device)
-        self.macs = count_macs(selection, one)
-
-    def export(self, folder: Path) -> list[Path]:
-        """`selection.safetensors`."""
-        save_weights(self.selection, folder / "selection.safetensors")
-        return [folder / "selection.safetensors"]
+        self.macs = self._count_macs()

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ada3d_gym import parallel
+from ada3d_gym.bandit import Outcome
 from ada3d_gym.protocols import ClipSource
 
 Bits = NDArray[np.bool_]
@@ -26,6 +27,18 @@ class Meter:
     def add(self, **values: float) -> None:
         for name, value in values.items():
             self._values.setdefault(name, []).append(float(value))
+
+    def add_outcome(self, outcome: Outcome) -> None:
+        """What clips were paid and what was kept of them; regret, too, where it is known."""
+        self.add(
+            reward=outcome.reward.mean(),
+            correct=outcome.correct.mean(),
+            frames=outcome.frames.mean(),
+            stages=outcome.stages.mean(),
+            gmacs=outcome.macs.mean() / 1e9,
+        )
+        if outcome.regret is not None:
+            self.add(regret=outcome.regret.mean())
 
     def means(self) -> dict[str, float]:
         parts = parallel.gather(self._values)

@@ -29,6 +29,8 @@ AGENTS = {
     "dqn": "ada3d_gym.agents.sb3:DQNAgent",
     "qrdqn": "ada3d_gym.agents.sb3:QRDQNAgent",
     "sac": "ada3d_gym.agents.sb3:SACAgent",
+    "exact": "ada3d_gym.agents.exact:Exact",
+    "supervised": "ada3d_gym.agents.supervised:Supervised",
     "upper": "ada3d_gym.agents.fixed:Upper",
     "uniform": "ada3d_gym.agents.fixed:Uniform",
     "fixed": "ada3d_gym.agents.fixed:FixedMask",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,27 +11,28 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ada3d_gym import parallel
-from ada3d_gym.agents.agent import Agent, Policy
+from ada3d_gym.agents.agent import Policy
 from ada3d_gym.agents.baselines import Batch, make_baseline
+from ada3d_gym.agents.exploration import Exploration, entropy
 from ada3d_gym.agents.figures import MaskWatch, Meter
 from ada3d_gym.agents.progress import epoch_batches
 from ada3d_gym.agents.reference import Random
 from ada3d_gym.agents.reinforce_options import ReinforceConfig
+from ada3d_gym.agents.selecting import SelectingAgent, as_arrays
 from ada3d_gym.bandit import ClipBandit, Outcome
 from ada3d_gym.divergence import during, finite
 from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer, parts_of_updates
 from ada3d_gym.masks import join_mask, split_mask
-from ada3d_gym.networks.current import CurrentForm
 from ada3d_gym.networks.selection import MaskLogits, SelectionNetwork, greedy
-from ada3d_gym.seeding import CallStreams, Stream, spawn, torch_generator
+from ada3d_gym.seeding import Stream, spawn, torch_generator
 
 __all__ = ["Reinforce", "ReinforceConfig"]
 
 Bits = NDArray[np.bool_]
 
 
-class Reinforce(Agent):
+class Reinforce(SelectingAgent):
     """The selection network as an agent, and its training.
 
     Args:
@@ -45,6 +45,7 @@ class Reinforce(Agent):
     """
 
     data_parallel = True
+    selection: SelectionNetwork
 
     def __init__(
         self,
@@ -59,23 +60,13 @@ class Reinforce(Agent):
             raise InputError(f"heads={config.heads!r} leaves a head unlearned: give Reinforce the other policy")
         if config.joint_epochs and trainer is None:
             raise InputError("joint epochs train the classifier: give Reinforce a ClassifierTrainer")
-        super().__init__(bandit, config, seed=config.seed, device=str(device))
-        self.selection, self.config, self.trainer = selection.to(device), config, trainer
-        self._on, self._network = torch.device(device), parallel.wrap(self.selection)
-        self._form = CurrentForm(self.selection)
-        trunk = list(selection.trunk.parameters())
-        heads = [p for name, p in selection.named_parameters() if not name.startswith("trunk.")]
-        groups = [{"params": trunk, "peak": config.trunk_lr}, {"params": heads, "peak": config.lr}]
-        if config.optimizer == "adam":
-            self.optimizer: torch.optim.Optimizer = torch.optim.Adam(groups, config.lr)
-        else:
-            self.optimizer = torch.optim.SGD(groups, config.lr, momentum=0.9)
+        super().__init__(selection, bandit, config, seed=config.seed, device=device, optimizer=config.optimizer)
+        self.config, self.trainer = config, trainer
         width = selection.trunk.features if config.baseline == "value" else 0
         self.baseline = make_baseline(config.baseline, width).to(device)
         self.other = other
-        self._calls = CallStreams(spawn(config.seed, Stream.REINFORCE_ACT))
         self.total_epochs = config.epochs + config.joint_epochs
-        self._anneal(0.0)
+        self._exploration = Exploration(config, self.total_epochs, spawn(config.seed, Stream.REINFORCE_ACT))
 
     @torch.inference_mode()
     def act(self, observations: NDArray[np.uint8], deterministic: bool = True) -> NDArray[np.int8]:
@@ -84,7 +75,7 @@ class Reinforce(Agent):
         Where no frame is likelier kept than dropped, the likeliest is kept: without any there is nothing to classify.
         """
         logits = self._form.get()(torch.from_numpy(observations).to(self._on))
-        u, v = _arrays(greedy(logits) if deterministic else self._sample(logits))
+        u, v = as_arrays(greedy(logits) if deterministic else self._exploration.draw(logits))
         return join_mask(*self._with_other(u, v, lambda: self._of_other(observations)))
 
     @classmethod
@@ -112,7 +103,7 @@ class Reinforce(Agent):
         for number, ((done, whole, batch), part) in enumerate(zip(batches, parts, strict=True), start=1):
             progress = (self.epoch - phase + done) / length
             self._set_lr(progress)
-            self._anneal(self.epoch + done)
+            self._exploration.anneal(self.epoch + done)
             if part.first:
                 self.optimizer.zero_grad()
             with during(self.phase, self.epoch + 1, number):
@@ -126,7 +117,7 @@ class Reinforce(Agent):
                 with during(self.phase, self.epoch + 1, number):
                     loss = self.trainer.step(source.clips(batch), u, v, source.targets(batch), part)
                 meter.add(classifier_loss=loss)
-        self._anneal(self.epoch + 1)
+        self._exploration.anneal(self.epoch + 1)
         return meter.means() | watch.figures()
 
     def _update(
@@ -150,7 +141,7 @@ class Reinforce(Agent):
             clips = torch.from_numpy(observations).to(self._on)
             logits: MaskLogits = self._network(clips)
         logits = MaskLogits(*(part.float() for part in logits))
-        keep = [self._explore(torch.sigmoid(part)) for part in logits]  # m (B, T) and n (B, K), Eq. 1
+        keep = self._exploration.keep(logits)  # m (B, T) and n (B, K), Eq. 1
         chance = [torch.rand(config.samples, whole, p.shape[1], generator=generator, device=self._on) for p in keep]
         bits = [(each[:, parallel.rows(whole)] < p).to(p.dtype) for each, p in zip(chance, keep, strict=True)]
         u, v = (part.flatten(0, 1).bool().cpu().numpy() for part in bits)  # (S * B, …)
@@ -163,25 +154,16 @@ class Reinforce(Agent):
             if config.heads in ("both", head):
                 log_prob = (sample * p.log() + (1 - sample) * (1 - p).log()).sum(2)  # (S, B), Eq. 2 and 3
                 objective = objective + (advantage * log_prob).mean()  # Eq. 7
-                objective = objective + self._entropy_weight * _entropy(p).sum(1).mean()
+                objective = objective + self._exploration.entropy_weight * entropy(p).sum(1).mean()
         (-objective * parallel.weight(len(ids)) * share).backward()
-        opened = [_entropy(p).mean() for p in keep]
+        opened = [entropy(p).mean() for p in keep]
         value, *entropies = torch.stack([objective, *opened]).tolist()  # fetched together: each fetch waits
         finite(value, "the policy's objective", self.optimizer)
 
         # of the head that is not learned, the masks that its policy has drawn
-        watch.add(ids, *self._with_other(*_arrays(greedy(logits)), lambda: join_mask(u, v)[: len(ids)]))
-        meter.add(
-            reward=outcome.reward.mean(),
-            correct=outcome.correct.mean(),
-            frames=outcome.frames.mean(),
-            stages=outcome.stages.mean(),
-            gmacs=outcome.macs.mean() / 1e9,
-            entropy_frames=entropies[0],
-            entropy_stages=entropies[1],
-        )
-        if outcome.regret is not None:
-            meter.add(regret=outcome.regret.mean())
+        watch.add(ids, *self._with_other(*as_arrays(greedy(logits)), lambda: join_mask(u, v)[: len(ids)]))
+        meter.add_outcome(outcome)
+        meter.add(entropy_frames=entropies[0], entropy_stages=entropies[1])
         return u, v
 
     def _with_other(self, u: Bits, v: Bits, theirs: Callable[[], NDArray[Any]]) -> tuple[Bits, Bits]:
@@ -211,7 +193,7 @@ class Reinforce(Agent):
             return torch.from_numpy(np.stack(paid)).float().to(self._on)
 
         def greedy_rewards() -> Tensor:
-            u, v = _arrays(greedy(logits))
+            u, v = as_arrays(greedy(logits))
             u, v = self._with_other(u, v, lambda: self._drawn_by_other(clips.cpu().numpy(), whole))
             return heads(self.bandit.pull(ids, u, v))
 
@@ -224,58 +206,19 @@ class Reinforce(Agent):
             advantages: Tensor = self.baseline(Batch(rewards, greedy_rewards, features))
         return advantages
 
-    def _sample(self, logits: MaskLogits) -> tuple[Tensor, Tensor]:
-        keep = (self._explore(torch.sigmoid(part)) for part in logits)
-        generator = torch_generator(self._calls.next(), self._on)
-        frames, stages = (torch.rand(p.shape, generator=generator, device=self._on) < p for p in keep)
-        return frames, stages
-
-    def _explore(self, p: Tensor) -> Tensor:
-        a = self._exploration
-        return (a * p + (1 - a) * (1 - p)).clamp(1e-6, 1 - 1e-6)
-
-    def _anneal(self, epochs: float) -> None:
-        """Sets the entropy's weight and the exploration for after so many epochs."""
-        config = self.config
-        held = 1 - min(1.0, epochs / config.epochs) if config.epochs else 0.0
-        left = 1 - epochs / self.total_epochs if self.total_epochs else 0.0
-        self._entropy_weight = config.final_entropy + held * (config.entropy - config.final_entropy)
-        self._exploration = config.final_exploration + left * (config.exploration - config.final_exploration)
-
-    def _set_lr(self, progress: float) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * 0.5 * (1 + math.cos(math.pi * progress))
-
     def state_dict(self) -> dict[str, Any]:
         """All that `learn` goes on from."""
-        state = {
-            "epoch": self.epoch,
-            "selection": self.selection.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "baseline": self.baseline.state_dict(),
-        }
+        state = super().state_dict() | {"baseline": self.baseline.state_dict()}
         if self.trainer is not None:
             state["trainer"] = self.trainer.state_dict()
         return state
 
     def load_policy_state(self, state: dict[str, Any]) -> None:
-        self.epoch = state["epoch"]
-        self._anneal(self.epoch)
-        self.selection.load_state_dict(state["selection"])
+        super().load_policy_state(state)
+        self._exploration.anneal(self.epoch)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.load_policy_state(state)
-        self.optimizer.load_state_dict(state["optimizer"])
+        super().load_state_dict(state)
         self.baseline.load_state_dict(state["baseline"])
         if self.trainer is not None:
             self.trainer.load_state_dict(state["trainer"])
-
-
-def _arrays(masks: tuple[Tensor, Tensor]) -> tuple[Bits, Bits]:
-    u, v = (mask.cpu().numpy() for mask in masks)
-    return u, v
-
-
-def _entropy(p: Tensor) -> Tensor:
-    """Bernoulli entropy in nats, elementwise."""
-    return -(p * p.log() + (1 - p) * (1 - p).log())  # p is never 0 or 1; F.binary_cross_entropy would refuse NaN

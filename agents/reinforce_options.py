@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ada3d_gym.agents.baselines import Name as Baseline
+from ada3d_gym.agents.exploration import check_exploration
 from ada3d_gym.errors import InputError
 
 Credit = Literal["paper", "joint"]
@@ -66,9 +67,7 @@ class ReinforceConfig:
             if getattr(self, name) not in get_args(kind):
                 expected = ", ".join(get_args(kind))
                 raise InputError(f"unknown {name} {getattr(self, name)!r}: expected one of {expected}")
-        for name in ("exploration", "final_exploration"):
-            if not 0.5 < getattr(self, name) <= 1:
-                raise InputError(f"{name}={getattr(self, name)}: expected more than 0.5, at most 1")
+        check_exploration(self)
         for name in ("batch_size", "joint_batch_size", "samples", "accumulate"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)}: expected at least 1")

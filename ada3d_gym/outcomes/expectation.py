@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -94,7 +95,7 @@ def right_pays(table: OutcomeTable, reward: MaskReward) -> Values:
 
 def outcomes(
     table: OutcomeTable, reward: MaskReward, rows: NDArray[np.int64]
-) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Right and wrong of `MaskReward` (B, M) on rows (B,) under all masks; None for wrong where it is 1 - right.
 
     Raises:

@@ -1,0 +1,136 @@
+"""What agents that train a network to choose masks from pixels share: its making, optimizer, rates and state."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ada3d_gym import parallel
+from ada3d_gym.agents.agent import Agent
+from ada3d_gym.agents.reinforce_options import Optimizer
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.building import build_trunk
+from ada3d_gym.errors import InputError
+from ada3d_gym.networks.checkpoints.weights import save_weights
+from ada3d_gym.networks.current import CurrentForm
+from ada3d_gym.networks.macs import count_macs
+from ada3d_gym.networks.selection import Aggregation, ClipTrunk, SelectionNetwork
+from ada3d_gym.seeding import Stream, spawn, torch_seed
+
+
+class TrunkOptions(Protocol):
+    """Of a network on the pre-trained trunk; see `ada3d_gym.agents.ada3d.Ada3DOptions`."""
+
+    @property
+    def weights(self) -> str | None: ...
+    @property
+    def aggregation(self) -> Aggregation: ...
+
+
+class SelectionOptions(TrunkOptions, Protocol):
+    """Of the paper's selection network."""
+
+    @property
+    def keep(self) -> float: ...
+
+
+def check_keep(options: SelectionOptions) -> None:
+    """Raises InputError for what is no probability, or would be certain from the start."""
+    if not 0 < options.keep < 1:
+        raise InputError(f"keep={options.keep}: expected more than 0, less than 1")
+
+
+class Rates(Protocol):
+    """Learning rates at the start, of the heads and of the pre-trained trunk."""
+
+    @property
+    def lr(self) -> float: ...
+    @property
+    def trunk_lr(self) -> float: ...
+
+
+def new_trunk(bandit: ClipBandit, options: TrunkOptions) -> ClipTrunk:
+    """The trunk that fits what a bandit's policies see; its layers without weights are drawn from torch's generator."""
+    return build_trunk(bandit.num_frames, bandit.source.observation_size, options.weights, options.aggregation)
+
+
+def new_selection(bandit: ClipBandit, options: SelectionOptions, seed: int) -> SelectionNetwork:
+    """The paper's selection network for a bandit, before training: the same for every agent of a seed."""
+    with torch_seed(spawn(seed, Stream.SELECTION_WEIGHTS)):
+        return SelectionNetwork(new_trunk(bandit, options), bandit.num_stages, options.keep)
+
+
+class SelectingAgent(Agent):
+    """Trains a network that has a `trunk` at one rate and all else at another, both on a cosine to zero.
+
+    Args:
+        selection: the network, of uint8 clips (B, T, 3, H, W).
+        bandit: what it learns on.
+        options: of the agent, learning rates among them.
+        seed, device: see `Agent`.
+        optimizer: "adam", or "sgd" with momentum 0.9.
+    """
+
+    def __init__(
+        self,
+        selection: nn.Module,
+        bandit: ClipBandit,
+        options: Rates,
+        *,
+        seed: int,
+        device: torch.device | str,
+        optimizer: Optimizer = "adam",
+    ):
+        super().__init__(bandit, options, seed=seed, device=str(device))
+        self.selection = selection.to(device)
+        self._on, self._network = torch.device(device), parallel.wrap(self.selection)
+        self._form = CurrentForm(self.selection)
+        own = [(name.startswith("trunk."), p) for name, p in selection.named_parameters()]
+        trunk, heads = ([p for of_trunk, p in own if of_trunk is wanted] for wanted in (True, False))
+        groups = [{"params": trunk, "peak": options.trunk_lr}, {"params": heads, "peak": options.lr}]
+        if optimizer == "adam":
+            self.optimizer: torch.optim.Optimizer = torch.optim.Adam(groups, options.lr)
+        else:
+            self.optimizer = torch.optim.SGD(groups, options.lr, momentum=0.9)
+
+    def _set_lr(self, progress: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * 0.5 * (1 + math.cos(math.pi * progress))
+
+    def _count_macs(self) -> int:
+        """Of the network, for one clip."""
+        one = self.bandit.source.observations(self.bandit.usable(np.array([0])))
+        return count_macs(self.selection, torch.from_numpy(one).to(self._on))
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that `learn` goes on from."""
+        return {
+            "epoch": self.epoch,
+            "selection": self.selection.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def load_policy_state(self, state: dict[str, Any]) -> None:
+        self.epoch = state["epoch"]
+        self.selection.load_state_dict(state["selection"])
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.load_policy_state(state)
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def export(self, folder: Path) -> list[Path]:
+        """`selection.safetensors`."""
+        save_weights(self.selection, folder / "selection.safetensors")
+        return [folder / "selection.safetensors"]
+
+
+def as_arrays(masks: tuple[Tensor, Tensor]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Masks u (B, T) and v (B, K) from wherever they were computed."""
+    u, v = (mask.cpu().numpy() for mask in masks)
+    return u, v
