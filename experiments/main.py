@@ -18,6 +18,7 @@ COMMANDS = {
     "ablations": ("ablations:ablations", "the paper's Tables 1, 5 and 6 on the embedded videos"),
     "index-videos": ("index_videos:index_videos", "finds and checks the videos of a data set, once"),
     "pretrain": ("pretrain:pretrain", "trains the networks that ship with the package"),
+    "tabulate": ("tabulate:tabulate", "plays out every mask of every clip, once and for all"),
     "giveaways": ("giveaways:giveaways", "what tells a motion of the embedded videos without its motion"),
     "gflops": ("gflops:gflops", "the paper's GFLOPs beside ours"),
     "fixtures": ("fixtures:fixtures", "writes a tiny set of videos in each data set's layout"),
