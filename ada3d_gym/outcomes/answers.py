@@ -104,12 +104,13 @@ def cells_of(
         else np.pad(scores, ((0, 0),) * 2 + ((1, 0),))
     )
     margin = ranked[:, :, 1] - ranked[:, :, 0]
-    close = (margin < CLOSE) & keeps_frames
+    kept_margin = margin.astype(np.float16)
+    close = (kept_margin < np.float16(CLOSE)) & keeps_frames
     return Cells(
         correct=np.packbits(correct, axis=1),
         close_count=close.sum(1),
         close_mask=close.nonzero()[1].astype(np.uint16),
-        close_margin=margin[close].astype(np.float16),
+        close_margin=kept_margin[close],
         parts={name: _part(name, scores, targets[:, None], prediction, ranked[:, :, 1], margin) for name in parts},
     )
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
@@ -30,7 +31,6 @@ from ada3d_gym.protocols import FallibleSource
 from ada3d_gym.video.clips import VideoClips
 
 CHUNK = 16  # clips
-ON_A_GPU = 16  # clips at a time there; on a CPU, one leaves the least memory to go through
 _IDENTITY = "build.json"
 
 
@@ -77,7 +77,7 @@ class Build:
     def make(self, numbers: Sequence[int]) -> Iterator[int]:
         """Makes those of the chunks that are not there and that no other process is making; gives each one's number."""
         answer = answering(self._classifier, self._bandit.num_frames)
-        step = 1 if self._classifier.device.type == "cpu" else ON_A_GPU
+        step = _clips_at_once(self._classifier.device)
         for number in numbers:
             if self._path(number).exists():
                 continue
@@ -217,6 +217,11 @@ class Build:
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             path.unlink(missing_ok=True)
             raise TableError(f"{path} was damaged ({error}) and is gone now: start the command again") from error
+
+
+def _clips_at_once(device: torch.device) -> int:
+    """A GPU has to be filled; a CPU has the least memory to go through with one."""
+    return 1 if device.type == "cpu" else CHUNK
 
 
 def _first_labels_first(targets: NDArray[np.bool_], first: NDArray[np.int64]) -> NDArray[np.int32]:

@@ -27,7 +27,7 @@ from ada3d_gym.files import replacing
 
 FORMAT = 1
 MOST_BITS = 16  # T + K of a table at the most; a mask's number then fits 16 bits
-CLOSE = 0.01  # top-1 minus top-2 below which a cell's margin is kept in the table itself
+CLOSE = 0.002  # top-1 minus top-2 below which a cell's margin is kept in the table itself
 NEAR_TIE = 1e-3  # below it, another order of summation may turn an answer around
 CHECKED_BYTES = 2**25  # a larger file's checksum is looked at by `verify` alone
 
