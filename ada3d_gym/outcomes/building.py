@@ -24,7 +24,7 @@ from ada3d_gym.files import replacing, writing
 from ada3d_gym.fingerprints import of_weights
 from ada3d_gym.masks import all_masks, split_mask
 from ada3d_gym.networks.classifier import NetworkClassifier
-from ada3d_gym.outcomes.answers import answering, cells_of, check_bits
+from ada3d_gym.outcomes.cells import answering, cells_of, check_bits
 from ada3d_gym.outcomes.identity import clips_sha256, sampling_of, video_digests
 from ada3d_gym.outcomes.table import PARTS, Description, OutcomeTable, TableError
 from ada3d_gym.protocols import FallibleSource

@@ -14,8 +14,8 @@ from ada3d_gym.building import build_bandit
 from ada3d_gym.errors import InputError
 from ada3d_gym.masks import all_masks, split_mask
 from ada3d_gym.outcomes import building
-from ada3d_gym.outcomes.answers import cells_of
 from ada3d_gym.outcomes.building import Build
+from ada3d_gym.outcomes.cells import cells_of
 from ada3d_gym.outcomes.table import PARTS, TableError, load_table
 from ada3d_gym.video.clips import VideoClips
 

@@ -16,7 +16,7 @@ from ada3d_gym.networks.conversion.convert import convert
 from ada3d_gym.networks.masked import MaskedNetwork
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import I3D_TINY, SLOWONLY_TINY, ResNet3dSpec
-from ada3d_gym.outcomes.answers import answering
+from ada3d_gym.outcomes.cells import answering
 from ada3d_gym.outcomes.contexts import Contexts
 from ada3d_gym.seeding import torch_seed
 
