@@ -28,6 +28,9 @@ class Answers:
         u: frame masks (B, T) bool.
         v: stage masks (B, K) bool.
         macs_share: (B,) float64, the clip's multiply-accumulates over those of the whole network on the whole clip.
+
+    Beside an outcome table (`ada3d_gym.outcomes`) there are no scores, and what its parts do not hold is a `TableError`
+    where it is asked for.
     """
 
     correct: Bits
@@ -36,6 +39,31 @@ class Answers:
     u: Bits
     v: Bits
     macs_share: Values
+
+    @property
+    def prediction(self) -> NDArray[np.int64]:
+        """(B,) class index; -1 where no frame was kept."""
+        return np.where(self.u.any(1), self.scores.argmax(1), -1)
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """(B,) probability of the predicted class; 0 where no frame was kept."""
+        best: NDArray[np.float32] = self.scores[np.arange(len(self.scores)), self.scores.argmax(1)]
+        return best
+
+    @property
+    def label_probability(self) -> Values:
+        """(B,) probability of the clip's labels together, in [0, 1]."""
+        total: Values = (self.scores * self.targets).sum(1, dtype=np.float64)
+        return np.minimum(total, 1.0)  # several labels add up
+
+    @property
+    def label_margin(self) -> Values:
+        """(B,) the labels' largest probability minus the largest of any other class, in [-1, 1]."""
+        labels = np.where(self.targets, self.scores, 0).max(1)
+        others = np.where(self.targets, 0, self.scores).max(1)
+        margin: Values = (labels - others).astype(np.float64)
+        return margin
 
 
 class Reward(Protocol):
@@ -90,14 +118,12 @@ def _accuracy(answers: Answers) -> tuple[Values, Values]:
 
 
 def _confidence(answers: Answers) -> tuple[Values, Values]:
-    right = np.minimum((answers.scores * answers.targets).sum(1, dtype=np.float64), 1.0)  # several labels add up
+    right = answers.label_probability
     return right, 1 - right
 
 
 def _margin(answers: Answers) -> tuple[Values, Values]:
-    labels = np.where(answers.targets, answers.scores, 0).max(1)
-    others = np.where(answers.targets, 0, answers.scores).max(1)
-    margin = (labels - others).astype(np.float64)
+    margin = answers.label_margin
     return np.maximum(margin, 0), np.maximum(-margin, 0)
 
 

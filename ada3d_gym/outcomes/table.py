@@ -147,11 +147,20 @@ class OutcomeTable:
         """(M,)."""
         return self.arrays["macs"]
 
-    @property
+    @cached_property
     def labels(self) -> NDArray[np.int32]:
         """(N,), each row's first."""
         first: NDArray[np.int32] = self.arrays["label"][self.arrays["label_start"][:-1]]
         return first
+
+    def targets(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """All labels (B, C) of rows (B,)."""
+        start = self.arrays["label_start"]
+        counts = start[rows + 1] - start[rows]
+        places = np.arange(counts.sum()) + np.repeat(start[rows] - counts.cumsum() + counts, counts)
+        targets = np.zeros((len(rows), len(self.about.class_names)), np.bool_)
+        targets[np.repeat(np.arange(len(rows)), counts), self.arrays["label"][places]] = True
+        return targets
 
     @property
     def families(self) -> NDArray[np.str_]:
