@@ -10,6 +10,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from ada3d_gym.masks import all_masks, split_mask
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.outcomes.cells import answering, cells_of, check_bits
 from ada3d_gym.outcomes.identity import clips_sha256, sampling_of, video_digests
+from ada3d_gym.outcomes.optima import stated_optima
 from ada3d_gym.outcomes.table import PARTS, Description, OutcomeTable, TableError
 from ada3d_gym.protocols import FallibleSource
 from ada3d_gym.video.clips import VideoClips
@@ -178,7 +180,9 @@ class Build:
             clips_sha256=self.identity["clips_sha256"],
             **about,
         )
-        return OutcomeTable(description, arrays, parts={name: whole[name] for name in self.parts})
+        optima, arrays["optimum"] = stated_optima(OutcomeTable(description, arrays))
+        parts = {name: whole[name] for name in self.parts}
+        return OutcomeTable(replace(description, optima=optima), arrays, parts=parts)
 
     def remove(self) -> None:
         """The chunks, once the table is written."""

@@ -62,7 +62,8 @@ class Description:
         versions: of what it was made with.
         licence: of the table.
         optima: for each stated cost and penalty: "gamma", "cost", the mean reward of the best mask of each clip
-            ("oracle"), the number of the best constant mask ("constant") and its mean reward ("constant_reward").
+            ("oracle"), the number of the best constant mask ("constant"), its mean reward ("constant_reward") and its
+            accuracy ("constant_accuracy").
         format: of the file.
     """
 
