@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.observers import Observer, PixelObserver
-from ada3d_gym.protocols import Classifier, ClipSource, Ids, Mask, usable
+from ada3d_gym.protocols import Classifier, ClipAnswers, ClipSource, Ids, Mask, usable
 from ada3d_gym.rewards import Answers, Reward
 
 Order = Literal["epochs", "iid"]
@@ -20,6 +20,9 @@ Order = Literal["epochs", "iid"]
 @dataclass(frozen=True)
 class Outcome:
     """What happened to B pulled clips; every array has length B.
+
+    Where an outcome table stands in the network's place, prediction and confidence are looked up when they are asked
+    for; those that the table's parts do not hold, and scores, are a `TableError` then.
 
     Attributes:
         reward: float64, the sum of both heads' rewards (Eq. 5).
@@ -32,6 +35,9 @@ class Outcome:
         frames, stages: int64, how many were kept.
         no_frames: bool, the mask kept no frame, so the clip could not be classified and counts as incorrect.
         scores: float32 (B, C) class probabilities.
+        regret: float64, what the clip's best mask pays minus the reward, at least 0; None where that is not known, as
+            on any live network.
+        answers: what the reward looked at; None of an outcome that was read from a file.
     """
 
     reward: NDArray[np.float64]
@@ -46,6 +52,32 @@ class Outcome:
     stages: NDArray[np.int64]
     no_frames: NDArray[np.bool_]
     scores: NDArray[np.float32]
+    regret: NDArray[np.float64] | None = None
+    answers: Answers | None = None
+
+
+class _KnownOutcome(Outcome):
+    """Of what is asked by clip id."""
+
+    answers: Answers
+
+    def __init__(self, answers: Answers, **values: Any):
+        vars(self).update(values, answers=answers)  # the class is frozen, and has its other values later
+
+    def __repr__(self) -> str:
+        return f"Outcome(reward={self.reward!r}, answers={self.answers!r})"
+
+    @property
+    def prediction(self) -> NDArray[np.int64]:
+        return self.answers.prediction
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        return self.answers.confidence
+
+    @property
+    def scores(self) -> NDArray[np.float32]:
+        return self.answers.scores
 
 
 class ClipBandit:
@@ -53,7 +85,7 @@ class ClipBandit:
 
     Args:
         source: where clips come from.
-        classifier: what predicts from masked clips.
+        classifier: what predicts from masked clips, or knows without being shown them.
         reward: what a prediction and its masks are worth.
         observer: what a policy is shown of a clip; its pixels by default.
         order: of the draws. "epochs": all videos in random order, a random view of each, over and over; "iid": any clip
@@ -108,11 +140,19 @@ class ClipBandit:
         Raises:
             VideoError: where too many videos are bad, see `ada3d_gym.video.clips.VideoClips.usable`.
         """
-        while len(self._ahead) < 2 * count:
-            self._ahead = np.concatenate([self._ahead, self._more()])
-        self.source.expect(self._ahead[: 2 * count])  # the next draw is decoded beside this one's network
+        parts, length = [self._ahead], len(self._ahead)
+        while length < 2 * count:
+            parts.append(self._more())
+            length += len(parts[-1])
+        self._ahead = np.concatenate(parts)
+        self.expect(self._ahead[: 2 * count])  # the next draw is decoded beside this one's network
         ids, self._ahead = self._ahead[:count], self._ahead[count:]
         return self.usable(ids)
+
+    def expect(self, ids: Ids) -> None:
+        """Says that these clips will be pulled soon, where that takes their pixels, or shows them."""
+        if isinstance(self.observer, PixelObserver) or not isinstance(self.classifier, ClipAnswers):
+            self.source.expect(ids)
 
     def usable(self, ids: Ids) -> Ids:
         """Clip ids of an epoch, with stand-ins for those whose clips cannot be decoded: what to learn from."""
@@ -143,25 +183,32 @@ class ClipBandit:
                 )
         if self.on_pull is not None:
             self.on_pull(ids, u, v)
+        answers, regret = self._answers(ids, u, v), None
+        reward_frames, reward_stages = self.reward(answers)
+        reward = reward_frames + reward_stages
+        if isinstance(self.classifier, ClipAnswers):
+            regret = self.classifier.best(ids, self.reward) - reward
+        told: dict[str, Any] = {
+            "reward": reward,
+            "reward_frames": reward_frames,
+            "reward_stages": reward_stages,
+            "correct": answers.correct,
+            "label": self.source.labels(ids),
+            "macs": self.classifier.macs(u, v),
+            "frames": u.sum(1),
+            "stages": v.sum(1),
+            "no_frames": np.logical_not(u.any(1)),
+            "regret": regret,
+        }
+        if isinstance(self.classifier, ClipAnswers):
+            return _KnownOutcome(answers, **told)
+        shown = {name: getattr(answers, name) for name in ("prediction", "confidence", "scores")}
+        return Outcome(**told, **shown, answers=answers)
+
+    def _answers(self, ids: Ids, u: Mask, v: Mask) -> Answers:
+        if isinstance(self.classifier, ClipAnswers):
+            return self.classifier.answers(ids, u, v)
         scores = self.classifier.scores(self.source.clips(ids), u, v)
-        no_frames = np.logical_not(u.any(1))
-        rows = np.arange(len(ids))
-        prediction = scores.argmax(1)
         targets = self.source.targets(ids)
-        correct = targets[rows, prediction] & ~no_frames
-        macs = self.classifier.macs(u, v)
-        reward_frames, reward_stages = self.reward(Answers(correct, scores, targets, u, v, macs / self._full_macs))
-        return Outcome(
-            reward=reward_frames + reward_stages,
-            reward_frames=reward_frames,
-            reward_stages=reward_stages,
-            correct=correct,
-            prediction=np.where(no_frames, -1, prediction),
-            label=self.source.labels(ids),
-            confidence=scores[rows, prediction],
-            macs=macs,
-            frames=u.sum(1),
-            stages=v.sum(1),
-            no_frames=no_frames,
-            scores=scores,
-        )
+        correct = targets[np.arange(len(ids)), scores.argmax(1)] & u.any(1)
+        return Answers(correct, scores, targets, u, v, self.classifier.macs(u, v) / self._full_macs)

@@ -21,8 +21,10 @@ from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.selection import Aggregation, ClipTrunk, load_torchvision
 from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.observers import FeatureObserver, IndexObserver, Observation, Observer, PixelObserver
+from ada3d_gym.outcomes.classifier import TableClassifier, check_named, check_network
+from ada3d_gym.outcomes.table import OutcomeTable, load_table
 from ada3d_gym.rewards import Cost, MaskReward, Shaping
-from ada3d_gym.shipped import CLASSIFIER, CLASSIFIER_BACKBONES, SELECTION
+from ada3d_gym.shipped import CLASSIFIER, CLASSIFIER_BACKBONES, SELECTION, shipped_table
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.motionshapes.drawing import CLASSES
 
@@ -47,6 +49,7 @@ def build_bandit(
     order: Order = "epochs",
     device: str = "cpu",
     classifier: NetworkClassifier | None = None,
+    outcomes: str | Path | None = None,
     **reading: Any,
 ) -> ClipBandit:
     """A bandit over clips of a data set.
@@ -63,21 +66,50 @@ def build_bandit(
         device: where networks run.
         classifier: another environment's, `env.unwrapped.bandit.classifier`, to share instead of one made from backbone
             and checkpoint: where that is trained, rewards here follow.
+        outcomes: None or "live" asks the network. "table" looks the same answers up in the outcome table that ships for
+            this data set, network, number of frames and split; a path, in that table: no clip is classified, and none
+            decoded but for what the policy is shown. The table says how many views there are where `views` does not. A
+            classifier or checkpoint given beside it must be the table's.
         reading: the other arguments of `video_clips` (data_root, size, stride, sampling, flip, …).
     """
     device = checked_device(device)
     pays = MaskReward(gamma, cost, reward)
+    table = None
+    if outcomes not in (None, "live"):
+        table = load_table(
+            shipped_table(dataset, backbone, num_frames, split) if outcomes == "table" else Path(str(outcomes))
+        )
+        check_named(table, dataset=dataset, split=split)
+        views = table.about.views if views is None else views
     naming = {"dataset": dataset, "num_frames": num_frames, "videos": videos, **reading}
     clips = build_clips(split=split, views=views, **naming)
     if observation == "index":
         observer: Observer = IndexObserver(clips, split, naming)
     else:
         observer = build_observer(clips, observation, features, device)
-    if classifier is None:
-        classifier = build_classifier(clips, backbone, checkpoint, device)
-    else:
+    if classifier is not None:
         classifier = fitting_classifier(clips, classifier, checkpoint)
+    if table is not None:
+        return ClipBandit(clips, _answering(table, clips, backbone, checkpoint, classifier), pays, observer, order)
+    classifier = classifier or build_classifier(clips, backbone, checkpoint, device)
     return ClipBandit(clips, classifier, pays, observer, order)
+
+
+def _answering(
+    table: OutcomeTable,
+    clips: VideoClips,
+    backbone: str,
+    checkpoint: str | Path | None,
+    classifier: NetworkClassifier | None,
+) -> TableClassifier:
+    """A table in the place of the network that was asked for, having made sure that it is of that one."""
+    if classifier is not None:
+        check_network(table, classifier, "classifier=")
+    else:
+        check_named(table, backbone=backbone)
+        if checkpoint is not None:
+            check_network(table, build_classifier(clips, backbone, checkpoint), f"checkpoint={checkpoint}")
+    return TableClassifier(table, clips)
 
 
 def build_clips(dataset: str, **options: Any) -> VideoClips:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from ada3d_gym.errors import DivergedError
 from ada3d_gym.masks import split_mask
 from ada3d_gym.metrics import mean_average_precision, top1
 from ada3d_gym.partial import Judged, Parts
-from ada3d_gym.protocols import FallibleSource
+from ada3d_gym.protocols import ClipAnswers, ClipSource, FallibleSource
 from ada3d_gym.video.records import VideoError
 
 Act = Callable[[NDArray[Any]], NDArray[Any]]
@@ -54,7 +55,8 @@ class Evaluation:
     """What a policy did on a split.
 
     Attributes:
-        top1, map: of videos, their clips' scores averaged; in [0, 1].
+        top1, map: of videos, their clips' scores averaged; in [0, 1]. On an outcome table, which has no scores, map is
+            NaN, and so is top1 where videos have more than one clip: judge on the live network for these.
         usage: means over all clips that were judged.
         by_family: the same for each family of classes, where the data set knows families.
         by_class: the same for the clips of each class that occurs, by first label.
@@ -65,6 +67,7 @@ class Evaluation:
         u, v: the masks, (clips, T) and (clips, K) bool, in clip order, of the clips that were judged.
         correct: (clips,) bool, likewise.
         left_out: the clips that were not judged.
+        regret: mean over clips, on an outcome table; None where it is not known.
     """
 
     top1: float
@@ -80,6 +83,7 @@ class Evaluation:
     v: NDArray[np.bool_]
     correct: NDArray[np.bool_]
     left_out: LeftOut = field(default_factory=LeftOut)
+    regret: float | None = None
 
 
 def evaluate(
@@ -104,7 +108,7 @@ def evaluate(
         interpolated: of the average precision, see `mean_average_precision`.
         resume: a folder for what has been judged so far: interrupted and called again with the same one, the evaluation
             goes on; at its end, the folder is removed. It belongs to one policy, classifier, reward and list of clips;
-            a policy that draws its masks draws others than it would have.
+            a policy that draws its masks draws others than it would have. On an outcome table nothing is kept.
 
     Raises:
         VideoError: if no clip can be decoded, or the first that cannot where the source allows for none.
@@ -113,7 +117,8 @@ def evaluate(
     source = bandit.source
     ids = np.arange(len(source))
     batches = [ids[start : start + batch_size] for start in range(0, len(ids), batch_size)]
-    parts = Parts(resume)
+    known = isinstance(bandit.classifier, ClipAnswers)
+    parts = Parts(None if known else resume)
     shape = (bandit.num_frames, bandit.num_stages, len(source.class_names))
     mine_found = parts.read(batches, shape) if parallel.rank() == 0 else {}
     done = parallel.gather(set(mine_found))[0]
@@ -121,7 +126,7 @@ def evaluate(
     mine_bad = dict[int, VideoError]()
     quiet = parallel.rank() > 0 or None
     for place, number in enumerate(tqdm(mine, desc=description, unit="batch", leave=False, disable=quiet)):
-        source.expect(np.concatenate([batches[each] for each in mine[place : place + 2]]))
+        bandit.expect(np.concatenate([batches[each] for each in mine[place : place + 2]]))
         bad = source.undecodable(batches[number]) if isinstance(source, FallibleSource) else {}
         mine_bad |= bad
         batch = np.array([clip for clip in batches[number].tolist() if clip not in bad], np.int64)
@@ -141,15 +146,11 @@ def evaluate(
     correct = np.concatenate([o.correct for o in outcomes])
     macs = np.concatenate([o.macs for o in outcomes])
 
-    scores = np.concatenate([o.scores for o in outcomes])
     parts.remove()
-    if not np.isfinite(scores).all():  # finite weights may be too large to compute with
-        raise DivergedError(
-            "the classifier's scores are not finite: its training has diverged. Train again in another folder, with a "
-            "lower learning rate, or give another checkpoint"
-        )
-    videos, scores = _of_videos(scores, ids // source.views)
-    targets = source.targets(videos * source.views)
+    if known:
+        of_videos = float(correct.mean()) if source.views == 1 else math.nan, math.nan
+    else:
+        of_videos = _video_figures(np.concatenate([o.scores for o in outcomes]), ids, source, interpolated)
 
     def usage(rows: NDArray[np.bool_]) -> Usage:
         kept, on = u[rows].sum(1), v[rows].sum(1)
@@ -160,8 +161,8 @@ def evaluate(
     visible = source.visible_frames(ids)
     partly = ~visible.all(1)
     return Evaluation(
-        top1=top1(scores, targets & scores.any(1, keepdims=True)),  # no frame in any clip is never right
-        map=mean_average_precision(scores, targets, interpolated=interpolated),
+        top1=of_videos[0],
+        map=of_videos[1],
         usage=usage(np.ones(len(ids), np.bool_)),
         by_family={str(name): usage(families == name) for name in np.unique(families) if name},
         by_class={source.class_names[label]: usage(labels == label) for label in np.unique(labels).tolist()},
@@ -172,7 +173,25 @@ def evaluate(
         u=u,
         v=v,
         correct=correct,
-        left_out=LeftOut(len(bad), len(source) // source.views - len(videos), _causes(bad)),
+        left_out=LeftOut(len(bad), len(source) // source.views - len(np.unique(ids // source.views)), _causes(bad)),
+        regret=float(np.concatenate([o.regret for o in outcomes if o.regret is not None]).mean()) if known else None,
+    )
+
+
+def _video_figures(
+    scores: NDArray[np.float32], ids: NDArray[np.int64], source: ClipSource, interpolated: bool
+) -> tuple[float, float]:
+    """Top-1 and mean average precision of the videos of clips (B,) with scores (B, C)."""
+    if not np.isfinite(scores).all():  # finite weights may be too large to compute with
+        raise DivergedError(
+            "the classifier's scores are not finite: its training has diverged. Train again in another folder, with a "
+            "lower learning rate, or give another checkpoint"
+        )
+    videos, scores = _of_videos(scores, ids // source.views)
+    targets = source.targets(videos * source.views)
+    return (
+        top1(scores, targets & scores.any(1, keepdims=True)),  # no frame in any clip is never right
+        mean_average_precision(scores, targets, interpolated=interpolated),
     )
 
 

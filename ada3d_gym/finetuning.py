@@ -16,6 +16,7 @@ from ada3d_gym import parallel
 from ada3d_gym.divergence import finite
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.protocols import Classifier, ClipAnswers
 from ada3d_gym.seeding import CallStreams, Stream, spawn, torch_seed
 
 
@@ -50,7 +51,7 @@ class ClassifierTrainer:
     """SGD on the cross entropy of masked clips.
 
     Args:
-        classifier: the network that is trained in place.
+        classifier: the network that is trained in place; a `NetworkClassifier`.
         lr: learning rate at the start; `set_progress` takes it down a cosine.
         momentum, weight_decay: of SGD.
         freeze_batch_norm: keep batch norm as in inference. The rewards that the policy saw and the network that pays
@@ -60,11 +61,14 @@ class ClassifierTrainer:
             processes, each normalises by its own clips, and the statistics are the first one's.
         dropout: probability of all dropout layers while training.
         seed: of dropout.
+
+    Raises:
+        InputError: for a classifier that cannot be trained, such as an outcome table.
     """
 
     def __init__(
         self,
-        classifier: NetworkClassifier,
+        classifier: Classifier,
         lr: float,
         *,
         momentum: float = 0.9,
@@ -75,11 +79,11 @@ class ClassifierTrainer:
     ):
         if not 0 <= dropout < 1:
             raise InputError(f"dropout={dropout}: expected a probability, less than 1")
-        self.classifier, self.lr = classifier, lr
+        self.classifier, self.lr = _trainable(classifier), lr
         self.freeze_batch_norm, self.dropout = freeze_batch_norm, dropout
         self._draws = CallStreams(spawn(0, Stream.DROPOUT) if seed is None else seed)
-        self._network = parallel.wrap(classifier.network)
-        parameters = classifier.network.parameters()
+        self._network = parallel.wrap(self.classifier.network)
+        parameters = self.classifier.network.parameters()
         self.optimizer = torch.optim.SGD(parameters, lr, momentum=momentum, weight_decay=weight_decay, nesterov=True)
 
     def set_progress(self, done: float) -> None:
@@ -154,3 +158,14 @@ class ClassifierTrainer:
         self.classifier.invalidate()
         self.optimizer.load_state_dict(state["optimizer"])
         self._draws.calls = state.get("draws", 0)
+
+
+def _trainable(classifier: Classifier) -> NetworkClassifier:
+    if isinstance(classifier, NetworkClassifier):
+        return classifier
+    if isinstance(classifier, ClipAnswers):
+        raise InputError(
+            "a table holds what a fixed classifier answers, so nothing here can be trained: leave the classifier's "
+            "training out (joint_epochs=0; JointFineTuneCallback), or use outcomes=None, which asks the network"
+        )
+    raise InputError(f"{type(classifier).__name__} cannot be trained: expected a NetworkClassifier")

@@ -6,7 +6,7 @@ import shutil
 import warnings
 import zipfile
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 
 from ada3d_gym.bandit import Outcome
 from ada3d_gym.files import OutputError, replacing
+
+
+KEPT = tuple(field.name for field in fields(Outcome) if field.default is MISSING)
+"""What is kept of an outcome: what is there of every one."""
 
 
 class Judged(NamedTuple):
@@ -48,7 +52,7 @@ class Parts:
         if self._folder is None or self._full:
             return
         path = self._path(number)
-        outcome = {field.name: getattr(part.outcome, field.name) for field in fields(Outcome)}
+        outcome = {name: getattr(part.outcome, name) for name in KEPT}
         try:
             with replacing(path) as unfinished, unfinished.open("wb") as file:
                 np.savez(file, ids=part.ids, u=part.u, v=part.v, **outcome)
@@ -68,7 +72,7 @@ class Parts:
 def _read(path: Path) -> Judged | None:
     try:
         with np.load(path, allow_pickle=False) as file:
-            outcome = Outcome(**{field.name: file[field.name] for field in fields(Outcome)})
+            outcome = Outcome(**{name: file[name] for name in KEPT})
             return Judged(file["ids"], file["u"], file["v"], outcome)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # absent or damaged: judged again
         return None
@@ -76,7 +80,7 @@ def _read(path: Path) -> Judged | None:
 
 def _fits(part: Judged, ids: NDArray[np.int64], shape: tuple[int, int, int]) -> bool:
     frames, stages, classes = shape
-    lengths = {len(value) for value in vars(part.outcome).values()}
+    lengths = {len(getattr(part.outcome, name)) for name in KEPT}
     found = (part.u.shape, part.v.shape, part.outcome.scores.shape)
     expected = tuple((len(ids), width) for width in (frames, stages, classes))
     return np.array_equal(part.ids, ids) and found == expected and lengths == {len(ids)}

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from ada3d_gym.rewards import Answers, Reward
 from ada3d_gym.video.records import VideoError, VideoRecord
 
 Ids = NDArray[np.int64]
@@ -52,6 +53,14 @@ class FallibleSource(Protocol):
         """The bad ones, with what is wrong with them."""
 
 
+@runtime_checkable
+class NamedSource(Protocol):
+    """What a source has besides, if it knows paths and families of many clips at once; else its records are asked."""
+
+    def paths(self, ids: Ids) -> NDArray[np.object_]: ...
+    def families(self, ids: Ids) -> NDArray[np.object_]: ...
+
+
 def usable(source: ClipSource, ids: Ids) -> Ids:
     """Clip ids to train on in the place of `ids`: without those of clips that cannot be decoded."""
     return source.usable(ids) if isinstance(source, FallibleSource) else ids
@@ -67,3 +76,17 @@ class Classifier(Protocol):
 
     def macs(self, u: Mask, v: Mask) -> NDArray[np.int64]:
         """Multiply-accumulates (B,) of each clip."""
+
+
+@runtime_checkable
+class ClipAnswers(Classifier, Protocol):
+    """A classifier that knows its answers by clip id: it is asked for those, and no clip is decoded or computed.
+
+    `ada3d_gym.outcomes.classifier.TableClassifier` is the one for outcome tables.
+    """
+
+    def answers(self, ids: Ids, u: Mask, v: Mask) -> Answers:
+        """What a reward may look at, of clips (B,) under masks."""
+
+    def best(self, ids: Ids, reward: Reward) -> NDArray[np.float64]:
+        """What the best mask of each clip pays (B,), both heads together."""

@@ -1,8 +1,12 @@
-"""Weights that come with the package, for MotionShapes; `ada3d pretrain` makes them."""
+"""What comes with the package, for MotionShapes: weights, which `ada3d pretrain` makes, and outcome tables."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from ada3d_gym.errors import InputError
 from ada3d_gym.networks.checkpoints.weights import SHIPPED
+from ada3d_gym.registration import ENVIRONMENTS
 
 CLASSIFIER = SHIPPED / "i3d_tiny-motionshapes.safetensors"
 """I3D, for clips of 8 and of 16 frames. Its centre taps are SlowOnly, which is I3D with the first three stages off."""
@@ -11,3 +15,25 @@ SELECTION = SHIPPED / "selection-motionshapes.safetensors"
 """The trunk of the selection network ("mobilenet_v2_tiny"), for clips of 8 frames."""
 
 CLASSIFIER_BACKBONES = ("i3d_tiny", "slowonly_tiny")
+
+TABLES = Path(__file__).parent / "tables"
+
+
+def shipped_table(dataset: str, backbone: str, num_frames: int, split: str) -> Path:
+    """The outcome table of a data set's clips, asked of this network's shipped weights.
+
+    Raises:
+        InputError: where none ships, saying which do and how one is made.
+    """
+    path = TABLES / f"{dataset}-{backbone}-{num_frames}-{split}.safetensors"
+    if not path.is_file():
+        # NAME.safetensors is a table, NAME.PART.safetensors a part of one
+        there = sorted(each.stem for each in TABLES.glob("*.safetensors") if "." not in each.stem)
+        wanted = {"dataset": dataset, "num_frames": num_frames, "backbone": backbone}
+        env_id = next((name for name, options in ENVIRONMENTS.items() if options == wanted), "ID")
+        raise InputError(
+            f"no outcome table ships for {path.stem} (dataset, backbone, frames, split): "
+            f"{'there are ' + ', '.join(there) if there else 'none do'}. Make one with "
+            f"'ada3d tabulate {env_id} --split {split} --output FILE' and give outcomes=FILE"
+        )
+    return path

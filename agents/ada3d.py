@@ -17,7 +17,6 @@ from ada3d_gym.building import build_trunk
 from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints.weights import save_weights
-from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.macs import count_macs
 from ada3d_gym.networks.selection import Aggregation, SelectionNetwork
 from ada3d_gym.seeding import Stream, spawn, torch_seed
@@ -77,7 +76,6 @@ class Ada3D(Reinforce):
             selection = SelectionNetwork(trunk, bandit.num_stages, options.keep)
         trainer = None
         if options.joint_epochs:
-            assert isinstance(bandit.classifier, NetworkClassifier)
             trainer = ClassifierTrainer(
                 bandit.classifier,
                 options.classifier_lr,

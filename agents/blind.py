@@ -13,7 +13,6 @@ from ada3d_gym.agents.reference import Blind, RandomFineTuning
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
-from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.seeding import Stream, spawn
 
 
@@ -58,7 +57,6 @@ class BlindAgent(Agent):
         self.trainer: ClassifierTrainer | None = None
         self._tuning: RandomFineTuning | None = None
         if options.joint_epochs:
-            assert isinstance(bandit.classifier, NetworkClassifier)
             self.trainer = ClassifierTrainer(
                 bandit.classifier,
                 options.classifier_lr,

@@ -180,6 +180,8 @@ class Reinforce(Agent):
             entropy_frames=entropies[0],
             entropy_stages=entropies[1],
         )
+        if outcome.regret is not None:
+            meter.add(regret=outcome.regret.mean())
         return u, v
 
     def _with_other(self, u: Bits, v: Bits, theirs: Callable[[], NDArray[Any]]) -> tuple[Bits, Bits]:

@@ -36,7 +36,6 @@ from ada3d_gym.envs.codings import MaskCoding
 from ada3d_gym.errors import DivergedError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import split_mask
-from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.macs import count_macs
 from ada3d_gym.observers import PixelObserver
 from ada3d_gym.sb3 import Ada3DVecEnv, JointFineTuneCallback, SelectionPolicy, policy_kwargs, selection_kwargs
@@ -79,7 +78,6 @@ class SB3Agent(Agent):
         self.macs = self._count_macs()
         self.trainer: ClassifierTrainer | None = None
         if options.joint_epochs:
-            assert isinstance(bandit.classifier, NetworkClassifier)
             self.trainer = ClassifierTrainer(bandit.classifier, options.classifier_lr)
 
     def _make(self) -> BaseAlgorithm:
@@ -218,7 +216,7 @@ class _Watch(BaseCallback):
         infos = self.locals["infos"]
         rewards = np.asarray(self.locals["rewards"])
         self._meter.add(reward=rewards.mean())
-        for name in ("correct", "frames", "stages", "macs"):
+        for name in ("correct", "frames", "stages", "macs", *(["regret"] if "regret" in infos[0] else [])):
             value = np.mean([info[name] for info in infos])
             self._meter.add(**({"gmacs": value / 1e9} if name == "macs" else {name: value}))
         self._advance(len(infos))

@@ -14,11 +14,13 @@ from tqdm import tqdm
 
 from ada3d_gym.agents.blind import BlindAgent, TuningOptions, mask_text
 from ada3d_gym.agents.reference import Blind, Fixed
-from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.bandit import ClipBandit, Outcome
 from ada3d_gym.envs.codings import MaskMenu
 from ada3d_gym.errors import InputError
 from ada3d_gym.files import replacing
 from ada3d_gym.masks import all_masks, split_mask
+from ada3d_gym.outcomes.table import TableError
+from ada3d_gym.protocols import ClipAnswers
 from ada3d_gym.seeding import Stream, spawn
 
 CONSTANTS = "constants.json"  # in a run's folder
@@ -171,10 +173,21 @@ class BestFixed(BlindAgent):
             rows = slice(start, start + size)
             u, v = split_mask(self.masks[candidates[rows]], bandit.num_frames, bandit.num_stages)
             outcome = bandit.pull(ids[rows], u, v)
-            confidence = (outcome.scores * bandit.source.targets(ids[rows])).sum(1)
+            confidence = self._confidence(outcome)
             paid = {"reward": outcome.reward, "correct": outcome.correct, "confidence": confidence}
             for key, values in paid.items():
                 np.add.at(self._sums[key], candidates[rows], values)
+
+    def _confidence(self, outcome: Outcome) -> NDArray[np.floating]:
+        """Of the labels (B,); of an outcome table that lacks it, zero: the first mask then decides."""
+        assert outcome.answers is not None
+        if not isinstance(self.bandit.classifier, ClipAnswers):
+            confidence: NDArray[np.floating] = (outcome.scores * outcome.answers.targets).sum(1)
+            return confidence
+        try:
+            return outcome.answers.label_probability
+        except TableError:
+            return np.zeros(len(outcome.correct))
 
     def _constant(self, row: int) -> Constant:
         count = max(self.judged_on, 1)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ada3d_gym.bandit import ClipBandit, Outcome
 from ada3d_gym.building import build_bandit
-from ada3d_gym.envs.infos import clip_infos, each, outcome_infos
+from ada3d_gym.envs.infos import clip_infos, each, step_infos
 from ada3d_gym.envs.rendering import Window, contact_sheet
 from ada3d_gym.errors import InputError
 from ada3d_gym.masks import split_mask
@@ -42,15 +42,17 @@ class Ada3DEnv(gym.Env[NDArray[Any], NDArray[np.int8]]):
     Info:
         reset: clip, video (path), label, label_name, family ("" where not known).
         step: these and correct, prediction (-1 without frames), confidence, reward_frames, reward_stages, macs, frames,
-        stages, no_frames.
+        stages, no_frames; on an outcome table also regret, what the clip's best mask pays minus the reward. There,
+        prediction and confidence are known only where the parts of the table that hold them lie beside it; where they
+        do not, asking for them is a KeyError that names the missing file.
 
     Args:
         bandit: the core to wrap; built from `options` by `ada3d_gym.building.build_bandit` if None.
         render_mode: None; "rgb_array", a contact sheet of the clip, the mask and what came of it; or "human", the same
             in a window.
         options: arguments of `build_bandit`: split, num_frames, views, videos, backbone, checkpoint, gamma, cost,
-            reward, observation, features, order, device, classifier, and for video files data_root, size, stride,
-            sampling, flip, strict, cache_bytes, seed.
+            reward, observation, features, order, device, classifier, outcomes, and for video files data_root, size,
+            stride, sampling, flip, strict, cache_bytes, seed.
     """
 
     metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 1}  # noqa: RUF012 (Gymnasium's own declaration)
@@ -91,7 +93,7 @@ class Ada3DEnv(gym.Env[NDArray[Any], NDArray[np.int8]]):
         u, v = split_mask(action, self.bandit.num_frames, self.bandit.num_stages, batch=())
         self._masks = u, v
         self._outcome = self.bandit.pull(self._clip, u[None], v[None])
-        infos = clip_infos(self.bandit.source, self._clip) | outcome_infos(self._outcome)
+        infos = step_infos(self.bandit.source, self._clip, self._outcome)
         self._show()
         return self.bandit.observer(self._clip)[0], float(self._outcome.reward[0]), True, False, each(infos)[0]
 

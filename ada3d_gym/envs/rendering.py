@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ada3d_gym.bandit import ClipBandit, Outcome
+from ada3d_gym.outcomes.table import TableError
 
 FRAME = 96  # side of a frame on the sheet, in pixels
 GAP = 6
@@ -43,9 +44,8 @@ def contact_sheet(
     if outcome is None:
         pen.text((GAP, GAP), f"{label}", _INK, font)
     else:
-        predicted = "nothing (no frame kept)" if outcome.no_frames[0] else source.class_names[outcome.prediction[0]]
         colour = _RIGHT if outcome.correct[0] else _WRONG
-        pen.text((GAP, GAP), f"{label}: predicted {predicted}, {outcome.confidence[0]:.0%} sure", colour, font)
+        pen.text((GAP, GAP), f"{label}: {_said(outcome, source.class_names)}", colour, font)
         paid = f"reward {outcome.reward_frames[0]:+.2f} frames {outcome.reward_stages[0]:+.2f} stages"
         pen.text((width - GAP, GAP), paid, _INK, font, anchor="ra")
 
@@ -62,6 +62,16 @@ def contact_sheet(
             pen, font, top + FRAME + GAP, dict(zip(bandit.classifier.stage_names, v, strict=True)), width, outcome
         )
     return np.asarray(sheet)
+
+
+def _said(outcome: Outcome, class_names: Sequence[str]) -> str:
+    """What the classifier said, or as much of it as an outcome table knows."""
+    if outcome.no_frames[0]:
+        return "predicted nothing (no frame kept), 0% sure"
+    try:
+        return f"predicted {class_names[outcome.prediction[0]]}, {outcome.confidence[0]:.0%} sure"
+    except TableError:
+        return "predicted rightly" if outcome.correct[0] else "predicted wrongly"
 
 
 def _draw_stages(

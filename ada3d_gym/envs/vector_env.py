@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.envs.env import ready_bandit
-from ada3d_gym.envs.infos import Infos, clip_infos, outcome_infos
+from ada3d_gym.envs.infos import Infos, clip_infos, completed, step_infos
 from ada3d_gym.envs.rendering import contact_sheet
 from ada3d_gym.errors import InputError
 from ada3d_gym.masks import split_mask
@@ -98,10 +98,8 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
         source = self.bandit.source
         outcome = self.bandit.pull(self._ids, u, v)
         done = np.ones(self.num_envs, np.bool_)
-        final_obs = np.empty(self.num_envs, object)
-        for number, observation in enumerate(self._observations):
-            final_obs[number] = observation
-        final = _flagged(clip_infos(source, self._ids) | outcome_infos(outcome), done)
+        final_obs = np.fromiter(self._observations, object, self.num_envs)
+        final = _flagged(step_infos(source, self._ids, outcome), done)
         self._ids = self.bandit.draw(self.num_envs)
         self._observations = self.bandit.observer(self._ids)
         infos = _flagged(clip_infos(source, self._ids), done)
@@ -134,4 +132,4 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
 
 def _flagged(infos: Infos, present: Flags) -> dict[str, Any]:
     """Gymnasium's form of batched infos: beside each array, under `_key`, which environments it holds for."""
-    return dict(infos) | {f"_{key}": present.copy() for key in infos}
+    return completed({**infos, **{f"_{key}": present.copy() for key in infos}}, infos)

@@ -128,6 +128,9 @@ class OutcomeTable:
         """N, the number of clips."""
         return len(self.arrays["correct"])
 
+    def __reduce__(self) -> Any:
+        return super().__reduce__() if self.path is None else (load_table, (self.path,))  # copies share what is mapped
+
     @property
     def num_frames(self) -> int:
         """T."""

@@ -16,7 +16,6 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints.weights import save_weights
-from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.seeding import Stream, spawn
 
 
@@ -78,9 +77,7 @@ class JointFineTuneCallback(BaseCallback):
             )
         self._check_evaluations()
         if self.trainer is None:
-            classifier = self.bandit.classifier
-            assert isinstance(classifier, NetworkClassifier)
-            self.trainer = ClassifierTrainer(classifier, self.lr, freeze_batch_norm=self.freeze_batch_norm)
+            self.trainer = ClassifierTrainer(self.bandit.classifier, self.lr, freeze_batch_norm=self.freeze_batch_norm)
         self._pulled.clear()
         self.bandit.on_pull = self._note
 

@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.envs.env import ready_bandit
-from ada3d_gym.envs.infos import clip_infos, each, outcome_infos
+from ada3d_gym.envs.infos import clip_infos, each, step_infos
 from ada3d_gym.envs.rendering import contact_sheet
 from ada3d_gym.errors import InputError
 from ada3d_gym.masks import split_mask
@@ -82,7 +82,7 @@ class Ada3DVecEnv(VecEnv):
             raise gym.error.ResetNeeded("there are no clips yet: call reset() before the first step()")
         u, v = split_mask(self._actions, self.bandit.num_frames, self.bandit.num_stages, batch=(self.num_envs,))
         outcome = self.bandit.pull(self._ids, u, v)
-        infos = each(clip_infos(self.bandit.source, self._ids) | outcome_infos(outcome))
+        infos = each(step_infos(self.bandit.source, self._ids, outcome))
         self._ids = self.bandit.draw(self.num_envs)
         done = np.ones(self.num_envs, np.bool_)
         return self.bandit.observer(self._ids), outcome.reward.astype(np.float32), done, infos

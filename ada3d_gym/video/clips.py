@@ -14,6 +14,7 @@ from tqdm import tqdm
 from ada3d_gym.video.ahead import DecodeAhead, Outcome
 from ada3d_gym.video.bad_clips import BadClips
 from ada3d_gym.video.cache import ClipCache
+from ada3d_gym.video.columns import RecordColumns
 from ada3d_gym.video.decoders.video import Video, check_file
 from ada3d_gym.video.records import REMEDY, VideoError, VideoRecord
 from ada3d_gym.video.sampling import ClipSampler
@@ -61,7 +62,7 @@ class VideoClips:
         workers: int = 2,
         ahead_bytes: int = AHEAD_BYTES,
     ):
-        self.records = records
+        self.records, self._columns = records, RecordColumns(records)
         self.class_names = tuple(class_names)
         self.sampler = sampler
         self.num_frames, self.views, self.size = sampler.num_frames, sampler.views, sampler.size
@@ -70,6 +71,7 @@ class VideoClips:
         self._bad: BadClips | None = None
         if max_bad_share is not None:
             self._bad = BadClips(len(records), self.views, max_bad_share, sampler.seed)
+        self._decodable: NDArray[np.bool_] | None = None  # (clips,), where somebody has found out before
         self._known: dict[Path, tuple[bool, int, float]] = {}  # found out for records that do not say
         shape = (self.num_frames, 3, self.size, self.size)
         self._cache: ClipCache | None = None
@@ -89,14 +91,19 @@ class VideoClips:
 
     def labels(self, ids: Ids) -> NDArray[np.int64]:
         """First label of each clip, (B,) int64."""
-        return np.array([self.record(clip).labels[0] for clip in ids.tolist()], np.int64)
+        return self._columns.labels(ids // self.views)
 
     def targets(self, ids: Ids) -> NDArray[np.bool_]:
         """All labels of each clip, (B, C) bool."""
-        targets = np.zeros((len(ids), len(self.class_names)), np.bool_)
-        for row, clip in zip(targets, ids.tolist(), strict=True):
-            row[list(self.record(clip).labels)] = True
-        return targets
+        return self._columns.targets(ids // self.views, len(self.class_names))
+
+    def paths(self, ids: Ids) -> NDArray[np.object_]:
+        """Path of each clip's video, (B,) strings."""
+        return self._columns.paths(ids // self.views)
+
+    def families(self, ids: Ids) -> NDArray[np.object_]:
+        """Family of each clip's class, (B,) strings, "" where not known."""
+        return self._columns.families(ids // self.views)
 
     def frame_numbers(self, clip: int, video_frames: int, rate: float = 0.0) -> NDArray[np.int64]:
         """Numbers (T,) of the video frames that make up a clip."""
@@ -138,9 +145,15 @@ class VideoClips:
         """Those of the clips that cannot be decoded, with what is wrong: what to judge without. See `usable`."""
         if self._bad is None:
             return {}
-        self._decoded(self._unknown(np.asarray(ids, np.int64)))
+        ids = np.asarray(ids, np.int64)
+        self._decoded(self._unknown(ids if self._decodable is None else ids[~self._decodable[ids]]))
         errors = self._bad.errors
         return {clip: errors[clip] for clip in ids.tolist() if clip in errors}
+
+    def trust(self, ids: Ids) -> None:
+        """Takes it from who has found out before that these clips can be decoded, so that nothing is to find out."""
+        self._decodable = np.zeros(len(self), np.bool_)
+        self._decodable[ids] = True
 
     def clips(self, ids: Ids) -> NDArray[np.uint8]:
         """Decoded clips (B, T, 3, size, size) uint8 RGB, as the classifier sees them.
