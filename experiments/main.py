@@ -19,6 +19,7 @@ COMMANDS = {
     "index-videos": ("index_videos:index_videos", "finds and checks the videos of a data set, once"),
     "pretrain": ("pretrain:pretrain", "trains the networks that ship with the package"),
     "tabulate": ("tabulate:tabulate", "plays out every mask of every clip, once and for all"),
+    "regret": ("regret:regret", "how far agents are from the best possible, exactly"),
     "croissant": ("croissant:croissant", "describes outcome tables for data set searches"),
     "giveaways": ("giveaways:giveaways", "what tells a motion of the embedded videos without its motion"),
     "gflops": ("gflops:gflops", "the paper's GFLOPs beside ours"),
