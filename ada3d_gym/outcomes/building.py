@@ -25,10 +25,10 @@ from ada3d_gym.files import replacing, writing
 from ada3d_gym.fingerprints import of_weights
 from ada3d_gym.masks import all_masks, split_mask
 from ada3d_gym.networks.classifier import NetworkClassifier
-from ada3d_gym.outcomes.cells import answering, cells_of, check_bits
+from ada3d_gym.outcomes.cells import answering, cells_of
 from ada3d_gym.outcomes.identity import clips_sha256, sampling_of, video_digests
 from ada3d_gym.outcomes.optima import stated_optima
-from ada3d_gym.outcomes.table import PARTS, Description, OutcomeTable, TableError
+from ada3d_gym.outcomes.table import PARTS, Description, OutcomeTable, TableError, check_bits
 from ada3d_gym.protocols import FallibleSource
 from ada3d_gym.video.clips import VideoClips
 

@@ -9,12 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ada3d_gym.errors import InputError
 from ada3d_gym.masks import all_masks, split_mask
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.outcomes.sharing import SharedScores
-from ada3d_gym.outcomes.table import CLOSE, MOST_BITS
+from ada3d_gym.outcomes.table import CLOSE, check_bits
 
 Answer = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """Class probabilities (B, M, C) of uint8 clips (B, T, 3, H, W) under all masks; zeros where no frame is kept."""
@@ -43,17 +42,6 @@ def answering(classifier: NetworkClassifier, num_frames: int, *, shared: bool = 
         return found
 
     return answer
-
-
-def check_bits(num_frames: int, num_stages: int) -> None:
-    """Raises InputError where clips have more masks than a table holds."""
-    if num_frames + num_stages > MOST_BITS:
-        masks, menu = 2 ** (num_frames + num_stages), num_frames * 2**num_stages
-        raise InputError(
-            f"T={num_frames} and K={num_stages} have {masks:,} masks a clip, and a table holds at most "
-            f"{2**MOST_BITS:,} (T + K of {MOST_BITS}): take fewer frames, or choose among the {menu:,} masks of "
-            "spread frames and all stages on the live network, as CodedAction(env, 'discrete', masks='spread') does"
-        )
 
 
 class _OneByOne:

@@ -263,6 +263,17 @@ class OutcomeTable:
                     _read(path, checked=True)
 
 
+def check_bits(num_frames: int, num_stages: int) -> None:
+    """Raises InputError where clips have more masks than a table holds."""
+    if num_frames + num_stages > MOST_BITS:
+        masks, menu = 2 ** (num_frames + num_stages), num_frames * 2**num_stages
+        raise InputError(
+            f"T={num_frames} and K={num_stages} have {masks:,} masks a clip, and a table holds at most "
+            f"{2**MOST_BITS:,} (T + K of {MOST_BITS}): take fewer frames, or choose among the {menu:,} masks of "
+            "spread frames and all stages on the live network, as CodedAction(env, 'discrete', masks='spread') does"
+        )
+
+
 def load_table(path: Path | str) -> OutcomeTable:
     """A table from its file.
 
