@@ -22,11 +22,14 @@ from ada3d_gym.building import build_bandit
 from ada3d_gym.evaluation import evaluate
 from ada3d_gym.masks import split_mask
 from ada3d_gym.networks.checkpoints.weights import CheckpointError
+from tests.agents.known import known_bandit
 
 OFF_POLICY = {"epochs": 2, "num_envs": 4, "buffer_size": 64, "learning_starts": 8, "batch_size": 8, "net_arch": [16]}
 ON_POLICY = {"epochs": 1, "joint_epochs": 1, "num_envs": 4, "classifier_batch": 8}
 SMALL: dict[str, dict[str, Any]] = {
     "reinforce": {"epochs": 1, "joint_epochs": 1, "batch_size": 8, "samples": 2},
+    "exact": {"epochs": 2, "batch_size": 8},
+    "supervised": {"epochs": 2, "batch_size": 8},
     "ppo": {**ON_POLICY, "n_steps": 4, "batch_size": 8, "n_epochs": 2},
     "a2c": {**ON_POLICY, "n_steps": 2},
     "trpo": {**ON_POLICY, "n_steps": 4, "batch_size": 8},
@@ -40,6 +43,8 @@ SMALL: dict[str, dict[str, Any]] = {
 
 
 def bandit_for(name: str) -> ClipBandit:
+    if name in ("exact", "supervised"):  # which need a table
+        return known_bandit(videos=14)
     # a network of fewer stages has fewer masks to try
     backbone = "slowonly_tiny" if name == "best-fixed" else "i3d_tiny"
     return build_bandit(split="val", videos=14, backbone=backbone, observation=agent_class(name).observation)
