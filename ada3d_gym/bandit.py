@@ -183,11 +183,14 @@ class ClipBandit:
                 )
         if self.on_pull is not None:
             self.on_pull(ids, u, v)
-        answers, regret = self._answers(ids, u, v), None
+        known, regret = self.classifier if isinstance(self.classifier, ClipAnswers) else None, None
+        if known is not None:
+            u, v = np.asfortranarray(u), np.asfortranarray(v)  # a tenth of the time for sums of each clip
+        answers = self._computed(ids, u, v) if known is None else known.answers(ids, u, v)
         reward_frames, reward_stages = self.reward(answers)
         reward = reward_frames + reward_stages
-        if isinstance(self.classifier, ClipAnswers):
-            regret = self.classifier.best(ids, self.reward) - reward
+        if known is not None:
+            regret = known.best(ids, self.reward) - reward
         told: dict[str, Any] = {
             "reward": reward,
             "reward_frames": reward_frames,
@@ -200,14 +203,12 @@ class ClipBandit:
             "no_frames": np.logical_not(u.any(1)),
             "regret": regret,
         }
-        if isinstance(self.classifier, ClipAnswers):
+        if known is not None:
             return _KnownOutcome(answers, **told)
         shown = {name: getattr(answers, name) for name in ("prediction", "confidence", "scores")}
         return Outcome(**told, **shown, answers=answers)
 
-    def _answers(self, ids: Ids, u: Mask, v: Mask) -> Answers:
-        if isinstance(self.classifier, ClipAnswers):
-            return self.classifier.answers(ids, u, v)
+    def _computed(self, ids: Ids, u: Mask, v: Mask) -> Answers:
         scores = self.classifier.scores(self.source.clips(ids), u, v)
         targets = self.source.targets(ids)
         correct = targets[np.arange(len(ids)), scores.argmax(1)] & u.any(1)

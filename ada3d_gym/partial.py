@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from ada3d_gym.bandit import Outcome
 from ada3d_gym.files import OutputError, replacing
 
-
 KEPT = tuple(field.name for field in fields(Outcome) if field.default is MISSING)
 """What is kept of an outcome: what is there of every one."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -78,15 +79,16 @@ class Classifier(Protocol):
         """Multiply-accumulates (B,) of each clip."""
 
 
-@runtime_checkable
-class ClipAnswers(Classifier, Protocol):
+class ClipAnswers(Classifier):
     """A classifier that knows its answers by clip id: it is asked for those, and no clip is decoded or computed.
 
-    `ada3d_gym.outcomes.classifier.TableClassifier` is the one for outcome tables.
+    One is a subclass of this; `ada3d_gym.outcomes.classifier.TableClassifier` is that for outcome tables.
     """
 
+    @abstractmethod
     def answers(self, ids: Ids, u: Mask, v: Mask) -> Answers:
         """What a reward may look at, of clips (B,) under masks."""
 
+    @abstractmethod
     def best(self, ids: Ids, reward: Reward) -> NDArray[np.float64]:
         """What the best mask of each clip pays (B,), both heads together."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.checkpoints.weights import SHIPPED
+from ada3d_gym.networks.spec import SPECS
+from ada3d_gym.outcomes.table import check_bits
 from ada3d_gym.registration import ENVIRONMENTS
 
 CLASSIFIER = SHIPPED / "i3d_tiny-motionshapes.safetensors"
@@ -27,6 +29,8 @@ def shipped_table(dataset: str, backbone: str, num_frames: int, split: str) -> P
     """
     path = TABLES / f"{dataset}-{backbone}-{num_frames}-{split}.safetensors"
     if not path.is_file():
+        if backbone in SPECS:
+            check_bits(num_frames, SPECS[backbone].num_stages)
         # NAME.safetensors is a table, NAME.PART.safetensors a part of one
         there = sorted(each.stem for each in TABLES.glob("*.safetensors") if "." not in each.stem)
         wanted = {"dataset": dataset, "num_frames": num_frames, "backbone": backbone}

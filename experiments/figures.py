@@ -18,6 +18,7 @@ from PIL import Image
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.envs.rendering import contact_sheet, stack_sheets
 from ada3d_gym.experiments.results import Result
+from ada3d_gym.files import replacing
 
 Axis = Literal["operations", "time"]
 _LABELS = {
@@ -78,6 +79,30 @@ def plot_fronts(fronts: Mapping[str, Sequence[Sequence[Result]]], folder: Path) 
     figure.savefig(path, dpi=110)
     plt.close(figure)
     return path
+
+
+def plot_regret(found: Sequence[tuple[str, str, float]], path: Path) -> None:
+    """A bar for each method and split: its mean regret over runs.
+
+    Args:
+        found: (method, split, regret) of each run, "train" and "test", in the order of the bars from the top.
+        path: of the picture.
+    """
+    methods = list(dict.fromkeys(method for method, _, _ in found))
+    places = np.arange(len(methods))
+    figure, axes = plt.subplots(figsize=(7.6, 0.45 * len(methods) + 1.2), layout="constrained")
+    for offset, split, colour in ((-0.2, "train", "tab:blue"), (0.2, "test", "tab:orange")):
+        runs = [[value for name, its, value in found if (name, its) == (method, split)] for method in methods]
+        bars = axes.barh(places + offset, [np.mean(each) for each in runs], 0.38, color=colour, label=f"{split} clips")
+        axes.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
+    axes.set_yticks(places, methods)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set_xlabel("regret: reward of each clip's best mask minus the method's, mean over clips")
+    axes.legend()
+    with replacing(path) as part:
+        figure.savefig(part, dpi=110, format="png")
+    plt.close(figure)
 
 
 def draw_masks(

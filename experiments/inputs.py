@@ -13,7 +13,13 @@ from ada3d_gym.experiments.folders import claimed
 from ada3d_gym.experiments.runs import MACHINE, Run, plain
 from ada3d_gym.fingerprints import of_file, of_videos
 
-WEIGHTS = ("environment.checkpoint", "environment.features", "options.weights", "trunk")  # options that name a file
+FILES = (
+    "environment.checkpoint",
+    "environment.features",
+    "environment.outcomes",
+    "options.weights",
+    "trunk",
+)  # options that name a file
 
 
 @contextmanager
@@ -24,7 +30,7 @@ def claimed_by(run_: Run, folder: Path) -> Iterator[None]:
         folder,
         plain(asdict(run_)),
         inputs=dict(_inputs(run_)),
-        replaces={name: name for name in WEIGHTS} | {"environment.data_root": "index of train"},
+        replaces={name: name for name in FILES} | {"environment.data_root": "index of train"},
         harmless=[f"environment.{name}" for name in MACHINE if name != "data_root"],
     ):
         yield
@@ -32,7 +38,7 @@ def claimed_by(run_: Run, folder: Path) -> Iterator[None]:
 
 def _inputs(run_: Run) -> Iterator[tuple[str, str]]:
     """Name and fingerprint of each file or list; what is not there is left to those who need it to say so."""
-    for name in WEIGHTS:
+    for name in FILES:
         table, _, key = name.rpartition(".")
         given = getattr(run_, table).get(key) if table else getattr(run_, key)
         if given and (found := of_file(Path(str(given)))):

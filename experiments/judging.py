@@ -11,6 +11,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from inspect import signature
@@ -30,7 +31,11 @@ from ada3d_gym.experiments.runs import MACHINE, Run, plain
 from ada3d_gym.files import writing
 from ada3d_gym.fingerprints import of_file, of_videos, of_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
-from ada3d_gym.shipped import CLASSIFIER
+from ada3d_gym.outcomes.classifier import check_clips, check_network
+from ada3d_gym.outcomes.oracle import best_values
+from ada3d_gym.outcomes.table import OutcomeTable, load_table
+from ada3d_gym.rewards import MaskReward
+from ada3d_gym.shipped import CLASSIFIER, shipped_table
 from ada3d_gym.video.clips import VideoClips
 
 PACKAGES = ("gymnasium", "numpy", "stable-baselines3", "torch", "torchvision")
@@ -61,24 +66,24 @@ class Trial:
         run: its settings.
         bandit: of the split, with evenly spread clips whatever the split.
         judged: see `record`.
+        table: the shipped outcome table of these clips and this classifier, where there is one.
     """
 
     run: Run
     bandit: ClipBandit
     judged: dict[str, Any]
+    table: OutcomeTable | None = None
 
     @classmethod
     def prepare(cls, run_: Run, split: str, device: str, **replaced: Any) -> Trial:
         """Builds the bandit; `replaced` are arguments of `ada3d_gym.building.build_bandit`."""
-        settings = run_.settings | replaced
+        settings = run_.settings | replaced | {"outcomes": None}  # the network itself is judged
         if settings["dataset"] != EMBEDDED:  # whose clips are never random
             settings |= {"protocol": "test"}
         bandit = run_.bandit(split, device, **settings)
-        return cls(
-            run_,
-            bandit,
-            record(bandit, split, settings | {"gamma": run_.gamma, "interpolated_map": run_.interpolated_map}),
-        )
+        del settings["outcomes"]
+        judged = record(bandit, split, settings | {"gamma": run_.gamma, "interpolated_map": run_.interpolated_map})
+        return cls(run_, bandit, judged, _table_of(bandit, split, settings))
 
     def untrained_agent(self, device: str) -> Agent:
         return self.run.make_agent(self.bandit, device)
@@ -125,14 +130,36 @@ class Trial:
             seed=self.run.seed,
             run=plain(asdict(self.run)) | {"versions": versions},
             judged=self.judged,
+            best=self._best() if not evaluation.left_out.clips else None,
         )
         return Verdict(result, evaluation.u, evaluation.v)
+
+    def _best(self) -> float | None:
+        """The mean reward of the best mask of each clip."""
+        if self.table is None:
+            return None
+        rows = self.table.rows(np.arange(len(self.bandit.source)))
+        return float(best_values(self.table, self.bandit.reward, rows)[0].mean())
 
     def _files(self, agent: Agent) -> list[str | None]:
         """Of the files that shape the agent's masks: its code, which may be the user's, and those that options name."""
         code = getattr(sys.modules[type(agent).__module__], "__file__", None)
         named = [code, self.run.environment.get("features"), *self.run.options.values()]
         return [of_file(Path(each)) for each in named if isinstance(each, str) and os.path.isfile(each)]
+
+
+def _table_of(bandit: ClipBandit, split: str, settings: Mapping[str, Any]) -> OutcomeTable | None:
+    """The table that ships for these clips, where it is of this classifier and holds what the reward asks for."""
+    clips, reward = bandit.source, bandit.reward
+    assert isinstance(clips, VideoClips)
+    if not (isinstance(reward, MaskReward) and reward.reward == "accuracy"):
+        return None
+    with suppress(InputError):
+        table = load_table(shipped_table(settings["dataset"], settings["backbone"], settings["num_frames"], split))
+        check_clips(table, clips)
+        check_network(table, _network_classifier(bandit), "the run's")
+        return table
+    return None
 
 
 def record(bandit: ClipBandit, split: str, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,6 +39,8 @@ class Result:
         milliseconds_selection: the part of the policy's own network.
         left_out: numbers of clips and whole videos that could not be decoded, so that all figures are without them, and
             the bad files with their causes; empty where there are none.
+        regret: how much more than `reward` the best mask of each clip pays, on average; None where no outcome table of
+            these clips and this classifier ships.
         run: all that makes the run again, where the command notes it, with the versions of what it ran on.
         judged: what it was judged on, where the command notes it; see `experiments.judging.record`.
     """
@@ -63,6 +65,7 @@ class Result:
     left_out: dict[str, Any] = field(default_factory=dict)
     milliseconds: float | None = None
     milliseconds_selection: float | None = None
+    regret: float | None = None
 
     @property
     def gmacs_total(self) -> float:
@@ -85,7 +88,9 @@ def summarise(
     seed: int,
     run: dict[str, Any] | None = None,
     judged: dict[str, Any] | None = None,
+    best: float | None = None,
 ) -> Result:
+    """The result of an evaluation; `best` is the mean reward of the best masks, where that is known."""
     usage = evaluation.usage
     return Result(
         method=method,
@@ -106,6 +111,7 @@ def summarise(
         visible_kept=_percent(evaluation.visible_kept),
         visible_chance=_percent(evaluation.visible_chance),
         reward=round(evaluation.reward, 4),
+        regret=None if best is None else round(best - evaluation.reward, 4),
     )
 
 

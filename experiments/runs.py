@@ -114,11 +114,12 @@ class Run:
         return replace(self, environment=self.environment | {"features": str(path)}, options=options)
 
     def bandit(self, split: str, device: str, **replaced: Any) -> ClipBandit:
-        """The environment's core, of a split."""
+        """The environment's core, of a split; an outcome table is what is learned from, and nothing else."""
+        own = {**self.settings, **replaced} | ({} if split == "train" else {"outcomes": None})
         with warnings.catch_warnings():
             if self.classifier_epochs and split == "train":
                 warnings.filterwarnings("ignore", message=".*must be trained")
-            return build_bandit(**{**self.settings, **replaced}, split=split, gamma=self.gamma, device=device)
+            return build_bandit(**own, split=split, gamma=self.gamma, device=device)
 
     def make_agent(self, bandit: ClipBandit, device: str) -> Agent:
         return make_agent(self.agent, bandit, self.options, seed=self.seed, device=device)

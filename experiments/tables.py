@@ -49,6 +49,7 @@ def columns(results: Iterable[Result]) -> list[Column]:
     scale, unit = (1e3, "MMACs") if small else (1.0, "GMACs")
     return [
         Column("reward", "reward", 2, lambda result: result.reward),
+        Column("regret", "regret", 2, lambda result: result.regret),
         Column("top1", "top-1", 1, lambda result: result.top1),
         Column("map", "mAP", 1, lambda result: result.map),
         Column("gmacs", unit, 2, lambda result: result.gmacs, scale),
@@ -69,7 +70,8 @@ def table(found: Found, style: str = "simple", *, count: bool = False) -> str:
         style: of `tabulate`.
         count: say in a last column how many runs a row has.
     """
-    shown = columns([result for results in found.values() for result in results])
+    everything = [result for results in found.values() for result in results]
+    shown = [column for column in columns(everything) if column.known(everything)]
     rows = [
         [method, *(_mean(column, results) for column in shown), *([len(results)] if count else [])]
         for method, results in found.items()

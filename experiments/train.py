@@ -2,6 +2,7 @@
 
     ada3d train Ada3D-MotionShapes-v1
     ada3d train Ada3D-MotionShapes-v1 --agent ppo --set epochs=4 joint_epochs=2
+    ada3d train Ada3D-MotionShapes-v1 --outcomes table --set joint_epochs=0    # no classifier runs until it is judged
     ada3d train Ada3D-FCVID-v0 --checkpoint I3D_8x8_R50.pkl
     torchrun --nproc-per-node 8 -m ada3d_gym.experiments.train Ada3D-FCVID-v0 --checkpoint I3D_8x8_R50.pkl --device cuda
 
@@ -45,6 +46,7 @@ from ada3d_gym.files import writing
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.outcomes.classifier import TableClassifier, check_network
 from ada3d_gym.seeding import Stream, spawn, torch_seed
 
 CLASSIFIER = "classifier.safetensors"  # in a run's folder: as it has become
@@ -64,6 +66,7 @@ def train(
     classifier_epochs: int | None = None,
     trunk: str | None = None,
     trunk_epochs: int | None = None,
+    outcomes: str | None = None,
     seed: int = 0,
     device: str = "cpu",
     output: Path | None = None,
@@ -85,6 +88,8 @@ def train(
         classifier_epochs: of the classifier on whole clips, before anything else.
         trunk: weights that the selection network's trunk starts from: a trunk.safetensors or torchvision's MobileNetV2.
         trunk_epochs: of the trunk as a classifier, for agents that see through one.
+        outcomes: learn from an outcome table in the classifier's place: table, for the one that ships, or a file of
+            `ada3d tabulate --split train`. The network itself is judged in the end. Agents must leave it as it is.
         seed: of everything random.
         device: where networks run.
         output: folder of the run; runs/ENV-AGENT-seedN by default.
@@ -92,6 +97,7 @@ def train(
     """
     checked_device(device)
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
+    given["outcomes"] = outcomes
     run_ = compose(
         env,
         agent,
@@ -213,9 +219,13 @@ def train_trunk(run_: Run, folder: Path, device: str) -> Run:
 
 def train_classifier(run_: Run, bandit: ClipBandit, folder: Path) -> None:
     """Trains the classifier on whole clips, where that is asked for, and writes `pretrained.safetensors`."""
-    classifier = bandit.classifier
-    assert isinstance(classifier, NetworkClassifier)
-    if epochs := run_.classifier_epochs:
+    classifier = live_classifier(run_, bandit)
+    if (epochs := run_.classifier_epochs) and classifier is not bandit.classifier:
+        raise InputError(
+            f"classifier_epochs={epochs} trains the classifier, and an outcome table holds what a fixed one answers: "
+            "train first, make a table of the new weights, or leave outcomes out"
+        )
+    if epochs:
         everything = Random(bandit.num_frames, np.ones(bandit.num_stages), bandit.num_frames, run_.seed)
         trainer = ClassifierTrainer(
             classifier,
@@ -231,14 +241,24 @@ def train_classifier(run_: Run, bandit: ClipBandit, folder: Path) -> None:
     _write(folder, lambda: save_weights(classifier.network, folder / "pretrained.safetensors"))
 
 
+def live_classifier(run_: Run, bandit: ClipBandit) -> NetworkClassifier:
+    """The bandit's, or that which its outcome table is of."""
+    classifier = bandit.classifier
+    if isinstance(classifier, TableClassifier):
+        live = run_.bandit("train", "cpu", outcomes=None).classifier
+        assert isinstance(live, NetworkClassifier)
+        check_network(classifier.table, live, "the run's")
+        return live
+    assert isinstance(classifier, NetworkClassifier)
+    return classifier
+
+
 def train_agent(run_: Run, bandit: ClipBandit, folder: Path, device: str, results: ResultFile) -> None:
     """Trains the agent, from its last epoch in the folder, and writes it and the classifier as it has become.
 
     At its milestones it is judged too.
     """
-    agent = run_.make_agent(bandit, device)
-    classifier = bandit.classifier
-    assert isinstance(classifier, NetworkClassifier)
+    agent, classifier = run_.make_agent(bandit, device), live_classifier(run_, bandit)
 
     def write() -> None:
         agent.save(folder / "agent.pt")

@@ -1,4 +1,4 @@
-"""Processes that train runs, several at once."""
+"""Processes that train runs, or do other work, several at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from tqdm import tqdm
@@ -31,6 +31,16 @@ Outcome = Literal["done", "busy", "failed", "fault"]
 
 class RunError(Ada3DError):
     """What went wrong in a process of its own; the message is that of the error there."""
+
+
+class Work(Protocol):
+    """Something to be done in another process, which gets a copy."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it is done, for messages."""
+
+    def do(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -68,13 +78,13 @@ class Worker:
         with _interrupts_ignored():  # inherited: Ctrl-C is for this process, which ends the others
             self._process.start()
         theirs.close()
-        self._job: Job | None = None
+        self._job: Work | None = None
 
     @property
     def busy(self) -> bool:
         return self._job is not None
 
-    def start(self, job: Job) -> None:
+    def start(self, job: Work) -> None:
         self._job = job
         self._connection.send(job)
 
@@ -93,20 +103,26 @@ class Worker:
         if not self._connection.poll():
             if self._process.is_alive():
                 return None
-            raise RuntimeError(f"a process that trained a run has ended by itself (exit code {self._process.exitcode})")
+            raise self._ended()
         try:
             kind, told = self._connection.recv()
         except EOFError:
             self._process.join()
-            code = self._process.exitcode
-            raise RuntimeError(f"a process that trained a run has ended by itself (exit code {code})") from None
-        folder = self._job.folder if self._job else None
+            raise self._ended() from None
         if kind == "failed":
-            raise RunError(f"{told} (in the run of {folder})")
+            raise RunError(f"{told} (in the run of {self._folder})")
         if kind == "fault":
-            raise RuntimeError(f"in the run of {folder}:\n{told}")
+            raise RuntimeError(f"in the run of {self._folder}:\n{told}")
         self._job = None
         return kind == "done", told
+
+    @property
+    def _folder(self) -> Path | None:
+        return self._job.folder if self._job else None
+
+    def _ended(self) -> RuntimeError:
+        code = self._process.exitcode
+        return RuntimeError(f"a process that worked in {self._folder} has ended by itself (exit code {code})")
 
     def end(self) -> None:
         self._process.terminate()
@@ -125,9 +141,9 @@ def workers(count: int) -> Iterator[list[Worker]]:
             worker.end()
 
 
-def wait_for_any(busy: list[Worker]) -> None:
-    """Until one of the workers has something to say."""
-    wait([handle for worker in busy for handle in worker.handles])
+def wait_for_any(busy: list[Worker], seconds: float | None = None) -> None:
+    """Until one of the workers has something to say, or for so long."""
+    wait([handle for worker in busy for handle in worker.handles], seconds)
 
 
 def _work(connection: Connection) -> None:
@@ -138,7 +154,7 @@ def _work(connection: Connection) -> None:
         connection.send(_outcome(connection.recv()))
 
 
-def _outcome(job: Job) -> tuple[Outcome, str]:
+def _outcome(job: Work) -> tuple[Outcome, str]:
     try:
         job.do()
     except BusyFolder as error:

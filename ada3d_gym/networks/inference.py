@@ -35,10 +35,10 @@ def inference_form(network: Network, dtype: torch.dtype = torch.float32) -> Netw
     folded: dict[int, nn.Module] = {}  # deepcopy takes these for the modules' copies
     if isinstance(network, MaskedResNet3d):
         assert isinstance(network.stem, ConvNorm)
-        folded[id(network.stem)] = _FoldedConv(network.stem)
+        folded[id(network.stem)] = FoldedConv(network.stem)
     for module in network.modules():
         if isinstance(network, MaskedResNet3d) and isinstance(module, Bottleneck):
-            folded[id(module)] = _FoldedBottleneck(module)
+            folded[id(module)] = FoldedBottleneck(module)
         elif isinstance(module, MobileNet):
             folded[id(module)] = _folded_mobilenet(module)
     return copy.deepcopy(network, folded).eval().requires_grad_(False).to(dtype)
@@ -52,7 +52,7 @@ def _folded(conv: nn.Conv2d | TemporalConv, norm: nn.BatchNorm2d) -> tuple[Tenso
     return weight, norm.bias - norm.running_mean * scale
 
 
-class _FoldedConv(nn.Module):
+class FoldedConv(nn.Module):
     """A `ConvNorm` as one convolution."""
 
     def __init__(self, conv_norm: ConvNorm):
@@ -92,11 +92,11 @@ class _FoldedConv(nn.Module):
         return tap
 
 
-class _FoldedBottleneck(nn.Module):
+class FoldedBottleneck(nn.Module):
     def __init__(self, block: Bottleneck):
         super().__init__()
-        self.a, self.b, self.c = _FoldedConv(block.a), _FoldedConv(block.b), _FoldedConv(block.c)
-        self.shortcut = None if block.shortcut is None else _FoldedConv(block.shortcut)
+        self.a, self.b, self.c = FoldedConv(block.a), FoldedConv(block.b), FoldedConv(block.c)
+        self.shortcut = None if block.shortcut is None else FoldedConv(block.shortcut)
 
     def forward(self, frames: Tensor, packing: Packing) -> Tensor:
         """(N, C, H, W) to (N, C', H', W'); without a shortcut the sum replaces the input."""

@@ -14,13 +14,13 @@ from ada3d_gym.outcomes.answers import TableAnswers
 from ada3d_gym.outcomes.identity import sampling_of, video_digests
 from ada3d_gym.outcomes.oracle import best_values
 from ada3d_gym.outcomes.table import OutcomeTable, TableError
-from ada3d_gym.protocols import Ids, Mask
+from ada3d_gym.protocols import ClipAnswers, Ids, Mask
 from ada3d_gym.rewards import MaskReward, Reward
 from ada3d_gym.video.clips import VideoClips
 
 
-class TableClassifier:
-    """What a classifier answered when the table was made (`ada3d_gym.protocols.ClipAnswers`).
+class TableClassifier(ClipAnswers):
+    """What a classifier answered when the table was made.
 
     Args:
         table: of these clips, or of more videos that begin with theirs.

@@ -27,7 +27,7 @@ from ada3d_gym.files import replacing
 
 FORMAT = 1
 MOST_BITS = 16  # T + K of a table at the most; a mask's number then fits 16 bits
-CLOSE = 0.01  # top-1 minus top-2 below which a cell's margin is kept in the table itself
+CLOSE = 0.002  # top-1 minus top-2 below which a cell's margin is kept in the table itself
 NEAR_TIE = 1e-3  # below it, another order of summation may turn an answer around
 CHECKED_BYTES = 2**25  # a larger file's checksum is looked at by `verify` alone
 
@@ -62,7 +62,8 @@ class Description:
         versions: of what it was made with.
         licence: of the table.
         optima: for each stated cost and penalty: "gamma", "cost", the mean reward of the best mask of each clip
-            ("oracle"), the number of the best constant mask ("constant") and its mean reward ("constant_reward").
+            ("oracle"), the number of the best constant mask ("constant"), its mean reward ("constant_reward") and its
+            accuracy ("constant_accuracy").
         format: of the file.
     """
 
@@ -260,6 +261,17 @@ class OutcomeTable:
             for path in (self.path, *(part_path(self.path, name) for name in PARTS)):
                 if path.exists():
                     _read(path, checked=True)
+
+
+def check_bits(num_frames: int, num_stages: int) -> None:
+    """Raises InputError where clips have more masks than a table holds."""
+    if num_frames + num_stages > MOST_BITS:
+        masks, menu = 2 ** (num_frames + num_stages), num_frames * 2**num_stages
+        raise InputError(
+            f"T={num_frames} and K={num_stages} have {masks:,} masks a clip, and a table holds at most "
+            f"{2**MOST_BITS:,} (T + K of {MOST_BITS}): take fewer frames, or choose among the {menu:,} masks of "
+            "spread frames and all stages on the live network, as CodedAction(env, 'discrete', masks='spread') does"
+        )
 
 
 def load_table(path: Path | str) -> OutcomeTable:
