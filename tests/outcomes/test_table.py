@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -92,7 +91,7 @@ def test_a_part_is_of_its_table_or_refused(table: OutcomeTable, bare_path: Path)
         with pytest.raises(TableError, match=f"does not hold '{name}'.*{missing} would.*ada3d tabulate ID.*{name}"):
             bare.part(name)
         assert table.part(name).shape == (6, 1024)
-    other = OutcomeTable(table.about, table.arrays | {"correct": table.arrays["correct"] ^ 1}, parts=dict.fromkeys(()))
+    other = OutcomeTable(table.about, table.arrays | {"correct": table.arrays["correct"] ^ 1})
     other.save(bare_path)
     shutil.copy(part_path(table.path, "label"), part_path(bare_path, "label"))
     with pytest.raises(TableError, match=r"bare\.label\.safetensors is not the part 'label' of .*another table"):
@@ -114,7 +113,7 @@ def test_verify_finds_damage_in_parts(table: OutcomeTable, tmp_path: Path):
     ("options", "message"),
     [
         ({"views": 2}, "is of views=1, and this environment of views=2"),
-        ({"num_frames": 16, "videos": None}, "is of num_frames=8, and this environment of num_frames=16"),
+        ({"num_frames": 16}, "is of num_frames=8, and this environment of num_frames=16"),
         ({"split": "val"}, "is of split=test, and this environment of split=val"),
         ({"backbone": "i3d_tiny"}, "is of backbone=slowonly_tiny, and this environment of backbone=i3d_tiny"),
         ({"videos": 7}, "is of videos=6, and this environment of videos=7.*or fewer"),
@@ -123,8 +122,6 @@ def test_verify_finds_damage_in_parts(table: OutcomeTable, tmp_path: Path):
 def test_a_table_of_other_clips_is_refused_saying_what_differs(
     options: dict[str, Any], message: str, on_table: Bandits, table_path: Path
 ):
-    if options.get("videos", 1) is None:
-        options = options | {"videos": 6}
     with pytest.raises(TableError, match=f"{table_path} {message}"):
         on_table(**options)
 
@@ -144,7 +141,7 @@ def test_a_table_of_other_videos_is_refused_naming_the_first(table: OutcomeTable
 def test_a_table_of_another_classifier_is_refused(on_table: Bandits, on_network: Bandits, tmp_path: Path):
     assert isinstance(on_table(classifier=on_network().classifier).classifier, TableClassifier)
     network = MaskedResNet3d(SPECS["slowonly_tiny"], 14)
-    with pytest.raises(TableError, match="of another classifier than classifier=.*SHA-256"):
+    with pytest.raises(TableError, match=r"of another classifier than classifier=.*SHA-256"):
         on_table(classifier=NetworkClassifier(network, 64))
     save_weights(network, tmp_path / "own.safetensors")
     with pytest.raises(TableError, match=r"of another classifier than checkpoint=.*own\.safetensors.*leave checkpoint"):
@@ -163,11 +160,11 @@ def test_fewer_videos_are_served(on_table: Bandits, on_network: Bandits):
 
 
 def test_a_table_that_does_not_ship_is_named_with_the_command_that_makes_it():
-    command = "ada3d tabulate Ada3D-MotionShapes-SlowOnly-16-v1 --split train --output FILE"
-    with pytest.raises(ValueError, match=f"no outcome table ships for motionshapes-slowonly_tiny-16-train.*'{command}'"):
-        gym.make("Ada3D-MotionShapes-SlowOnly-16-v1", videos=7, outcomes="table")
-    with pytest.raises(ValueError, match="own-i3d-8-test.*'ada3d tabulate ID --split test"):
-        shipped_table("own", "i3d", 8, "test")
+    command = "'ada3d tabulate Ada3D-FCVID-v0 --split test --output FILE' and give outcomes=FILE"
+    with pytest.raises(ValueError, match=f"no outcome table ships for fcvid-i3d_r50-8-test .*there are .*{command}"):
+        shipped_table("fcvid", "i3d_r50", 8, "test")
+    with pytest.raises(ValueError, match=r"'ada3d tabulate ID --split test"):
+        shipped_table("own", "own", 8, "test")
 
 
 def test_a_clip_that_could_not_be_decoded_is_named(table: OutcomeTable):
