@@ -90,6 +90,8 @@ class Agent(ABC):
             raise InputError(f"until={until} is beyond the last of {self.total_epochs} epochs")
         if parallel.world() > 1 and until and not self.data_parallel:
             raise InputError(f"{type(self).__name__} trains in one process: start it without torchrun")
+        if self.epoch < until:
+            self.check_learning()
         kind = type(self)
         if kind.train_epoch is not Agent.train_epoch and kind.state_dict is Agent.state_dict:  # nothing would be saved
             raise InputError(f"{type(self).__name__} learns, and has no state_dict() to say what is to be saved")
@@ -99,6 +101,9 @@ class Agent(ABC):
                 check_state(self.state_dict())
             self.epoch += 1
             on_epoch(self.epoch, figures)
+
+    def check_learning(self) -> None:  # noqa: B027 (nothing keeps most agents from it)
+        """Raises InputError where it can act on its bandit, but not learn; called before anything is computed."""
 
     def train_epoch(self) -> dict[str, float]:
         """Trains one epoch, number `epoch` from 0; returns its figures by name."""

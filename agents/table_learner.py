@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -35,20 +36,25 @@ class TableOptions(Rates, Protocol):
 class TableLearner(SelectingAgent):
     """Trains by `_loss` on the clips that REINFORCE of the same seed sees in its first stage, in the same order.
 
-    Args: see `SelectingAgent`, and
-        game: of the bandit's table, from `known_game`.
+    It needs a table to learn, and none to act.
     """
 
-    def __init__(
-        self, selection: nn.Module, bandit: ClipBandit, game: Game, options: TableOptions, *, seed: int, device: str
-    ):
+    def __init__(self, selection: nn.Module, bandit: ClipBandit, options: TableOptions, *, seed: int, device: str):
         super().__init__(selection, bandit, options, seed=seed, device=device)
-        self.game, self.total_epochs, self._batch_size = game, options.epochs, options.batch_size
+        self.total_epochs, self._batch_size = options.epochs, options.batch_size
         self.macs = self._count_macs()
 
     @property
     def phase(self) -> str:
         return type(self).__name__.lower()
+
+    @cached_property
+    def game(self) -> Game:
+        """Of the bandit's outcome table."""
+        return known_game(self.bandit, self.phase)
+
+    def check_learning(self) -> None:
+        _ = self.game
 
     def train_epoch(self) -> dict[str, float]:
         source = self.bandit.source

@@ -162,7 +162,9 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
         raise InputError(f"{run_.agent} trains in one process: start it without torchrun")
     run_ = train_trunk(run_, folder, device)
     bandit = run_.bandit("train", device)
-    run_.make_agent(bandit, device)  # an option that does not fit the clips is noticed before anything is computed
+    agent = run_.make_agent(bandit, device)  # what does not fit the clips is noticed before anything is computed
+    if agent.total_epochs:
+        agent.check_learning()
     train_classifier(run_, bandit, folder)
     if upper is None:  # before anything else is trained: a test split that is not there is noticed early
         _judge_upper(run_, folder, results, device)

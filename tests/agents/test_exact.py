@@ -99,16 +99,18 @@ def test_it_comes_nearer_to_the_oracle_than_any_constant(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["exact", "supervised"])
-def test_a_live_network_is_refused(name: str):
+def test_on_a_live_network_they_act_and_do_not_learn(name: str):
     bandit = build_bandit(split="val", videos=14)
+    agent = make_agent(name, bandit)
+    assert agent.act(bandit.source.observations(np.arange(3))).shape == (3, 13)
     with pytest.raises(InputError, match=f"{name} learns from an outcome table.*give outcomes='table'"):
-        make_agent(name, bandit)
+        agent.learn(1, lambda *_: None)
 
 
 def test_a_reward_of_ones_own_is_refused():
     own = lambda answers: (answers.u.mean(1), answers.v.mean(1))  # noqa: E731
     with pytest.raises(InputError, match="expected MaskReward"):
-        make_agent("exact", known_bandit(reward=own))
+        make_agent("exact", known_bandit(reward=own)).learn(1, lambda *_: None)
 
 
 @pytest.mark.parametrize(
