@@ -19,7 +19,7 @@ from ada3d_gym.envs.codings import MaskMenu
 from ada3d_gym.errors import InputError
 from ada3d_gym.files import replacing
 from ada3d_gym.masks import all_masks, split_mask
-from ada3d_gym.outcomes.table import TableError
+from ada3d_gym.outcomes.storage import TableError
 from ada3d_gym.protocols import ClipAnswers
 from ada3d_gym.seeding import Stream, spawn
 

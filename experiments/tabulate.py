@@ -36,7 +36,7 @@ from ada3d_gym.observers import SPLITS
 from ada3d_gym.outcomes.building import Build
 from ada3d_gym.registration import ENVIRONMENTS, check_id
 
-PACKAGES = ("ada3d-gym", "numpy", "safetensors", "torch", "torchvision")
+PACKAGES = ("ada3d-gym", "av", "numpy", "safetensors", "torch", "torchvision")
 
 
 @dataclass(frozen=True)

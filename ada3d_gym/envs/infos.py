@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ada3d_gym.bandit import Outcome
-from ada3d_gym.outcomes.table import TableError
+from ada3d_gym.outcomes.storage import TableError
 from ada3d_gym.protocols import ClipSource, NamedSource
 
 Infos = dict[str, NDArray[Any]]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ada3d_gym.bandit import ClipBandit, Outcome
-from ada3d_gym.outcomes.table import TableError
+from ada3d_gym.outcomes.storage import TableError
 
 FRAME = 96  # side of a frame on the sheet, in pixels
 GAP = 6

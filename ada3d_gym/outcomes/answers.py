@@ -7,7 +7,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ada3d_gym.outcomes.table import OutcomeTable, TableError
+from ada3d_gym.outcomes.storage import TableError
+from ada3d_gym.outcomes.table import OutcomeTable
 from ada3d_gym.rewards import Answers, Bits, Values
 
 

@@ -28,7 +28,8 @@ from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.outcomes.cells import answering, cells_of
 from ada3d_gym.outcomes.identity import clips_sha256, sampling_of, video_digests
 from ada3d_gym.outcomes.optima import stated_optima
-from ada3d_gym.outcomes.table import PARTS, Description, OutcomeTable, TableError, check_bits
+from ada3d_gym.outcomes.storage import TableError
+from ada3d_gym.outcomes.table import PARTS, Description, OutcomeTable, check_bits
 from ada3d_gym.protocols import FallibleSource
 from ada3d_gym.video.clips import VideoClips
 

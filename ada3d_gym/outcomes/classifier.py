@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ada3d_gym.datasets import EMBEDDED
 from ada3d_gym.fingerprints import of_weights
 from ada3d_gym.masks import mask_numbers
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.outcomes.answers import TableAnswers
 from ada3d_gym.outcomes.identity import sampling_of, video_digests
 from ada3d_gym.outcomes.oracle import best_values
-from ada3d_gym.outcomes.table import OutcomeTable, TableError
+from ada3d_gym.outcomes.storage import TableError
+from ada3d_gym.outcomes.table import OutcomeTable
 from ada3d_gym.protocols import ClipAnswers, Ids, Mask
 from ada3d_gym.rewards import MaskReward, Reward
 from ada3d_gym.video.clips import VideoClips
@@ -83,10 +85,12 @@ def check_clips(table: OutcomeTable, clips: VideoClips) -> None:
         raise TableError(f"{_unlike(table, 'videos', about.videos, len(clips.records))}, or fewer")
     digests = video_digests(clips)
     if len(wrong := np.flatnonzero((digests != table.arrays["video"][: len(digests)]).any(1))):
-        path = clips.records[int(wrong[0])].path
+        path, made_with = clips.records[int(wrong[0])].path, about.versions.get("av", "")
+        drawn = f"; it was made with av {made_with}, and others may encode drawn videos differently"
         raise TableError(
             f"{table.name} is of other videos: {path} is not the one in its place there (another name, labels, length "
-            f"or content), nor are {len(wrong) - 1} more of {len(digests)}; make a table of these"
+            f"or content), nor are {len(wrong) - 1} more of {len(digests)}"
+            f"{drawn if about.dataset == EMBEDDED and made_with else ''}; make a table of these"
         )
 
 

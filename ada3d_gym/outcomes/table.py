@@ -9,8 +9,6 @@ NAME.PART.safetensors, for what takes more room than one bit a cell.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
@@ -19,17 +17,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from ada3d_gym.errors import InputError
-from ada3d_gym.files import replacing
+from ada3d_gym.outcomes.storage import FORMAT, TableError, digest_of, part_path, read_arrays, write_arrays
 
-FORMAT = 1
 MOST_BITS = 16  # T + K of a table at the most; a mask's number then fits 16 bits
 CLOSE = 0.002  # top-1 minus top-2 below which a cell's margin is kept in the table itself
 NEAR_TIE = 1e-3  # below it, another order of summation may turn an answer around
-CHECKED_BYTES = 2**25  # a larger file's checksum is looked at by `verify` alone
 
 PARTS = {
     "prediction": "the predicted class, uint8 or uint16",
@@ -38,10 +32,6 @@ PARTS = {
     "label_margin": "the labels' largest probability minus the largest other, float16; reward='margin' needs it",
     "margin": "top-1 minus top-2 probability, float16",
 }
-
-
-class TableError(InputError):
-    """A table that is damaged, of other clips or of another classifier, or that lacks what is asked for."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +208,7 @@ class OutcomeTable:
             if not path.exists():
                 again = f"; make it with '{self.about.command} --parts {name}'" if self.about.command else ""
                 raise TableError(f"{self.path} does not hold {name!r} ({PARTS[name]}): {path} would{again}")
-            about, arrays = _read(path)
+            about, arrays = read_arrays(path)
             if (about["part"], about["of"]) != (name, self.identity):
                 raise TableError(f"{path} is not the part {name!r} of {self.path}: it belongs to another table")
             self._parts[name] = arrays["cells"]
@@ -227,7 +217,7 @@ class OutcomeTable:
     @cached_property
     def identity(self) -> str:
         """SHA-256 of what the table is of: classifier, clips, and its answers."""
-        return _digest([self.about.classifier_sha256, self.about.clips_sha256], {"correct": self.arrays["correct"]})
+        return digest_of([self.about.classifier_sha256, self.about.clips_sha256], {"correct": self.arrays["correct"]})
 
     def is_near_tie(
         self, rows: NDArray[np.int64], masks: NDArray[np.int64], tolerance: float = NEAR_TIE
@@ -247,9 +237,9 @@ class OutcomeTable:
         Raises:
             OutputError: as `ada3d_gym.files.replacing` does.
         """
-        _write(path, {"about": asdict(self.about)}, self.arrays)
+        write_arrays(path, {"about": asdict(self.about)}, self.arrays)
         for name, cells in self._parts.items():
-            _write(part_path(path, name), {"part": name, "of": self.identity}, {"cells": cells})
+            write_arrays(part_path(path, name), {"part": name, "of": self.identity}, {"cells": cells})
 
     def verify(self) -> None:
         """Looks at the checksum of the file and of each part that is there, however large.
@@ -260,7 +250,7 @@ class OutcomeTable:
         if self.path is not None:
             for path in (self.path, *(part_path(self.path, name) for name in PARTS)):
                 if path.exists():
-                    _read(path, checked=True)
+                    read_arrays(path, checked=True)
 
 
 def check_bits(num_frames: int, num_stages: int) -> None:
@@ -281,7 +271,7 @@ def load_table(path: Path | str) -> OutcomeTable:
         TableError: for a file that is missing, damaged or no table.
     """
     path = Path(path)
-    about, arrays = _read(path)
+    about, arrays = read_arrays(path)
     if "about" not in about:
         raise TableError(f"{path} is a part of a table, {about.get('part')!r}: give the table itself")
     known = {each.name for each in fields(Description)}
@@ -289,49 +279,3 @@ def load_table(path: Path | str) -> OutcomeTable:
         key: tuple(value) if isinstance(value, list) else value for key, value in about["about"].items() if key in known
     }
     return OutcomeTable(Description(**values), arrays, path)
-
-
-def part_path(path: Path, name: str) -> Path:
-    """The file of a table's part."""
-    return path.with_name(f"{path.name.removesuffix('.safetensors')}.{name}.safetensors")
-
-
-def _write(path: Path, about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-    arrays = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
-    text = json.dumps(about | {"format": FORMAT, "sha256": _digest([], arrays)}, sort_keys=True)
-    with replacing(path) as part:
-        save_file(arrays, part, {"ada3d_outcomes": text})  # one entry: the library writes several in any order
-
-
-def _read(path: Path, checked: bool | None = None) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    remedy = "copy or make it again, with 'ada3d tabulate'"
-    if not path.is_file():
-        raise TableError(f"{path}: no such file; expected an outcome table, as 'ada3d tabulate' writes it")
-    try:
-        with safe_open(path, "pt") as file:  # whose tensors are mapped; those of "np" are copied
-            text = (file.metadata() or {}).get("ada3d_outcomes")
-            if text is None:
-                raise TableError(
-                    f"{path}: a safetensors file, but no outcome table; expected what 'ada3d tabulate' writes"
-                )
-            about = json.loads(text)
-            arrays = {name: file.get_tensor(name).numpy() for name in file.keys()}  # noqa: SIM118 (no dict)
-    except (SafetensorError, OSError, ValueError) as error:
-        if isinstance(error, TableError):
-            raise
-        raise TableError(f"{path}: damaged or no outcome table ({error}); {remedy}") from error
-    if about.get("format") != FORMAT:
-        raise TableError(f"{path}: an outcome table of format {about.get('format')}, expected {FORMAT}; {remedy}")
-    small = sum(array.nbytes for array in arrays.values()) <= CHECKED_BYTES
-    if (small if checked is None else checked) and _digest([], arrays) != about.get("sha256"):
-        raise TableError(f"{path}: damaged, its content is not what its checksum says; {remedy}")
-    return about, arrays
-
-
-def _digest(words: list[str], arrays: Mapping[str, NDArray[Any]]) -> str:
-    digest = hashlib.sha256(json.dumps(words).encode())
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        digest.update(array.data)
-    return digest.hexdigest()

@@ -16,7 +16,8 @@ from ada3d_gym.masks import all_masks, split_mask
 from ada3d_gym.outcomes import building
 from ada3d_gym.outcomes.building import Build
 from ada3d_gym.outcomes.cells import cells_of
-from ada3d_gym.outcomes.table import PARTS, TableError, load_table
+from ada3d_gym.outcomes.storage import TableError
+from ada3d_gym.outcomes.table import PARTS, load_table
 from ada3d_gym.video.clips import VideoClips
 
 ABOUT = {"dataset": "motionshapes", "split": "test", "network": "slowonly_tiny", "command": "ada3d tabulate …"}

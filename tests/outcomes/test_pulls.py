@@ -29,7 +29,8 @@ from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.outcomes.classifier import TableClassifier
 from ada3d_gym.outcomes.oracle import best_values
-from ada3d_gym.outcomes.table import OutcomeTable, TableError
+from ada3d_gym.outcomes.storage import TableError
+from ada3d_gym.outcomes.table import OutcomeTable
 from ada3d_gym.rewards import Answers, MaskReward
 from ada3d_gym.sb3 import Ada3DVecEnv, JointFineTuneCallback, make_vec
 from ada3d_gym.seeding import torch_seed

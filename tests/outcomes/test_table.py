@@ -20,7 +20,8 @@ from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.outcomes.classifier import TableClassifier
-from ada3d_gym.outcomes.table import PARTS, OutcomeTable, TableError, load_table, part_path
+from ada3d_gym.outcomes.storage import TableError, part_path
+from ada3d_gym.outcomes.table import PARTS, OutcomeTable, load_table
 from ada3d_gym.shipped import shipped_table
 
 Bandits = Callable[..., ClipBandit]
