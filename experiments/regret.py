@@ -74,6 +74,7 @@ def regret(
     agents: tuple[str, ...] = ("reinforce", "ppo", "a2c", "exact", "supervised"),
     seeds: int = 3,
     gamma: float | None = None,
+    videos: int | None = None,
     outcomes: str = "table",
     test_outcomes: str = "table",
     config: Path | None = None,
@@ -89,6 +90,7 @@ def regret(
         agents: names or module:Class.
         seeds: runs of each agent, with seeds 0, 1, …
         gamma: penalty of a wrong answer (Eq. 4); the config's by default.
+        videos: use the first so many of each split only.
         outcomes: table of the training clips: table, for the one that ships, or a file.
         test_outcomes: table of the test clips, likewise.
         config: YAML file of settings for all.
@@ -103,7 +105,7 @@ def regret(
     for path, option in ((json, "--json"), (picture, "--picture")):
         if path is not None:
             check_output(path, option)
-    composed = partial(compose, env, config=config, gamma=gamma, environment={"outcomes": outcomes})
+    composed = partial(compose, env, config=config, gamma=gamma, environment={"outcomes": outcomes, "videos": videos})
     runs: dict[Path, Callable[[], Run]] = {}
     names: dict[Path, tuple[str, int]] = {}
     for seed in range(seeds):
@@ -188,8 +190,7 @@ def _standing(
     bandit = _bandit(own, split, device, outcomes if split == "train" else test_outcomes)
     policy = own.make_agent(bandit, device)
     policy.load_policy(folder / "agent.pt")
-    game = _game(bandit)
-    clips = game.table.arrays["clip"]
+    game, clips = _game(bandit), _clips(bandit)
     batches = [clips[start : start + BATCH] for start in range(0, len(clips), BATCH)]
     masks = np.concatenate([policy.act(bandit.observer(batch)) for batch in batches])
     return _measured(agent, split, seed, game, masks)
@@ -197,7 +198,15 @@ def _standing(
 
 def _game(bandit: ClipBandit) -> Game:
     assert isinstance(bandit.classifier, TableClassifier)
-    return Game(bandit.classifier.table, bandit.reward)
+    table = bandit.classifier.table
+    return Game(table, bandit.reward, table.rows(_clips(bandit)))
+
+
+def _clips(bandit: ClipBandit) -> NDArray[np.int64]:
+    """Those that the table has, which may be of more videos."""
+    assert isinstance(bandit.classifier, TableClassifier)
+    clips: NDArray[np.int64] = bandit.classifier.table.arrays["clip"]
+    return clips[clips < len(bandit.source)]
 
 
 def _measured(method: str, split: str, seed: int | None, game: Game, masks: NDArray[Any]) -> Standing:
