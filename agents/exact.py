@@ -17,7 +17,7 @@ from ada3d_gym.agents.exploration import Exploration, check_exploration, entropy
 from ada3d_gym.agents.figures import Meter
 from ada3d_gym.agents.reinforce_options import Credit
 from ada3d_gym.agents.selecting import as_arrays, check_keep, new_selection
-from ada3d_gym.agents.table_learner import Bits, TableLearner, check_training, known_game
+from ada3d_gym.agents.table_learner import Bits, TableLearner, check_training
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.masks import join_mask
 from ada3d_gym.networks.selection import Aggregation, MaskLogits, greedy
@@ -64,10 +64,8 @@ class Exact(TableLearner):
     Options = ExactOptions
 
     def __init__(self, bandit: ClipBandit, options: ExactOptions, *, seed: int = 0, device: str = "cpu"):
-        game = known_game(bandit, "exact")
-        super().__init__(new_selection(bandit, options, seed), bandit, game, options, seed=seed, device=device)
+        super().__init__(new_selection(bandit, options, seed), bandit, options, seed=seed, device=device)
         self._own_gradient = options.credit == "paper"
-        self._best = game.oracle().values
         self._exploration = Exploration(options, options.epochs, spawn(seed, Stream.REINFORCE_ACT))
 
     @torch.inference_mode()
@@ -86,7 +84,7 @@ class Exact(TableLearner):
         reward = paid.sum(0).mean()
         meter.add(  # what is expected of masks that are drawn
             reward=reward.item(),
-            regret=self._best[rows].mean() - reward.item(),
+            regret=self.game.oracle().values[rows].mean() - reward.item(),
             frames=keep[0].sum(1).mean().item(),
             stages=keep[1].sum(1).mean().item(),
             entropy_frames=open_to[0].mean().item(),

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from ada3d_gym.agents.figures import Meter
 from ada3d_gym.agents.mask_values import MaskValues, ValuesLesson
 from ada3d_gym.agents.selecting import as_arrays, check_keep, new_selection, new_trunk
-from ada3d_gym.agents.table_learner import Bits, TableLearner, check_training, known_game
+from ada3d_gym.agents.table_learner import Bits, TableLearner, check_training
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
 from ada3d_gym.masks import join_mask
@@ -65,8 +65,8 @@ class SupervisedOptions:
 class Lesson(Protocol):
     """What is learned of a table, and how it is acted on."""
 
-    def loss(self, output: Any, rows: NDArray[np.int64]) -> Tensor:
-        """Of a network's output for clips, rows (B,) of the table."""
+    def loss(self, output: Any, game: Game, rows: NDArray[np.int64]) -> Tensor:
+        """Of a network's output for clips, rows (B,) of the game's table."""
 
     def choose(self, output: Any) -> tuple[Tensor, Tensor]:
         """Masks u (B, T) and v (B, K) bool."""
@@ -75,12 +75,9 @@ class Lesson(Protocol):
 class MaskLesson:
     """Learns each bit of the best mask of each clip, by cross entropy."""
 
-    def __init__(self, game: Game):
-        self._masks = torch.from_numpy(game.oracle().masks)
-
-    def loss(self, output: MaskLogits, rows: NDArray[np.int64]) -> Tensor:
+    def loss(self, output: MaskLogits, game: Game, rows: NDArray[np.int64]) -> Tensor:
         logits = torch.cat(output, 1)
-        return F.binary_cross_entropy_with_logits(logits, self._masks[rows].to(logits))
+        return F.binary_cross_entropy_with_logits(logits, torch.from_numpy(game.oracle().masks[rows]).to(logits))
 
     def choose(self, output: MaskLogits) -> tuple[Tensor, Tensor]:
         return greedy(output)
@@ -92,15 +89,16 @@ class Supervised(TableLearner):
     Options = SupervisedOptions
 
     def __init__(self, bandit: ClipBandit, options: SupervisedOptions, *, seed: int = 0, device: str = "cpu"):
-        game = known_game(bandit, "supervised")
         if options.target == "mask":
-            self._lesson: Lesson = MaskLesson(game)
+            self._lesson: Lesson = MaskLesson()
             network: nn.Module = new_selection(bandit, options, seed)
         else:
-            self._lesson = ValuesLesson(game)
+            self._lesson = ValuesLesson(bandit)
             with torch_seed(spawn(seed, Stream.SELECTION_WEIGHTS)):
-                network = MaskValues(new_trunk(bandit, options), game.table.num_masks, options.hidden)
-        super().__init__(network, bandit, game, options, seed=seed, device=device)
+                network = MaskValues(
+                    new_trunk(bandit, options), 2 ** (bandit.num_frames + bandit.num_stages), options.hidden
+                )
+        super().__init__(network, bandit, options, seed=seed, device=device)
 
     @torch.inference_mode()
     def act(self, observations: NDArray[np.uint8], deterministic: bool = True) -> NDArray[np.int8]:
@@ -111,7 +109,7 @@ class Supervised(TableLearner):
     def _loss(
         self, output: Any, ids: NDArray[np.int64], rows: NDArray[np.int64], meter: Meter
     ) -> tuple[Tensor, Bits, Bits]:
-        loss = self._lesson.loss(output, rows)
+        loss = self._lesson.loss(output, self.game, rows)
         u, v = as_arrays(self._lesson.choose(output))
         meter.add(loss=loss.item())
         meter.add_outcome(self.bandit.pull(ids, u, v))

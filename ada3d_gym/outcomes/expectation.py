@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ada3d_gym.outcomes.oracle import mask_bits
+from ada3d_gym.masks import all_masks, split_mask
 from ada3d_gym.outcomes.table import OutcomeTable
 from ada3d_gym.rewards import Answers, MaskReward, Values
 
@@ -33,7 +33,8 @@ class ExpectedReward:
     def __init__(self, table: OutcomeTable, reward: MaskReward):
         self.table, self.reward = table, reward
         outcomes(table, reward, np.arange(1))  # says now what is missing
-        self._pays = right_pays(table, reward).reshape(2, 2**table.num_frames, 2**table.num_stages)
+        bits = table.num_frames, table.num_stages
+        self._pays = right_pays(reward, *bits, table.macs).reshape(2, 2 ** bits[0], 2 ** bits[1])
 
     def __call__(
         self, frames: Tensor, stages: Tensor, rows: NDArray[np.int64], *, own_gradient: bool = False
@@ -86,10 +87,17 @@ def mask_probabilities(keep: Tensor) -> Tensor:
     return chances
 
 
-def right_pays(table: OutcomeTable, reward: MaskReward) -> Values:
-    """1 - O of each mask (2, M) for the frame head and the stage head; 0 for masks without frames, never right."""
-    none = np.empty((table.num_masks, 0), np.float32)  # scores, which the paper's reward does not look at
-    right = Answers(np.ones(table.num_masks, np.bool_), none, none > 0, *mask_bits(table), table.macs / table.macs[-1])
+def right_pays(reward: MaskReward, num_frames: int, num_stages: int, macs: NDArray[np.int64]) -> Values:
+    """1 - O of each mask (2, M) for the frame head and the stage head; 0 for masks without frames, never right.
+
+    Args:
+        reward: whose cost it is.
+        num_frames, num_stages: T and K.
+        macs: of each mask (M,).
+    """
+    none = np.empty((len(macs), 0), np.float32)  # scores, which the paper's reward does not look at
+    bits = split_mask(all_masks(num_frames, num_stages), num_frames, num_stages)
+    right = Answers(np.ones(len(macs), np.bool_), none, none > 0, *bits, macs / macs[-1])
     return np.stack(replace(reward, gamma=0.0, reward="accuracy")(right))
 
 
