@@ -95,9 +95,8 @@ class Supervised(TableLearner):
         else:
             self._lesson = ValuesLesson(bandit)
             with torch_seed(spawn(seed, Stream.SELECTION_WEIGHTS)):
-                network = MaskValues(
-                    new_trunk(bandit, options), 2 ** (bandit.num_frames + bandit.num_stages), options.hidden
-                )
+                masks = 2 ** (bandit.num_frames + bandit.num_stages)
+                network = MaskValues(new_trunk(bandit, options), masks, options.hidden)
         super().__init__(network, bandit, options, seed=seed, device=device)
 
     @torch.inference_mode()
