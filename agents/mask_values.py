@@ -10,10 +10,10 @@ from torch.nn import functional as F
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
-from ada3d_gym.masks import all_masks, split_mask
+from ada3d_gym.masks import all_masks
 from ada3d_gym.networks.selection import ClipTrunk
 from ada3d_gym.outcomes.expectation import outcomes, right_pays
-from ada3d_gym.outcomes.table import check_bits
+from ada3d_gym.outcomes.table import MOST_BITS
 from ada3d_gym.outcomes.values import Game
 from ada3d_gym.rewards import MaskReward
 
@@ -45,33 +45,40 @@ class ValuesLesson:
 
     For reward="accuracy" the share is whether the answer is right, and for "confidence" the labels' probability. What
     masks cost is known then, and need not be learned. For "margin" it is the payment itself, between the least and the
-    most that can be paid.
+    most that can be paid. (On MotionShapes, squared error of the payment did worse for "accuracy".)
+
+    Raises:
+        InputError: for a reward of one's own, and for more masks than a table holds.
     """
 
     def __init__(self, bandit: ClipBandit):
-        reward, frames, stages = bandit.reward, bandit.num_frames, bandit.num_stages
-        check_bits(frames, stages)
-        if not isinstance(reward, MaskReward):
-            raise InputError(f"reward is {type(reward).__name__}: expected MaskReward, whose payments are known")
-        masks, self._num_frames = all_masks(frames, stages), frames
-        macs = bandit.classifier.macs(*split_mask(masks, frames, stages))
-        self._pays, self._least = right_pays(reward, macs, frames, stages).sum(0), -2 * reward.gamma
-        margin = reward.reward == "margin"
-        gains = np.where(self._pays > 0, 1.0 if margin else self._pays - self._least, 0.0)  # none without frames
-        self._gains = torch.from_numpy(gains)
-        self._masks = torch.from_numpy(masks).bool()
+        self._bits = bandit.num_frames, bandit.num_stages
+        if sum(self._bits) > MOST_BITS:
+            raise InputError(
+                f"T + K = {sum(self._bits)} make {2 ** sum(self._bits):,} masks, each with a value: expected T + K of "
+                f"at most {MOST_BITS}; target='mask' has no such limit"
+            )
+        if not isinstance(bandit.reward, MaskReward):
+            raise InputError(f"reward is {type(bandit.reward).__name__}: expected MaskReward, whose costs are known")
+        masks = all_masks(*self._bits).astype(np.bool_)
+        self._masks = torch.from_numpy(masks)
+        macs = bandit.classifier.macs(*np.split(masks, [bandit.num_frames], axis=1))
+        self._pays, self._least = right_pays(bandit.reward, *self._bits, macs).sum(0), -2 * bandit.reward.gamma
+        margin = bandit.reward.reward == "margin"
+        some = masks[:, : bandit.num_frames].any(1)  # without frames, nothing is right
+        self._gains = torch.from_numpy(np.where(some, 1.0 if margin else self._pays - self._least, 0.0))
 
-    def loss(self, logits: Tensor, rows: NDArray[np.int64], game: Game) -> Tensor:
-        """Of logits (B, M) for rows of the table (B,)."""
-        return F.binary_cross_entropy_with_logits(logits, self._shares(rows, game).to(logits))
+    def loss(self, logits: Tensor, game: Game, rows: NDArray[np.int64]) -> Tensor:
+        """Of logits (B, M) for rows (B,) of the game's table."""
+        return F.binary_cross_entropy_with_logits(logits, self._shares(game, rows).to(logits))
 
     def choose(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Masks u (B, T) and v (B, K) bool."""
         best = (logits.sigmoid() * self._gains.to(logits)).argmax(1)
-        frames, stages = self._masks[best.cpu()].tensor_split([self._num_frames], 1)
+        frames, stages = self._masks[best.cpu()].split(self._bits, 1)
         return frames, stages
 
-    def _shares(self, rows: NDArray[np.int64], game: Game) -> Tensor:
+    def _shares(self, game: Game, rows: NDArray[np.int64]) -> Tensor:
         """(B, M)."""
         right, wrong = outcomes(game.table, game.reward, rows)
         if wrong is None:

@@ -65,7 +65,7 @@ class SupervisedOptions:
 class Lesson(Protocol):
     """What is learned of a table, and how it is acted on."""
 
-    def loss(self, output: Any, rows: NDArray[np.int64], game: Game) -> Tensor:
+    def loss(self, output: Any, game: Game, rows: NDArray[np.int64]) -> Tensor:
         """Of a network's output for clips, rows (B,) of the game's table."""
 
     def choose(self, output: Any) -> tuple[Tensor, Tensor]:
@@ -75,9 +75,9 @@ class Lesson(Protocol):
 class MaskLesson:
     """Learns each bit of the best mask of each clip, by cross entropy."""
 
-    def loss(self, output: MaskLogits, rows: NDArray[np.int64], game: Game) -> Tensor:
-        logits, best = torch.cat(output, 1), torch.from_numpy(game.oracle().masks[rows])
-        return F.binary_cross_entropy_with_logits(logits, best.to(logits))
+    def loss(self, output: MaskLogits, game: Game, rows: NDArray[np.int64]) -> Tensor:
+        logits = torch.cat(output, 1)
+        return F.binary_cross_entropy_with_logits(logits, torch.from_numpy(game.oracle().masks[rows]).to(logits))
 
     def choose(self, output: MaskLogits) -> tuple[Tensor, Tensor]:
         return greedy(output)
@@ -95,9 +95,8 @@ class Supervised(TableLearner):
         else:
             self._lesson = ValuesLesson(bandit)
             with torch_seed(spawn(seed, Stream.SELECTION_WEIGHTS)):
-                network = MaskValues(
-                    new_trunk(bandit, options), 2 ** (bandit.num_frames + bandit.num_stages), options.hidden
-                )
+                masks = 2 ** (bandit.num_frames + bandit.num_stages)
+                network = MaskValues(new_trunk(bandit, options), masks, options.hidden)
         super().__init__(network, bandit, options, seed=seed, device=device)
 
     @torch.inference_mode()
@@ -109,7 +108,7 @@ class Supervised(TableLearner):
     def _loss(
         self, output: Any, ids: NDArray[np.int64], rows: NDArray[np.int64], meter: Meter
     ) -> tuple[Tensor, Bits, Bits]:
-        loss = self._lesson.loss(output, rows, self.game)
+        loss = self._lesson.loss(output, self.game, rows)
         u, v = as_arrays(self._lesson.choose(output))
         meter.add(loss=loss.item())
         meter.add_outcome(self.bandit.pull(ids, u, v))

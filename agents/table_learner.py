@@ -36,7 +36,7 @@ class TableOptions(Rates, Protocol):
 class TableLearner(SelectingAgent):
     """Trains by `_loss` on the clips that REINFORCE of the same seed sees in its first stage, in the same order.
 
-    It needs a table to learn, and none to act.
+    Only training needs the table: what is trained acts, and is judged, on a live network as well.
     """
 
     def __init__(self, selection: nn.Module, bandit: ClipBandit, options: TableOptions, *, seed: int, device: str):
@@ -44,17 +44,27 @@ class TableLearner(SelectingAgent):
         self.total_epochs, self._batch_size = options.epochs, options.batch_size
         self.macs = self._count_macs()
 
-    @property
-    def phase(self) -> str:
-        return type(self).__name__.lower()
-
     @cached_property
     def game(self) -> Game:
-        """Of the bandit's outcome table."""
-        return known_game(self.bandit, self.phase)
+        """Of the bandit's outcome table.
+
+        Raises:
+            InputError: for a bandit on a live network, and for a reward of one's own.
+        """
+        classifier = self.bandit.classifier
+        if not isinstance(classifier, TableClassifier):
+            raise InputError(
+                f"{self.phase} learns from an outcome table, and this environment asks its network: give "
+                "outcomes='table', or the path of a table that 'ada3d tabulate' made"
+            )
+        return Game(classifier.table, self.bandit.reward)
 
     def check_learning(self) -> None:
         _ = self.game
+
+    @property
+    def phase(self) -> str:
+        return type(self).__name__.lower()
 
     def train_epoch(self) -> dict[str, float]:
         source = self.bandit.source
@@ -84,20 +94,6 @@ class TableLearner(SelectingAgent):
     def _set_progress(self, epochs: float) -> None:
         """Called with how many epochs are done, before each batch and after the last."""
         self._set_lr(epochs / self.total_epochs)
-
-
-def known_game(bandit: ClipBandit, name: str) -> Game:
-    """The game of a bandit's outcome table.
-
-    Raises:
-        InputError: for a bandit on a live network, saying how an agent of this name gets a table.
-    """
-    if not isinstance(bandit.classifier, TableClassifier):
-        raise InputError(
-            f"{name} learns from an outcome table, and this environment asks its network: give outcomes='table', or "
-            "the path of a table that 'ada3d tabulate' made"
-        )
-    return Game(bandit.classifier.table, bandit.reward)
 
 
 def check_training(options: TableOptions) -> None:

@@ -33,9 +33,8 @@ class ExpectedReward:
     def __init__(self, table: OutcomeTable, reward: MaskReward):
         self.table, self.reward = table, reward
         outcomes(table, reward, np.arange(1))  # says now what is missing
-        self._pays = right_pays(reward, table.macs, table.num_frames, table.num_stages).reshape(
-            2, 2**table.num_frames, 2**table.num_stages
-        )
+        bits = table.num_frames, table.num_stages
+        self._pays = right_pays(reward, *bits, table.macs).reshape(2, 2 ** bits[0], 2 ** bits[1])
 
     def __call__(
         self, frames: Tensor, stages: Tensor, rows: NDArray[np.int64], *, own_gradient: bool = False
@@ -88,17 +87,17 @@ def mask_probabilities(keep: Tensor) -> Tensor:
     return chances
 
 
-def right_pays(reward: MaskReward, macs: NDArray[np.int64], num_frames: int, num_stages: int) -> Values:
+def right_pays(reward: MaskReward, num_frames: int, num_stages: int, macs: NDArray[np.int64]) -> Values:
     """1 - O of each mask (2, M) for the frame head and the stage head; 0 for masks without frames, never right.
 
     Args:
-        reward: what masks pay.
-        macs: (M,) of each mask.
+        reward: whose cost it is.
         num_frames, num_stages: T and K.
+        macs: of each mask (M,).
     """
     none = np.empty((len(macs), 0), np.float32)  # scores, which the paper's reward does not look at
-    masks = split_mask(all_masks(num_frames, num_stages), num_frames, num_stages)
-    right = Answers(np.ones(len(macs), np.bool_), none, none > 0, *masks, macs / macs[-1])
+    bits = split_mask(all_masks(num_frames, num_stages), num_frames, num_stages)
+    right = Answers(np.ones(len(macs), np.bool_), none, none > 0, *bits, macs / macs[-1])
     return np.stack(replace(reward, gamma=0.0, reward="accuracy")(right))
 
 

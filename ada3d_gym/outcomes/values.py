@@ -104,7 +104,7 @@ class Game:
         self.rows = np.arange(len(table)) if rows is None else np.asarray(rows, np.int64)
         self.expected_rewards = ExpectedReward(table, reward)
         """Each head's expected rewards as a torch function; its rows are the table's."""
-        self._pays = right_pays(reward, table.macs, table.num_frames, table.num_stages).sum(0)
+        self._pays = right_pays(reward, table.num_frames, table.num_stages, table.macs).sum(0)
 
     def __len__(self) -> int:
         """n."""

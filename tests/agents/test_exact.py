@@ -98,19 +98,28 @@ def test_it_comes_nearer_to_the_oracle_than_any_constant(tmp_path: Path):
     assert [path.name for path in agent.export(tmp_path)] == ["selection.safetensors"]
 
 
-@pytest.mark.parametrize("name", ["exact", "supervised"])
-def test_on_a_live_network_they_act_and_do_not_learn(name: str):
-    bandit = build_bandit(split="val", videos=14)
-    agent = make_agent(name, bandit)
-    assert agent.act(bandit.source.observations(np.arange(3))).shape == (3, 13)
-    with pytest.raises(InputError, match=f"{name} learns from an outcome table.*give outcomes='table'"):
-        agent.learn(1, lambda *_: None)
+@pytest.mark.parametrize(
+    ("name", "options"), [("exact", {}), ("supervised", {}), ("supervised", {"target": "mask"})], ids=str
+)
+def test_on_a_live_network_it_acts_and_does_not_learn(name: str, options: dict[str, Any], tmp_path: Path):
+    agent = make_agent(name, known_bandit(), {"epochs": 1} | options)
+    learn(agent, 1)
+    agent.save(tmp_path / "agent.pt")
+    live = build_bandit(split="val", videos=28, backbone="slowonly_tiny", views=1, gamma=2.0)
+    judged = make_agent(name, live, {"epochs": 1} | options, seed=1)
+    with pytest.raises(InputError, match=rf"{name} learns from an outcome table.*give outcomes='table'"):
+        learn(judged, 1)
+    judged.load_policy(tmp_path / "agent.pt")
+    observations = live.source.observations(np.arange(28))
+    assert np.array_equal(judged.act(observations), agent.act(observations))
 
 
 def test_a_reward_of_ones_own_is_refused():
     own = lambda answers: (answers.u.mean(1), answers.v.mean(1))  # noqa: E731
     with pytest.raises(InputError, match="expected MaskReward"):
-        make_agent("exact", known_bandit(reward=own)).learn(1, lambda *_: None)
+        learn(make_agent("exact", known_bandit(reward=own)), 1)
+    with pytest.raises(InputError, match="expected MaskReward"):
+        make_agent("supervised", known_bandit(reward=own))
 
 
 @pytest.mark.parametrize(

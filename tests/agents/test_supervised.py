@@ -10,6 +10,7 @@ import torch
 
 from ada3d_gym.agents.registry import make_agent
 from ada3d_gym.agents.supervised import Supervised
+from ada3d_gym.building import build_bandit
 from ada3d_gym.errors import InputError
 from ada3d_gym.masks import split_mask
 from ada3d_gym.networks.macs import count_macs
@@ -50,6 +51,13 @@ def test_the_best_mask_is_learned():
     assert agreement > 0.8
     assert agreement > (best.round() == np.rint(best.mean(0))).mean()  # than by each bit's majority
     assert figures[-1]["loss"] < 0.7 * figures[0]["loss"]
+
+
+def test_more_masks_than_have_values_are_refused():
+    bandit = build_bandit(split="val", videos=14, num_frames=16)
+    with pytest.raises(InputError, match=r"T \+ K = 21 make 2,097,152 masks.*target='mask'"):
+        make_agent("supervised", bandit)
+    assert make_agent("supervised", bandit, {"target": "mask"}).macs > 0
 
 
 def test_wrong_options_are_named():
