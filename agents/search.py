@@ -29,6 +29,7 @@ BUCKETS = 24  # of MACs
 ROUNDS = 4
 KEEP, GROWTH = 16, 4  # one candidate in sixteen goes on, to be judged on four times as many clips
 LEAST = 3  # of each bucket go on
+KNOWN_BATCH = 2**16  # pulls of an outcome table at a time
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,8 @@ class BestFixedOptions(TuningOptions):
     """The search; with `joint_epochs`, the classifier is then fine-tuned under the mask found (Fixed FT).
 
     Attributes:
-        clips: training clips that all candidates are judged on in the first round.
-        batch_size: pulls at a time.
+        clips: training clips that all candidates are judged on in the first round; on an outcome table, all.
+        batch_size: pulls at a time; on an outcome table, many more.
     """
 
     clips: int = 4
@@ -93,6 +94,10 @@ class BestFixed(BlindAgent):
     the most accurate sixteenth (at least three) of each of 24 buckets of MACs, in equal ratios from the cheapest mask
     to everything. Where as many clips were correct, the probability of the right class decides. All candidates of a
     round see the same clips, of as many classes as possible. At 8 frames and 5 stages that is some 75,000 pulls.
+
+    Few clips find a good mask, not the best: on MotionShapes the default of 4 ends at a mean reward of 0.56, the best
+    mask has 0.75, and 32 clips found that with each of five seeds. On an outcome table, the first round judges all
+    candidates on a clip of every video, and the result is exact.
     """
 
     Options = BestFixedOptions
@@ -136,9 +141,14 @@ class BestFixed(BlindAgent):
         return self._search_round() if self.epoch < ROUNDS else super().train_epoch()
 
     def _search_round(self) -> dict[str, float]:
-        clips = self._clips(self.options.clips * GROWTH**self.epoch)
-        self._pull(clips)
-        self.judged_on += len(clips)
+        if not self._knows_all:
+            clips = self._clips(self.options.clips * GROWTH**self.epoch)
+            self._pull(clips, self.options.batch_size)
+            self.judged_on += len(clips)
+        elif not self.judged_on:
+            clips = self._clips(len(self.bandit.source))
+            self._pull(clips, KNOWN_BATCH)
+            self.judged_on = len(clips)
         by_reward = self.left[(-self._sums["reward"][self.left]).argsort(kind="stable")]
         best = float(self._sums["reward"][by_reward[0]] / self.judged_on)
         if self.epoch + 1 < ROUNDS:
@@ -163,25 +173,28 @@ class BestFixed(BlindAgent):
             turn[labels == label] = np.arange((labels == label).sum())
         return self.bandit.usable(order[turn.argsort(kind="stable")][:count])
 
-    def _pull(self, clips: NDArray[np.int64]) -> None:
+    @property
+    def _knows_all(self) -> bool:
+        return isinstance(self.bandit.classifier, ClipAnswers)
+
+    def _pull(self, clips: NDArray[np.int64], size: int) -> None:
         """Judges all candidates left on clips; a batch holds many masks of few clips, which are then decoded once."""
-        candidates = np.tile(self.left, len(clips))
-        ids = np.repeat(clips, len(self.left))
-        size, bandit = self.options.batch_size, self.bandit
+        bandit, total = self.bandit, len(self.left) * len(clips)
         name = f"best fixed mask, round {self.epoch + 1} of {ROUNDS}"
-        for start in tqdm(range(0, len(ids), size), desc=name, unit="batch", leave=False, disable=None):
-            rows = slice(start, start + size)
-            u, v = split_mask(self.masks[candidates[rows]], bandit.num_frames, bandit.num_stages)
-            outcome = bandit.pull(ids[rows], u, v)
+        for start in tqdm(range(0, total, size), desc=name, unit="batch", leave=False, disable=None):
+            places, which = np.divmod(np.arange(start, min(start + size, total)), len(self.left))
+            rows = self.left[which]
+            u, v = split_mask(self.masks[rows], bandit.num_frames, bandit.num_stages)
+            outcome = bandit.pull(clips[places], u, v)
             confidence = self._confidence(outcome)
             paid = {"reward": outcome.reward, "correct": outcome.correct, "confidence": confidence}
             for key, values in paid.items():
-                np.add.at(self._sums[key], candidates[rows], values)
+                np.add.at(self._sums[key], rows, values)
 
     def _confidence(self, outcome: Outcome) -> NDArray[np.floating]:
         """Of the labels (B,); of an outcome table that lacks it, zero: the first mask then decides."""
         assert outcome.answers is not None
-        if not isinstance(self.bandit.classifier, ClipAnswers):
+        if not self._knows_all:
             confidence: NDArray[np.floating] = (outcome.scores * outcome.answers.targets).sum(1)
             return confidence
         try:

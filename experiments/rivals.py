@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from ada3d_gym.experiments.judging import load_masks
 from ada3d_gym.experiments.results import Result, ResultFile
 from ada3d_gym.experiments.runs import Run, read_run
 from ada3d_gym.seeding import Stream, spawn
+from ada3d_gym.shipped import shipped_table
 
 Compose = Callable[..., Run]
 """`experiments.runs.compose` for a given environment, seed and configuration: takes an agent and its `options`."""
@@ -56,8 +58,15 @@ class Rivals:
         return replace(run_, classifier_epochs=0, environment=run_.environment | {"checkpoint": checkpoint})
 
     def best_fixed(self) -> Run:
-        """The search for constants."""
-        return self.made("best-fixed")
+        """The search for constants; exact, where an outcome table of the classifier and the training clips ships."""
+        run_ = self.made("best-fixed")
+        if run_.classifier_epochs or run_.environment.keys() - {"videos"}:
+            return run_
+        with suppress(InputError):
+settings = run_.settings
+            shipped_table(settings["dataset"], settings["backbone"], settings["num_frames"], "train")
+            return replace(run_, environment=run_.environment | {"outcomes": "table"})
+        return run_
 
     def random(self) -> Run:
         """Random masks at the total."""
