@@ -63,7 +63,7 @@ class Rivals:
         if run_.classifier_epochs or run_.environment.keys() - {"videos"}:
             return run_
         with suppress(InputError):
-settings = run_.settings
+            settings = run_.settings
             shipped_table(settings["dataset"], settings["backbone"], settings["num_frames"], "train")
             return replace(run_, environment=run_.environment | {"outcomes": "table"})
         return run_
