@@ -56,6 +56,7 @@ class Standing:
         reward, regret: means over clips.
         accuracy: share of clips that are right.
         macs: mean multiply-accumulates of the classifier for a clip.
+        macs_selection: what the policy's own network adds to that; the rewards do not count it.
         masks: how many different ones.
     """
 
@@ -66,6 +67,7 @@ class Standing:
     regret: float
     accuracy: float
     macs: float
+    macs_selection: int
     masks: int
 
 
@@ -143,9 +145,20 @@ def report(found: Sequence[Standing]) -> str:
             row += [interval([each.reward for each in runs], 2), interval([each.regret for each in runs], 2)]
         row.append(interval([100 * each.accuracy for each in runs], 1))
         row.append(interval([each.macs / 1e6 for each in runs], 2))
+        row.append(f"{runs[0].macs_selection / 1e6:.2f}")
         row.append(interval([each.masks for each in runs], 0))
         rows.append(row)
-    headers = ["", "reward, train", "regret, train", "reward, test", "regret, test", "% right", "MMACs", "masks"]
+    headers = [
+        "",
+        "reward, train",
+        "regret, train",
+        "reward, test",
+        "regret, test",
+        "% right",
+        "MMACs",
+        "selection",
+        "masks",
+    ]
     align = ("left", *["right"] * (len(headers) - 1))
     return str(tabulate(rows, headers, tablefmt="github", disable_numparse=True, colalign=align))
 
@@ -193,7 +206,7 @@ def _standing(
     game, clips = _game(bandit), _clips(bandit)
     batches = [clips[start : start + BATCH] for start in range(0, len(clips), BATCH)]
     masks = np.concatenate([policy.act(bandit.observer(batch)) for batch in batches])
-    return _measured(agent, split, seed, game, masks)
+    return _measured(agent, split, seed, game, masks, policy.macs)
 
 
 def _game(bandit: ClipBandit) -> Game:
@@ -209,7 +222,9 @@ def _clips(bandit: ClipBandit) -> NDArray[np.int64]:
     return clips[clips < len(bandit.source)]
 
 
-def _measured(method: str, split: str, seed: int | None, game: Game, masks: NDArray[Any]) -> Standing:
+def _measured(
+    method: str, split: str, seed: int | None, game: Game, masks: NDArray[Any], macs_selection: int = 0
+) -> Standing:
     masks = np.broadcast_to(masks, (len(game), masks.shape[-1]))
     numbers = mask_numbers(*split_mask(masks, game.table.num_frames, game.table.num_stages))
     right, macs = game.table.correct(game.rows, numbers), game.table.macs[numbers]
@@ -221,6 +236,7 @@ def _measured(method: str, split: str, seed: int | None, game: Game, masks: NDAr
         regret=game.regret(masks),
         accuracy=float(right.mean()),
         macs=float(macs.mean()),
+        macs_selection=macs_selection,
         masks=len(np.unique(numbers)),
     )
 

@@ -13,6 +13,8 @@ from ada3d_gym.agents.search import BestFixed, read_constants
 from ada3d_gym.building import build_bandit
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.rivals import cheapest_losing, most_accurate_within
+from ada3d_gym.outcomes.classifier import TableClassifier
+from ada3d_gym.outcomes.values import Game
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +74,20 @@ def test_constants_are_chosen_by_operations_and_by_accuracy(found: BestFixed):
         assert chosen.accuracy >= everything.accuracy - lost - 1e-9
         assert all(each.accuracy < everything.accuracy - lost for each in front if each.macs < chosen.macs)
     assert cheapest_losing(front, -0.5) == cheapest_losing(front, 0.0)  # a policy above Upper
+
+
+def test_on_an_outcome_table_the_search_is_exact():
+    bandit = build_bandit(split="train", videos=56, outcomes="table", observation="index", gamma=6.0)
+    assert isinstance(bandit.classifier, TableClassifier)
+    table = bandit.classifier.table
+    agent = make_agent("best-fixed", bandit)
+    agent.learn(4, lambda *_: None)
+    assert isinstance(agent, BestFixed)
+    best = Game(table, bandit.reward, np.arange(56)).best_constant()
+    assert (agent.mask == best.mask).all()
+    right = table.all_correct(np.arange(56)).mean(0)
+    for constant in agent.front:
+        number = int(constant.mask, 2)
+        assert constant.clips == 56
+        assert constant.accuracy == pytest.approx(right[number], abs=1e-4)
+        assert constant.macs == table.macs[number]
