@@ -22,7 +22,7 @@ from ada3d_gym.networks.selection import Aggregation, ClipTrunk, load_torchvisio
 from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.observers import FeatureObserver, IndexObserver, Observation, Observer, PixelObserver
 from ada3d_gym.outcomes.classifier import TableClassifier, check_named, check_network
-from ada3d_gym.outcomes.table import OutcomeTable, load_table
+from ada3d_gym.outcomes.table import NEEDED_PARTS, OutcomeTable, load_table
 from ada3d_gym.rewards import Cost, MaskReward, Shaping
 from ada3d_gym.shipped import CLASSIFIER, CLASSIFIER_BACKBONES, SELECTION, shipped_table
 from ada3d_gym.video.clips import VideoClips
@@ -80,6 +80,8 @@ def build_bandit(
             shipped_table(dataset, backbone, num_frames, split) if outcomes == "table" else Path(str(outcomes))
         )
         check_named(table, dataset=dataset, split=split)
+        if (needed := NEEDED_PARTS.get(reward)) is not None:
+            table.part(needed)  # says now where it is not there
         views = table.about.views if views is None else views
     naming = {"dataset": dataset, "num_frames": num_frames, "videos": videos, **reading}
     clips = build_clips(split=split, views=views, **naming)

@@ -16,7 +16,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.files import replacing
 from ada3d_gym.fingerprints import of_file
-from ada3d_gym.outcomes.table import load_table
+from ada3d_gym.outcomes.table import PARTS, load_table
 
 FILE = "croissant.json"
 LICENCE = "https://opensource.org/licenses/MIT"
@@ -78,12 +78,15 @@ def description(paths: list[Path]) -> dict[str, Any]:
 
 
 def _file(path: Path) -> dict[str, Any]:
-    about = load_table(path).about
+    table, dot, part = path.name.removesuffix(".safetensors").rpartition(".")
+    is_part = bool(dot) and part in PARTS
+    about = load_table(path.with_name(f"{table}.safetensors") if is_part else path).about
+    what = f"; its part {part!r}, {PARTS[part]}" if is_part else ""
     return {
         "@type": "cr:FileObject",
         "@id": path.name,
         "name": path.name,
-        "description": f"{about.dataset}, {about.split} split, network {about.network}; made by '{about.command}'",
+        "description": f"{about.dataset}, {about.split}, network {about.network}; made by '{about.command}'{what}",
         "contentSize": f"{path.stat().st_size} B",
         "contentUrl": path.name,
         "encodingFormat": "application/vnd.safetensors",

@@ -63,3 +63,7 @@ def _run(name: str, arguments: list[str]) -> None:
         sys.exit(f"error: ada3d {name} needs {error.name}, which is not installed: {EXTRAS}")
     sys.path.insert(0, os.getcwd())  # where `--agent module:Class` is looked for, as `python -m` does
     run(command, program=f"ada3d {name}", arguments=arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -34,6 +34,8 @@ from ada3d_gym.experiments.timing import one_thread
 from ada3d_gym.experiments.workers import processes, wait_for_any, workers
 from ada3d_gym.observers import SPLITS
 from ada3d_gym.outcomes.building import Build
+from ada3d_gym.outcomes.storage import part_path
+from ada3d_gym.outcomes.table import load_table
 from ada3d_gym.registration import ENVIRONMENTS, check_id
 
 PACKAGES = ("ada3d-gym", "av", "numpy", "safetensors", "torch", "torchvision")
@@ -112,6 +114,9 @@ def tabulate(
     check_output(path)
     bandit = build_bandit(**settings)
     build = Build(bandit, path.with_name(f"{path.name.removesuffix('.safetensors')}.building"), parts)
+    if _is_there(path, build):
+        print(f"{path}: the table is there; delete it to make it again")
+        return
     for folder in merge:
         print(f"{build.take(folder)} chunks taken from {folder}")
     numbers = _shard(shard, build.chunks)
@@ -133,6 +138,28 @@ def tabulate(
         build.remove()
         right = table.all_correct(slice(None))[:, -1].mean()
         print(f"{len(table):,} clips x {table.num_masks:,} masks, {right:.1%} right with everything kept: {path}")
+
+
+def _is_there(path: Path, build: Build) -> bool:
+    """Whether the table has been made, with all parts that are asked for.
+
+    Raises:
+        InputError: where there is another table.
+    """
+    if not path.exists():
+        return False
+    about = load_table(path).about
+    for name in ("clips_sha256", "classifier_sha256", "dtype"):
+        if getattr(about, name) != build.identity[name]:
+            build.remove()
+            raise InputError(
+                f"{path} holds another table (its {name} is {getattr(about, name)[:12]}, and would be "
+                f"{build.identity[name][:12]}): delete it, or choose another --output"
+            )
+    if all(part_path(path, name).exists() for name in build.parts):
+        build.remove()
+        return True
+    return False
 
 
 def _make(build: Build, share: Share, count: int) -> None:

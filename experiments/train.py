@@ -225,7 +225,7 @@ def train_classifier(run_: Run, bandit: ClipBandit, folder: Path) -> None:
     if (epochs := run_.classifier_epochs) and classifier is not bandit.classifier:
         raise InputError(
             f"classifier_epochs={epochs} trains the classifier, and an outcome table holds what a fixed one answers: "
-            "train first, make a table of the new weights, or leave outcomes out"
+            "give classifier_epochs=0 for the weights as they are, or leave outcomes out"
         )
     if epochs:
         everything = Random(bandit.num_frames, np.ones(bandit.num_stages), bandit.num_frames, run_.seed)

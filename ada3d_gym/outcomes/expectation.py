@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ada3d_gym.errors import InputError
 from ada3d_gym.masks import all_masks, split_mask
 from ada3d_gym.outcomes.table import OutcomeTable
 from ada3d_gym.rewards import Answers, MaskReward, Values
@@ -28,6 +29,7 @@ class ExpectedReward:
 
     Raises:
         TableError: where the reward asks for what the table's parts do not hold.
+        InputError: when it is called with other shapes, or with what are no probabilities.
     """
 
     def __init__(self, table: OutcomeTable, reward: MaskReward):
@@ -47,6 +49,7 @@ class ExpectedReward:
             own_gradient: whether the gradient of each head's reward goes to that head's probabilities alone, as the
                 paper's Eq. 6 has it. The rewards are the same.
         """
+        self._check(frames, stages, rows)
         u, v = mask_probabilities(frames), mask_probabilities(stages)
         u_other, v_other = (u.detach(), v.detach()) if own_gradient else (u, v)
         chances = torch.stack([u, u_other], 2), torch.stack([v_other, v], 2)  # (B, 2^T, 2), (B, 2^K, 2): by head
@@ -59,6 +62,14 @@ class ExpectedReward:
         if wrong is None:  # 1 - right: what a right answer pays is then a gain over -gamma
             return self._paid(right, *chances, gamma) - gamma
         return self._paid(right, *chances, 0.0) - gamma * _sums(wrong, *chances)
+
+    def _check(self, frames: Tensor, stages: Tensor, rows: NDArray[np.int64]) -> None:
+        expected = [(len(rows), self.table.num_frames), (len(rows), self.table.num_stages)]
+        if (shapes := [tuple(frames.shape), tuple(stages.shape)]) != expected:
+            raise InputError(f"probabilities of shapes {shapes} for {len(rows)} rows: expected {expected}")
+        with torch.no_grad():
+            if not all(((each >= 0) & (each <= 1)).all() for each in (frames, stages)):  # NaN included
+                raise InputError("probabilities outside [0, 1]: give those of keeping each bit, not their logits")
 
     def _paid(self, right: Tensor, u: Tensor, v: Tensor, more: float) -> Tensor:
         """The sum (2, B) over masks of P(mask) * right * (1 - O + more)."""

@@ -33,6 +33,9 @@ PARTS = {
     "margin": "top-1 minus top-2 probability, float16",
 }
 
+NEEDED_PARTS = {"confidence": "label", "margin": "label_margin"}
+"""The part that each shaping of the reward looks at; "accuracy" needs none."""
+
 
 @dataclass(frozen=True)
 class Description:
@@ -206,7 +209,8 @@ class OutcomeTable:
                 raise TableError(f"this table holds no {name!r} ({PARTS[name]}): build it with parts=({name!r},)")
             path = part_path(self.path, name)
             if not path.exists():
-                again = f"; make it with '{self.about.command} --parts {name}'" if self.about.command else ""
+                command = self.about.command or "ada3d tabulate …"
+                again = f". '{command} --parts {name}' makes a table with it, to be given as outcomes=FILE"
                 raise TableError(f"{self.path} does not hold {name!r} ({PARTS[name]}): {path} would{again}")
             about, arrays = read_arrays(path)
             if (about["part"], about["of"]) != (name, self.identity):

@@ -79,3 +79,13 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, options: dict[str, objec
 def test_too_many_masks_are_refused_before_anything_is_computed(tmp_path: Path):
     with pytest.raises(InputError, match="2,097,152 masks"):
         tabulate("Ada3D-MotionShapes-16-v1", videos=14, output=tmp_path / "t.safetensors")
+
+
+def test_a_table_that_is_there_is_left_alone_and_another_refused(unbroken: Path, capsys: pytest.CaptureFixture[str]):
+    before = unbroken.read_bytes()
+    tabulate(ENV, videos=20, views=2, output=unbroken, parts=("label",))
+    assert "the table is there" in capsys.readouterr().out
+    with pytest.raises(InputError, match=r"holds another table \(its clips_sha256 .* delete it, or choose another"):
+        tabulate(ENV, videos=21, views=2, output=unbroken)
+    assert unbroken.read_bytes() == before
+    assert not unbroken.with_name("t.building").exists()
