@@ -75,6 +75,10 @@ def build_bandit(
     device = checked_device(device)
     pays = MaskReward(gamma, cost, reward)
     table = None
+    if not isinstance(outcomes, str | Path | None):
+        raise InputError(
+            f"outcomes is {type(outcomes).__name__}: expected None, 'live', 'table' or the path of a table"
+        )
     if outcomes not in (None, "live"):
         table = load_table(
             shipped_table(dataset, backbone, num_frames, split) if outcomes == "table" else Path(str(outcomes))

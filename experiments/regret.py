@@ -39,7 +39,7 @@ from ada3d_gym.experiments.runs import Run, compose, read_run
 from ada3d_gym.files import replacing, writing
 from ada3d_gym.masks import mask_numbers, split_mask
 from ada3d_gym.outcomes.classifier import TableClassifier
-from ada3d_gym.outcomes.values import Game
+from ada3d_gym.outcomes.values import Constant, Game, GroupConstants
 
 SPLITS = ("train", "test")
 BATCH = 256  # clips that an agent is shown together
@@ -102,6 +102,11 @@ def regret(
         picture: file that gets a picture of them, as PNG.
     """
     checked_device(device)
+    if not agents:
+        raise InputError("no agents: expected names or module:Class")
+    for option, given in (("outcomes", outcomes), ("test_outcomes", test_outcomes)):
+        if given == "live":
+            raise InputError(f"{option}='live': regret is known on a table alone; give table or a file")
     if seeds < 1:
         raise InputError(f"seeds={seeds}: expected at least 1")
     for path, option in ((json, "--json"), (picture, "--picture")):
@@ -181,18 +186,24 @@ def _references(bandits: dict[str, ClipBandit]) -> list[Standing]:
     train = games["train"]
     bits = bandits["train"].num_frames + bandits["train"].num_stages
     everything = np.ones(bits, np.int8)
+    constant = train.best_constant()
     families, classes = train.best_by(train.families), train.best_by(train.labels)
     found = []
     for split, game in games.items():
         masks = {
             "everything": everything,
-            "best constant": train.best_constant().mask,
-            "best of each family": families.masks(game.families),
-            "best of each class": classes.masks(game.labels),
+            "best constant": constant.mask,
+            "best of each family": _chosen(families, constant, game.families),
+            "best of each class": _chosen(classes, constant, game.labels),
             "best of each clip": game.oracle().masks,
         }
         found += [_measured(name, split, None, game, each) for name, each in masks.items()]
     return found
+
+
+def _chosen(groups: GroupConstants, constant: Constant, wanted: NDArray[Any]) -> NDArray[np.int8]:
+    """The mask of each clip's group; the one for all where the training clips have none of the group."""
+    return np.stack([groups.constants.get(group, constant).mask for group in wanted.tolist()])
 
 
 def _standing(

@@ -17,6 +17,7 @@ Interrupted and started again, the command goes on where it was, and ends in the
 from __future__ import annotations
 
 import platform
+import shlex
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -121,6 +122,9 @@ def tabulate(
         print(f"{build.take(folder)} chunks taken from {folder}")
     numbers = _shard(shard, build.chunks)
     _make(build, Share(settings, build.folder, build.parts, numbers), workers or processes(device))
+    if _is_there(path, build):  # another process has put it together
+        print(f"{path}: the table is there")
+        return
     missing = len(set(numbers) - set(build.done()))
     if missing:
         print(f"{missing} of {len(numbers)} chunks are being made by other processes: start this command again then")
@@ -194,9 +198,12 @@ def _command(env: str, settings: dict[str, Any], path: Path, parts: tuple[str, .
     shown = {
         key: value for key, value in settings.items() if key not in ("device", "data_root") and own.get(key) != value
     }
-    options = "".join(f" --{key.replace('_', '-')} {value}" for key, value in shown.items())
-    listed = f" --parts {' '.join(parts)}" if parts else ""
-    return f"ada3d tabulate {env}{options} --output {path.name}{listed}"
+    if "checkpoint" in shown:
+        shown["checkpoint"] = Path(shown["checkpoint"]).name  # wherever the file lies, the table is the same
+    words = ["ada3d", "tabulate", env]
+    for key, value in shown.items():
+        words += [f"--{key.replace('_', '-')}", str(value)]
+    return shlex.join([*words, "--output", path.name, *(["--parts", *parts] if parts else [])])
 
 
 if __name__ == "__main__":

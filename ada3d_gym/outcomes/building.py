@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,12 +31,13 @@ from ada3d_gym.outcomes.cells import answering, cells_of
 from ada3d_gym.outcomes.identity import clips_sha256, sampling_of, video_digests
 from ada3d_gym.outcomes.optima import stated_optima
 from ada3d_gym.outcomes.storage import TableError
-from ada3d_gym.outcomes.table import PARTS, Description, OutcomeTable, check_bits
+from ada3d_gym.outcomes.table import PARTS, Description, OutcomeTable, check_bits, coarseness
 from ada3d_gym.protocols import FallibleSource
 from ada3d_gym.video.clips import VideoClips
 
 CHUNK = 16  # clips
 _IDENTITY = "build.json"
+_DAMAGE = (ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)  # of an npz
 
 
 class Build:
@@ -60,6 +63,7 @@ class Build:
         self.folder, self.parts = folder, tuple(name for name in PARTS if name in parts)
         self._digests, self._sampling = video_digests(source), sampling_of(source)
         self._dtype = classifier.dtype or next(classifier.network.parameters()).dtype
+        self._coarse = coarseness(str(self._dtype).removeprefix("torch."))
         self.identity: dict[str, Any] = {
             "classifier_sha256": of_weights(classifier.network.state_dict()),
             "clips_sha256": clips_sha256(self._sampling, self._digests),
@@ -106,7 +110,7 @@ class Build:
         for start in range(0, len(ids), step):
             batch = ids[start : start + step]
             scores = answer(source.clips(batch))
-            yield batch, cells_of(scores, source.targets(batch), self._bandit.num_stages, self.parts)
+            yield batch, cells_of(scores, source.targets(batch), self._bandit.num_stages, self.parts, self._coarse)
 
     def _write(self, number: int, found: list[tuple[NDArray[np.int64], Any]]) -> None:
         names = ("correct", "close_count", "close_mask", "close_margin")
@@ -191,7 +195,7 @@ class Build:
 
     def _note(self) -> None:
         path = self.folder / _IDENTITY
-        if path.exists():
+        if path.exists() and any(self.folder.glob("*.npz")):
             self._check(path)
         else:
             with replacing(path) as part:
@@ -216,11 +220,17 @@ class Build:
         path = self._path(number)
         try:
             with np.load(path, allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
+                chunk = {name: file[name] for name in file.files}
+                if len(chunk["clip"]):
+                    counts = {len(chunk[name]) for name in ("clip", "correct", "close_count", *self.parts)}
+                    if len(counts) > 1 or len(chunk["close_mask"]) != len(chunk["close_margin"]):
+                        raise ValueError("its arrays do not fit each other")
+                return chunk
         except FileNotFoundError:
             raise TableError(f"{path} is missing: the chunk has not been made yet") from None
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            path.unlink(missing_ok=True)
+        except (*_DAMAGE, OSError, TypeError) as error:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
             raise TableError(f"{path} was damaged ({error}) and is gone now: start the command again") from error
 
 

@@ -33,7 +33,7 @@ def answering(classifier: NetworkClassifier, num_frames: int, *, shared: bool = 
     """
     check_bits(num_frames, len(classifier.stage_names))
     network = classifier.network
-    if not (shared and isinstance(network, MaskedResNet3d)):
+    if not (shared and type(network) is MaskedResNet3d and _has_middle_taps(network)):
         return _OneByOne(classifier, num_frames)
     scores = SharedScores(network, num_frames, classifier.dtype or next(network.parameters()).dtype)
 
@@ -42,6 +42,11 @@ def answering(classifier: NetworkClassifier, num_frames: int, *, shared: bool = 
         return found
 
     return answer
+
+
+def _has_middle_taps(network: MaskedResNet3d) -> bool:
+    kernels = (network.spec.stem_kernel[0], *(length for lengths in network.spec.temporal for length in lengths))
+    return all(length % 2 for length in kernels)
 
 
 class _OneByOne:
@@ -80,9 +85,12 @@ class Cells:
 
 
 def cells_of(
-    scores: NDArray[np.float32], targets: NDArray[np.bool_], num_stages: int, parts: Sequence[str] = ()
+    scores: NDArray[np.float32], targets: NDArray[np.bool_], num_stages: int, parts: Sequence[str] = (), coarse: int = 1
 ) -> Cells:
-    """The cells of answers (B, M, C), where clips have the labels `targets` (B, C), with parts of these names."""
+    """The cells of answers (B, M, C), where clips have the labels `targets` (B, C), with parts of these names.
+
+    Margins are kept below `coarse` times `CLOSE`.
+    """
     prediction = scores.argmax(2)
     keeps_frames = np.arange(scores.shape[1]) >= 2**num_stages
     correct = np.take_along_axis(targets, prediction, 1) & keeps_frames
@@ -93,7 +101,7 @@ def cells_of(
     )
     margin = ranked[:, :, 1] - ranked[:, :, 0]
     kept_margin = margin.astype(np.float16)
-    close = (kept_margin < np.float16(CLOSE)) & keeps_frames
+    close = (kept_margin < np.float16(CLOSE * coarse)) & keeps_frames
     return Cells(
         correct=np.packbits(correct, axis=1),
         close_count=close.sum(1),

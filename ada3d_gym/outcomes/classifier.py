@@ -96,6 +96,11 @@ def check_clips(table: OutcomeTable, clips: VideoClips) -> None:
 
 def check_network(table: OutcomeTable, classifier: NetworkClassifier, given: str) -> None:
     """Raises TableError where a table is not of this classifier, which was given by this name."""
+    dtype = str(classifier.dtype or next(classifier.network.parameters()).dtype).removeprefix("torch.")
+    if dtype != table.about.dtype:
+        raise TableError(
+            f"{table.name} is of a classifier in {table.about.dtype}, and {given} is in {dtype}; make a table of it"
+        )
     found = of_weights(classifier.network.state_dict())
     if found != table.about.classifier_sha256:
         raise TableError(

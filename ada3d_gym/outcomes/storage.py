@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,14 +32,15 @@ def part_path(path: Path, name: str) -> Path:
 
 def write_arrays(path: Path, about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
     arrays = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
-    text = json.dumps(about | {"format": FORMAT, "sha256": digest_of([], arrays)}, sort_keys=True)
+    told = json.dumps(about, sort_keys=True)
+    text = json.dumps(about | {"format": FORMAT, "sha256": digest_of([told], arrays)}, sort_keys=True)
     with replacing(path) as part:
         save_file(arrays, part, {"ada3d_outcomes": text})  # one entry: the library writes several in any order
 
 
 def read_arrays(path: Path, checked: bool | None = None) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     remedy = "copy or make it again, with 'ada3d tabulate'"
-    if not path.is_file():
+    if not os.path.isfile(path):  # which asks about any name, however long
         raise TableError(f"{path}: no such file; expected an outcome table, as 'ada3d tabulate' writes it")
     try:
         with safe_open(path, "pt") as file:  # whose tensors are mapped; those of "np" are copied
@@ -48,15 +50,20 @@ def read_arrays(path: Path, checked: bool | None = None) -> tuple[dict[str, Any]
                     f"{path}: a safetensors file, but no outcome table; expected what 'ada3d tabulate' writes"
                 )
             about = json.loads(text)
+            if not isinstance(about, dict):
+                raise TableError(
+                    f"{path}: damaged or no outcome table (its metadata are no names and values); {remedy}"
+                )
             arrays = {name: file.get_tensor(name).numpy() for name in file.keys()}  # noqa: SIM118 (no dict)
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, RecursionError) as error:
         if isinstance(error, TableError):
             raise
         raise TableError(f"{path}: damaged or no outcome table ({error}); {remedy}") from error
     if about.get("format") != FORMAT:
         raise TableError(f"{path}: an outcome table of format {about.get('format')}, expected {FORMAT}; {remedy}")
     small = sum(array.nbytes for array in arrays.values()) <= CHECKED_BYTES
-    if (small if checked is None else checked) and digest_of([], arrays) != about.get("sha256"):
+    told = json.dumps({key: value for key, value in about.items() if key not in ("format", "sha256")}, sort_keys=True)
+    if (small if checked is None else checked) and digest_of([told], arrays) != about.get("sha256"):
         raise TableError(f"{path}: damaged, its content is not what its checksum says; {remedy}")
     return about, arrays
 

@@ -19,11 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ada3d_gym.errors import InputError
+from ada3d_gym.outcomes.soundness import problem_of
 from ada3d_gym.outcomes.storage import FORMAT, TableError, digest_of, part_path, read_arrays, write_arrays
 
 MOST_BITS = 16  # T + K of a table at the most; a mask's number then fits 16 bits
 CLOSE = 0.002  # top-1 minus top-2 below which a cell's margin is kept in the table itself
 NEAR_TIE = 1e-3  # below it, another order of summation may turn an answer around
+COARSE = 10  # times as much in half precision
 
 PARTS = {
     "prediction": "the predicted class, uint8 or uint16",
@@ -177,6 +179,8 @@ class OutcomeTable:
         Raises:
             TableError: for a clip that is not in the table.
         """
+        if len(clips) and not 0 <= clips.min() <= clips.max() < len(self._row_of):
+            raise TableError(f"{self.name} has clips 0 to {len(self._row_of) - 1}, and was asked for {clips.min()}")
         rows = self._row_of[clips]
         if len(missing := clips[rows < 0]):
             raise TableError(f"{self.name} has no clip {missing[0]}, which could not be decoded when it was made")
@@ -213,9 +217,15 @@ class OutcomeTable:
                 again = f". '{command} --parts {name}' makes a table with it, to be given as outcomes=FILE"
                 raise TableError(f"{self.path} does not hold {name!r} ({PARTS[name]}): {path} would{again}")
             about, arrays = read_arrays(path)
-            if (about["part"], about["of"]) != (name, self.identity):
+            if (about.get("part"), about.get("of")) != (name, self.identity) or "cells" not in arrays:
                 raise TableError(f"{path} is not the part {name!r} of {self.path}: it belongs to another table")
-            self._parts[name] = arrays["cells"]
+            cells, kinds = arrays["cells"], "u" if name == "prediction" else "f"
+            if cells.shape != (len(self), self.num_masks) or cells.dtype.kind != kinds:
+                raise TableError(
+                    f"{path}: cells {cells.dtype} of shape {cells.shape}, expected {(len(self), self.num_masks)}; copy "
+                    "or make it again, with 'ada3d tabulate'"
+                )
+            self._parts[name] = cells
         return self._parts[name]
 
     @cached_property
@@ -224,9 +234,13 @@ class OutcomeTable:
         return digest_of([self.about.classifier_sha256, self.about.clips_sha256], {"correct": self.arrays["correct"]})
 
     def is_near_tie(
-        self, rows: NDArray[np.int64], masks: NDArray[np.int64], tolerance: float = NEAR_TIE
+        self, rows: NDArray[np.int64], masks: NDArray[np.int64], tolerance: float | None = None
     ) -> NDArray[np.bool_]:
-        """Whether cells (B,) have a margin below a tolerance of at most `CLOSE`: a live answer may be another there."""
+        """Whether cells (B,) have a margin below a tolerance: a live answer may be another there.
+
+        It is `NEAR_TIE` by default, `COARSE` times that in half precision, and twice that at the most.
+        """
+        tolerance = NEAR_TIE * coarseness(self.about.dtype) if tolerance is None else tolerance
         start, close, margins = (self.arrays[f"close_{key}"] for key in ("start", "mask", "margin"))
         found = np.zeros(len(rows), np.bool_)
         for place, (row, mask) in enumerate(zip(rows.tolist(), masks.tolist(), strict=True)):
@@ -257,6 +271,11 @@ class OutcomeTable:
                     read_arrays(path, checked=True)
 
 
+def coarseness(dtype: str) -> int:
+    """How many times the margins are of a near-tie in float32, for weights and activations of this dtype."""
+    return 1 if dtype in ("float32", "float64") else COARSE
+
+
 def check_bits(num_frames: int, num_stages: int) -> None:
     """Raises InputError where clips have more masks than a table holds."""
     if num_frames + num_stages > MOST_BITS:
@@ -282,4 +301,12 @@ def load_table(path: Path | str) -> OutcomeTable:
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in about["about"].items() if key in known
     }
-    return OutcomeTable(Description(**values), arrays, path)
+    try:
+        table = OutcomeTable(Description(**values), arrays, path)
+        check_bits(table.num_frames, table.num_stages)
+        problem = problem_of(table.about, table.arrays)
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        problem = f"{type(error).__name__}: {error}"
+    if problem:
+        raise TableError(f"{path}: no whole outcome table ({problem}); copy or make it again, with 'ada3d tabulate'")
+    return table

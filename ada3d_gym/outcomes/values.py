@@ -84,13 +84,26 @@ class GroupConstants:
         return np.stack([self.constants[group].mask for group in wanted])
 
 
+def _rows(given: ArrayLike, count: int) -> NDArray[np.int64]:
+    """Row numbers (n,) of those, or of a mask (N,) of all."""
+    rows = np.asarray(given)
+    if rows.dtype == np.bool_ and rows.shape == (count,):
+        rows = np.flatnonzero(rows)
+    if rows.ndim != 1 or rows.dtype.kind not in "iu" or not rows.size or rows.min() < 0 or rows.max() >= count:
+        raise InputError(
+            f"rows {rows.dtype} of shape {rows.shape}: expected numbers of rows, 0 to {count - 1}, or a "
+            f"mask of shape ({count},)"
+        )
+    return rows.astype(np.int64)
+
+
 class Game:
     """Clips of a table and a reward: everything that a policy can earn.
 
     Args:
         table: the outcomes of N clips.
         reward: what they pay.
-        rows: which clips (n,), by their rows in the table; all by default.
+        rows: which clips (n,), by their rows in the table, or a mask (N,) of them; all by default.
 
     Raises:
         InputError: for a reward of one's own, whose gamma and cost are not known.
@@ -101,7 +114,7 @@ class Game:
         if not isinstance(reward, MaskReward):
             raise InputError(f"reward is {type(reward).__name__}: expected MaskReward, whose exact values are known")
         self.table, self.reward = table, reward
-        self.rows = np.arange(len(table)) if rows is None else np.asarray(rows, np.int64)
+        self.rows = np.arange(len(table)) if rows is None else _rows(rows, len(table))
         self.expected_rewards = ExpectedReward(table, reward)
         """Each head's expected rewards as a torch function; its rows are the table's."""
         self._pays = right_pays(reward, table.num_frames, table.num_stages, table.macs).sum(0)

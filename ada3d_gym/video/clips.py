@@ -260,8 +260,11 @@ class VideoClips:
         """Clips of one video; frames that clips share are decoded once."""
         record = self.record(ids[0])
         places = [divmod(clip, self.views) for clip in ids]
-        scales = {self.sampler.scale(*place) for place in places}
-        video = self._open(record, scaled_size(record, scales.pop()) if len(scales) == 1 else None)
+        scales = [self.sampler.scale(*place) for place in places]
+        if len(set(scales)) > 1:  # each by its own, so that a clip looks the same whichever it is decoded with
+            groups = [[clip for clip, its in zip(ids, scales, strict=True) if its == scale] for scale in set(scales)]
+            return {clip: outcome for group in groups for clip, outcome in self._decode(group).items()}
+        video = self._open(record, scaled_size(record, scales[0]))
         numbers = [self.sampler.frame_numbers(*place, len(video), video.rate) for place in places]
         wanted, where = np.unique(np.concatenate(numbers), return_inverse=True)
         try:

@@ -105,11 +105,11 @@ def test_a_damaged_chunk_is_named_and_made_again(slowonly: ClipBandit, tmp_path:
 
 
 def test_chunks_of_another_table_are_refused_by_what_differs(slowonly: ClipBandit, tmp_path: Path):
-    Build(slowonly, tmp_path / "a")
+    list(Build(slowonly, tmp_path / "a").make([0]))
     other = build_bandit(split="test", videos=21, views=2, backbone="slowonly_tiny")
     with pytest.raises(TableError, match=r"chunks of another table \(clips_sha256: .* delete it, or choose another"):
         Build(other, tmp_path / "a")
-    Build(other, tmp_path / "b")
+    list(Build(other, tmp_path / "b").make([0]))
     with pytest.raises(TableError, match="chunks of another table"):
         Build(slowonly, tmp_path / "a").take(tmp_path / "b")
     with pytest.raises(TableError, match="holds no chunks"):
