@@ -150,3 +150,12 @@ def test_silent_damage_to_a_rendered_video_is_found_and_the_message_helps(tmp_pa
     os.remove(path)
     again = motionshapes_clips("test", videos=3)
     assert again.clips(np.arange(len(again))).any((1, 2, 3, 4)).all()
+
+
+def test_a_random_clip_looks_the_same_whichever_it_is_decoded_with(records: list[VideoRecord]):
+    height, width = decode_with_pyav(records[0].path).shape[1:3]
+    known = [replace(record, width=width, height=height) for record in records]
+    options = {"views": 6, "size": 24, "short_side": (26, 44), "random": True, "observation_size": 24}
+    together = clips_of(known, **options).clips(np.arange(6))
+    for clip in range(6):
+        assert np.array_equal(clips_of(known, **options).clips(np.array([clip]))[0], together[clip])
