@@ -59,6 +59,11 @@ def all_masks(num_frames: int, num_stages: int) -> NDArray[np.int8]:
     return (np.arange(2**length)[:, None] >> np.arange(length)[::-1] & 1).astype(np.int8)
 
 
+def all_mask_bits(num_frames: int, num_stages: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The same as frame masks (2^(T + K), T) and stage masks (2^(T + K), K)."""
+    return split_mask(all_masks(num_frames, num_stages), num_frames, num_stages)
+
+
 def mask_numbers(u: NDArray[np.bool_], v: NDArray[np.bool_]) -> NDArray[np.int64]:
     """The numbers (...) of frame masks (..., T) and stage masks (..., K): their bits read as binary, u before v.
 

@@ -25,7 +25,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
 from ada3d_gym.files import replacing, writing
 from ada3d_gym.fingerprints import of_weights
-from ada3d_gym.masks import all_masks, split_mask
+from ada3d_gym.masks import all_mask_bits
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.outcomes.cells import answering, cells_of
 from ada3d_gym.outcomes.identity import clips_sha256, sampling_of, video_digests
@@ -157,11 +157,7 @@ class Build:
         targets = source.targets(clips)
         families = [source.record(clip).family for clip in clips.tolist()]
         names = sorted(set(families))
-        masks = split_mask(
-            all_masks(self._bandit.num_frames, self._bandit.num_stages),
-            self._bandit.num_frames,
-            self._bandit.num_stages,
-        )
+        masks = all_mask_bits(self._bandit.num_frames, self._bandit.num_stages)
         arrays = {
             "correct": whole["correct"],
             "macs": self._classifier.macs(*masks),

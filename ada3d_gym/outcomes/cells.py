@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ada3d_gym.masks import all_masks, split_mask
+from ada3d_gym.masks import all_mask_bits
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.outcomes.sharing import SharedScores
@@ -54,9 +54,7 @@ class _OneByOne:
 
     def __init__(self, classifier: NetworkClassifier, num_frames: int):
         self._classifier = classifier
-        self._u, self._v = split_mask(
-            all_masks(num_frames, len(classifier.stage_names)), num_frames, len(classifier.stage_names)
-        )
+        self._u, self._v = all_mask_bits(num_frames, len(classifier.stage_names))
 
     def __call__(self, clips: NDArray[np.uint8]) -> NDArray[np.float32]:
         size, scores = self._classifier.batch_size, []

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ada3d_gym.errors import InputError
-from ada3d_gym.masks import all_masks, split_mask
+from ada3d_gym.masks import all_mask_bits
 from ada3d_gym.outcomes.table import OutcomeTable
 from ada3d_gym.rewards import Answers, MaskReward, Values
 
@@ -107,7 +107,7 @@ def right_pays(reward: MaskReward, num_frames: int, num_stages: int, macs: NDArr
         macs: of each mask (M,).
     """
     none = np.empty((len(macs), 0), np.float32)  # scores, which the paper's reward does not look at
-    bits = split_mask(all_masks(num_frames, num_stages), num_frames, num_stages)
+    bits = all_mask_bits(num_frames, num_stages)
     right = Answers(np.ones(len(macs), np.bool_), none, none > 0, *bits, macs / macs[-1])
     return np.stack(replace(reward, gamma=0.0, reward="accuracy")(right))
 

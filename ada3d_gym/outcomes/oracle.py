@@ -5,18 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ada3d_gym.masks import all_masks, split_mask
+from ada3d_gym.masks import all_mask_bits
 from ada3d_gym.outcomes.answers import TableAnswers
+from ada3d_gym.outcomes.expectation import right_pays
 from ada3d_gym.outcomes.table import OutcomeTable
-from ada3d_gym.rewards import Answers, Bits, MaskReward, Reward, Values
+from ada3d_gym.rewards import MaskReward, Reward, Values
 
 CELLS = 2**21  # looked at together: some tens of megabytes
 ASKED = 2**18  # cells that a reward is asked about together
-
-
-def mask_bits(table: OutcomeTable) -> tuple[Bits, Bits]:
-    """All masks in the order of their numbers: u (M, T) and v (M, K) bool."""
-    return split_mask(all_masks(table.num_frames, table.num_stages), table.num_frames, table.num_stages)
 
 
 def payments(table: OutcomeTable, reward: MaskReward) -> tuple[Values, Values]:
@@ -24,13 +20,9 @@ def payments(table: OutcomeTable, reward: MaskReward) -> tuple[Values, Values]:
 
     For reward="accuracy"; a mask without frames pays the same, which is what a wrong answer pays.
     """
-    u, v = mask_bits(table)
-    scores = np.empty((table.num_masks, 0), np.float32)  # which this reward does not look at
-    share = table.macs / table.macs[-1]
-    paid = (
-        reward(Answers(np.full(table.num_masks, right), scores, scores > 0, u, v, share)) for right in (True, False)
-    )
-    right, wrong = (frames + stages for frames, stages in paid)
+    pays = right_pays(reward, table.num_frames, table.num_stages, table.macs).sum(0)
+    wrong = np.full(table.num_masks, -2 * float(reward.gamma))
+    right = np.where(np.arange(table.num_masks) < 2**table.num_stages, wrong, pays)
     return right, wrong
 
 
@@ -70,7 +62,7 @@ def _best_right(table: OutcomeTable, reward: MaskReward, rows: NDArray[np.int64]
 
 
 def _best_of_all(table: OutcomeTable, reward: Reward, rows: NDArray[np.int64]) -> tuple[Values, NDArray[np.int64]]:
-    u, v = mask_bits(table)
+    u, v = all_mask_bits(table.num_frames, table.num_stages)
     values, best = np.empty(len(rows)), np.empty(len(rows), np.int64)
     step = max(1, ASKED // table.num_masks)
     for start in range(0, len(rows), step):

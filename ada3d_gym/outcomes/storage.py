@@ -31,6 +31,7 @@ def part_path(path: Path, name: str) -> Path:
 
 
 def write_arrays(path: Path, about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Writes arrays and what they are of, whole or not at all, with a checksum of both; the same bytes for the same."""
     arrays = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
     told = json.dumps(about, sort_keys=True)
     text = json.dumps(about | {"format": FORMAT, "sha256": digest_of([told], arrays)}, sort_keys=True)
@@ -39,6 +40,15 @@ def write_arrays(path: Path, about: dict[str, Any], arrays: Mapping[str, NDArray
 
 
 def read_arrays(path: Path, checked: bool | None = None) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """What the arrays of a file are of, and the arrays, mapped into memory.
+
+    Args:
+        path: of the file.
+        checked: whether its checksum is looked at; by default, where it holds no more than `CHECKED_BYTES`.
+
+    Raises:
+        TableError: for a file that is missing, damaged or of another kind or format.
+    """
     remedy = "copy or make it again, with 'ada3d tabulate'"
     if not os.path.isfile(path):  # which asks about any name, however long
         raise TableError(f"{path}: no such file; expected an outcome table, as 'ada3d tabulate' writes it")
@@ -69,6 +79,7 @@ def read_arrays(path: Path, checked: bool | None = None) -> tuple[dict[str, Any]
 
 
 def digest_of(words: list[str], arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 of words, and of arrays by name."""
     digest = hashlib.sha256(json.dumps(words).encode())
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])

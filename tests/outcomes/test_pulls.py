@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import pickle
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
-import torch
-from gymnasium.utils.env_checker import check_env
 from numpy.typing import NDArray
-from stable_baselines3.common.env_checker import check_env as check_sb3
 
-from ada3d_gym.agents.registry import make_agent
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
-from ada3d_gym.envs.wrappers import CodedAction, HeadRewards, VectorCodedAction, VectorHeadRewards
-from ada3d_gym.errors import InputError
 from ada3d_gym.evaluation import evaluate
-from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import all_masks, split_mask
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
@@ -32,7 +23,7 @@ from ada3d_gym.outcomes.oracle import best_values
 from ada3d_gym.outcomes.storage import TableError
 from ada3d_gym.outcomes.table import OutcomeTable
 from ada3d_gym.rewards import Answers, MaskReward
-from ada3d_gym.sb3 import Ada3DVecEnv, JointFineTuneCallback, make_vec
+from ada3d_gym.sb3 import Ada3DVecEnv
 from ada3d_gym.seeding import torch_seed
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.records import VideoRecord
@@ -157,90 +148,6 @@ def test_a_clip_that_no_mask_gets_right_has_no_regret(table: OutcomeTable):
     assert (values[[0, 1, 3, 4, 5]] > -3).any()
 
 
-def make_env(table_path: Path, **options: Any) -> gym.Env[Any, Any]:
-    return gym.make(ID, **{"split": "test", "videos": 6, "outcomes": str(table_path), **options})
-
-
-@pytest.mark.parametrize("observation", ["pixels", "features", "index"])
-def test_all_faces_say_what_they_say_live(observation: str, table_path: Path, table: OutcomeTable):
-    options = {"split": "test", "videos": 6, "observation": observation, "views": 1}
-    masks = np.random.default_rng(0).integers(0, 2, (6, 10)).astype(np.int8)
-    told, live = (gym.make_vec(ID, 6, **options, **more) for more in ({"outcomes": str(table_path)}, {}))
-    for env in (told, live):
-        env.action_space.seed(0)
-    assert told.observation_space == live.observation_space
-    shown, also = told.reset(seed=3), live.reset(seed=3)
-    assert np.array_equal(shown[0], also[0])
-    for _ in range(3):
-        (seen, reward, *_, infos), (other, paid, *_, expected) = told.step(masks), live.step(masks)
-        final, wanted = infos["final_info"], expected["final_info"]
-        sure = ~table.is_near_tie(table.rows(final["clip"]), masks @ (1 << np.arange(9, -1, -1)))
-        assert np.array_equal(seen, other)
-        assert np.array_equal(reward[sure], paid[sure])
-        assert final.keys() - wanted.keys() == {"regret", "_regret"}
-        assert (final["regret"] >= 0).all()
-        for key in wanted.keys() - {"confidence"}:
-            assert final[key].dtype == wanted[key].dtype
-            assert np.array_equal(final[key][sure], wanted[key][sure]), key
-    single = make_env(table_path, observation=observation)
-    many = make_vec(ID, 1, split="test", videos=6, outcomes=table_path, observation=observation)
-    many.seed(3)
-    observations = many.reset()
-    observation_of_one, info = single.reset(seed=3)
-    assert np.array_equal(observations[0], observation_of_one)
-    assert many.reset_infos[0] == info
-    *_, info = single.step(masks[0])
-    assert many.step(masks[:1])[3][0] == info
-    assert {type(info[key]) for key in ("regret", "confidence")} == {float}
-
-
-def test_infos_lack_what_parts_would_have_and_say_so(bare_path: Path):
-    env = make_env(bare_path)
-    env.reset(seed=0)
-    *_, info = env.step(np.ones(10, np.int8))
-    with pytest.raises(KeyError, match=r"bare\.prediction\.safetensors would"):
-        info["prediction"]
-    with pytest.raises(KeyError, match="no such"):
-        info["no such"]
-    assert "confidence" not in info
-    assert info.get("confidence") is None
-    assert pickle.loads(pickle.dumps(info)) == info
-    envs = gym.make_vec(ID, 3, split="test", videos=6, outcomes=str(bare_path))
-    envs.reset(seed=0)
-    *_, infos = envs.step(np.ones((3, 10), np.int8))
-    with pytest.raises(KeyError, match=r"bare\.confidence\.safetensors would"):
-        infos["final_info"]["confidence"]
-    venv = make_vec(ID, 2, split="test", videos=6, outcomes=bare_path)
-    venv.reset()
-    with pytest.raises(KeyError, match=r"bare\.confidence\.safetensors would"):
-        venv.step(np.ones((2, 10), np.int8))[3][1]["confidence"]
-
-
-@pytest.mark.parametrize("observation", ["pixels", "index"])
-def test_both_checkers_pass(observation: str, table_path: Path, bare_path: Path):
-    for path in (table_path, bare_path):
-        env = make_env(path, observation=observation, render_mode="rgb_array").unwrapped
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            warnings.filterwarnings("ignore", "Your observation  has an unconventional shape", UserWarning)
-            check_env(env)
-            check_sb3(env)
-
-
-def test_wrappers_run_unchanged(table_path: Path, on_table: Bandits):
-    env = HeadRewards(CodedAction(make_env(table_path), "discrete"))
-    env.reset(seed=0)
-    _, reward, *_, info = env.step(1019)
-    assert reward.tolist() == [info["reward_frames"], info["reward_stages"]]
-    envs = gym.make_vec(ID, 4, split="test", videos=6, outcomes=str(table_path))
-    wrapped = VectorHeadRewards(VectorCodedAction(envs, "box"))
-    wrapped.reset(seed=0)
-    _, rewards, *_, infos = wrapped.step(np.ones((4, 10)))
-    assert np.array_equal(rewards[:, 0], infos["final_info"]["reward_frames"])
-    spec = gym.envs.registration.EnvSpec.from_json(make_env(table_path).spec.to_json())
-    assert gym.make(spec).unwrapped.bandit.classifier.table.name == str(table_path)
-
-
 def test_nothing_is_decoded_for_numbers(on_table: Bandits, monkeypatch: pytest.MonkeyPatch):
     bandit = on_table(observation="index")
     nothing_decoded(bandit, monkeypatch)
@@ -295,68 +202,6 @@ def test_evaluation_says_what_a_table_knows(on_table: Bandits, on_network: Bandi
     assert live.regret is None
     best = best_values(on_table().classifier.table, MaskReward())[0]
     assert told.regret == pytest.approx(best.mean() - told.reward)
-
-
-def test_what_trains_the_classifier_says_that_a_table_is_fixed(on_table: Bandits):
-    bandit = on_table(observation="features")
-    for name in ("reinforce", "best-fixed", "random"):
-        with pytest.raises(InputError, match=r"fixed classifier answers.*joint_epochs=0.*outcomes=None"):
-            make_agent(name, bandit, {"joint_epochs": 1})
-    with pytest.raises(InputError, match="fixed classifier answers"):
-        make_agent("ppo", bandit, {"joint_epochs": 1, "num_envs": 2, "n_steps": 4, "batch_size": 4})
-    with pytest.raises(InputError, match="fixed classifier answers"):
-        ClassifierTrainer(bandit.classifier, 0.1)
-    model = make_agent("ppo", bandit, {"joint_epochs": 0, "num_envs": 2, "n_steps": 4, "batch_size": 4}).model
-    with pytest.raises(InputError, match="fixed classifier answers"):
-        model.learn(8, JointFineTuneCallback())
-
-
-def test_reinforce_learns_on_a_table_what_it_learns_on_the_network(on_table: Bandits, on_network: Bandits):
-    def learned(bandit: ClipBandit) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
-        options = {"epochs": 2, "joint_epochs": 0, "batch_size": 4, "samples": 2, "baseline": "greedy"}
-        agent, figures = make_agent("reinforce", bandit, options), dict[int, dict[str, float]]()
-        agent.learn(2, figures.__setitem__)
-        return agent.selection.state_dict(), figures[2]
-
-    (told, figures), (live, expected) = learned(on_table()), learned(on_network())
-    assert all(torch.equal(told[key], value) for key, value in live.items())
-    assert figures.pop("regret") > 0
-    assert figures == expected
-
-
-def test_stable_baselines_learns_on_a_table_and_logs_regret(on_table: Bandits, on_network: Bandits):
-    def learned(bandit: ClipBandit) -> tuple[dict[str, Any], dict[str, float]]:
-        options = {"epochs": 1, "joint_epochs": 0, "num_envs": 2, "n_steps": 4, "batch_size": 4}
-        agent, figures = make_agent("ppo", bandit, options), dict[int, dict[str, float]]()
-        agent.learn(1, figures.__setitem__)
-        return agent.model.policy.state_dict(), figures[1]
-
-    (told, figures), (live, expected) = (learned(make(observation="features")) for make in (on_table, on_network))
-    assert all(torch.equal(told[key], value) for key, value in live.items())
-    assert figures.pop("regret") >= 0
-    assert figures == expected
-
-
-@pytest.mark.parametrize("parts", [True, False])
-def test_the_best_fixed_mask_is_found_on_a_table(parts: bool, on_table: Bandits, on_network: Bandits, bare_path: Path):
-    def searched(bandit: ClipBandit) -> NDArray[np.int8]:
-        agent = make_agent("best-fixed", bandit, {"joint_epochs": 0, "clips": 2})
-        agent.learn(2, lambda *_: None)
-        return agent.mask
-
-    table = on_table() if parts else on_table(outcomes=bare_path)
-    assert np.array_equal(searched(table), searched(on_network()))
-
-
-def test_pictures_say_what_is_known(table_path: Path, bare_path: Path):
-    pictures = []
-    for path in (table_path, bare_path):
-        env = make_env(path, render_mode="rgb_array")
-        env.reset(seed=0)
-        env.step(np.ones(10, np.int8))
-        pictures.append(env.render())
-    assert pictures[0].shape == pictures[1].shape
-    assert not np.array_equal(*pictures)
 
 
 def test_the_table_says_how_many_views_there_are(table_path: Path):
