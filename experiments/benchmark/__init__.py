@@ -1,0 +1,1 @@
+"""Which algorithm finds better policies: suites of tasks, runs, exact measures, reports and submissions."""
