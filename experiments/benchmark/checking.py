@@ -62,6 +62,16 @@ class Checked:
     runs: tuple[Claims, ...]
     ties: int
 
+    @property
+    def reward(self) -> float:
+        """Mean over runs."""
+        return float(np.mean([claims.standing.reward for claims in self.runs]))
+
+    @property
+    def macs(self) -> float:
+        """Mean multiply-accumulates of the classifier for a clip, over runs."""
+        return float(np.mean([claims.standing.macs for claims in self.runs]))
+
 
 def check(path: Path, submission: Submission, own: Mapping[str, Suite]) -> Checked:
     """Everything that can be checked without a network.
@@ -91,8 +101,8 @@ def check(path: Path, submission: Submission, own: Mapping[str, Suite]) -> Check
     for run in submission.runs:
         where = f"{path}, seed {run.seed}"
         each = _claims(where, submission, run, game)
-        _check_figures(where, run.test, earned(game, each.masks, each.correct))
         ties += compare(each, game, game.table.correct(game.rows, each.numbers), "the outcome table")
+        _check_figures(where, run.test, earned(game, each.masks, each.correct))
         claims.append(each)
     return Checked(path, submission, task, game, tuple(claims), ties)
 
@@ -153,11 +163,11 @@ def compare(
         first = int(wrong[0])
         video, view = divmod(int(game.table.arrays["clip"][game.rows[first]]), game.table.about.views)
         file = "" if files is None else f", {Path(files[first]).name}"
-        said = ["wrong", "right"]
-        more = f"; so are {len(wrong) - 1:,} more clips" if len(wrong) > 1 else ""
+        claimed, found = ("right" if each[first] else "wrong" for each in (claims.correct, correct))
+        more = f"; {len(wrong) - 1:,} more clips differ" if len(wrong) > 1 else ""
         raise InputError(
-            f"{claims.where}: clip {first} (video {video}{file}, view {view}): claimed {said[claims.correct[first]]}, "
-            f"{who} says {said[correct[first]]}{more}"
+            f"{claims.where}: clip {first} (video {video}{file}, view {view}): claimed {claimed}, {who} says "
+            f"{found}{more}"
         )
     return len(differing)
 

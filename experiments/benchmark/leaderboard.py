@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,6 +16,7 @@ from tabulate import tabulate
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.benchmark.checking import Checked
 from ada3d_gym.experiments.benchmark.games import task_game
+from ada3d_gym.experiments.benchmark.suite import BenchmarkTask
 from ada3d_gym.experiments.intervals import interval
 
 HEADERS = [
@@ -53,6 +56,28 @@ has chosen them with the answers at hand; look at the method's code for that.
 """
 
 
+@dataclass(frozen=True)
+class Scale:
+    """Of a task's scores.
+
+    Attributes:
+        constant: what the constant mask that is best on the training clips earns on the test clips.
+        best: what each test clip's best mask earns, on average.
+    """
+
+    constant: float
+    best: float
+
+    @classmethod
+    def of(cls, one: Checked) -> Scale:
+        mask = task_game(one.task, "train").best_constant().mask
+        return cls(one.game.value(mask), one.game.oracle().mean)
+
+    def score(self, reward: float) -> float:
+        """NaN where a constant is as good as can be."""
+        return (reward - self.constant) / (self.best - self.constant) if self.best > self.constant else math.nan
+
+
 def leaderboard_page(held: Sequence[Checked], folder: Path) -> str:
     """The page as Markdown.
 
@@ -63,8 +88,8 @@ def leaderboard_page(held: Sequence[Checked], folder: Path) -> str:
     Raises:
         InputError: where two submissions are of one method, track and task.
     """
+    suites: dict[str, dict[str, list[Checked]]] = {}
     seen: dict[tuple[str, ...], Path] = {}
-    tasks: dict[tuple[str, str], list[Checked]] = {}
     for one in held:
         own = one.submission
         key = own.suite, own.task.name, own.track, own.agent
@@ -74,72 +99,83 @@ def leaderboard_page(held: Sequence[Checked], folder: Path) -> str:
                 "it under another --name"
             )
         seen[key] = one.path
-        tasks.setdefault(key[:2], []).append(one)
+        suites.setdefault(own.suite, {}).setdefault(own.task.name, []).append(one)
     parts = [ABOUT]
-    for (suite, name), group in sorted(tasks.items()):
-        parts.append(f"## {suite}: {name}\n\n{_section(group, folder)}\n")
+    for suite, tasks in sorted(suites.items()):
+        ordered = sorted(tasks.items(), key=lambda pair: _order(pair[1][0].task))
+        scales = {name: Scale.of(group[0]) for name, group in ordered}
+        parts.append(f"## {suite}\n\n{_overall(tasks, scales)}\n")
+        parts += [f"### {name}\n\n{_task(group, scales[name], folder)}\n" for name, group in ordered]
     return "\n".join(parts)
 
 
-def _section(group: list[Checked], folder: Path) -> str:
-    task = group[0].task
-    test = group[0].game
-    constant = test.value(task_game(task, "train").best_constant().mask)
-    best = test.oracle().mean
-    charged = "usage" if task.cost == "usage" else "MACs"
-    told = (
-        f"`{task.env}`, gamma = {task.gamma:g}, {charged} charged, {task.pulls:,} pulls. "
-        f"Reward of score 0: {constant:.3f}, of score 1: {best:.3f}."
-    )
-    ranked = [one for one in group if one.submission.feedback != "full"]
-    informed = [one for one in group if one.submission.feedback == "full"]
+def _order(task: BenchmarkTask) -> tuple[str, str, str, float, str]:
+    return task.env, task.cost, task.reward, task.gamma, task.name
+
+
+def _overall(tasks: Mapping[str, list[Checked]], scales: Mapping[str, Scale]) -> str:
+    """Methods that were submitted to every task here, by their mean score."""
+    methods: dict[tuple[str, str, str], dict[str, Checked]] = {}
+    for name, group in tasks.items():
+        for one in group:
+            own = one.submission
+            methods.setdefault((own.agent, own.track, own.feedback), {})[name] = one
+    found = []
+    for (agent, track, feedback), each in methods.items():
+        if len(each) == len(tasks):
+            score = float(np.mean([scales[name].score(one.reward) for name, one in each.items()]))
+            macs = float(np.mean([one.macs + one.submission.macs_selection for one in each.values()]))
+            found.append((feedback == "full", -score, agent, track, feedback, macs))
     rows = [
-        row
-        for ordered, place in ((ranked, True), (informed, False))
-        for row in _rows(ordered, constant, best, folder, place)
+        ["" if full else str(place), plain(agent), track, f"{-score:.3f}", f"{macs / 1e6:.2f}", feedback]
+        for place, (full, score, agent, track, feedback, macs) in enumerate(sorted(found), start=1)
     ]
-    table = tabulate(rows, HEADERS, tablefmt="github", disable_numparse=True)
-    return f"{told}\n\n{table}"
+    table = tabulate(
+        rows, ["", "method", "track", "score", "MMACs in all", "feedback"], tablefmt="github", disable_numparse=True
+    )
+    many = f"all {len(tasks)} tasks" if len(tasks) > 1 else "the one task"
+    return f"Means over {many} below, of the methods that were submitted to {many.removeprefix('all ')}.\n\n{table}"
 
 
-def _rows(group: list[Checked], constant: float, best: float, folder: Path, ranked: bool) -> list[list[str]]:
-    def mean(one: Checked) -> float:
-        return float(np.mean([claims.standing.reward for claims in one.runs]))
-
-    group = sorted(group, key=lambda one: (-mean(one), one.submission.agent))
-    return [
-        [str(number) if ranked else "", *_cells(one, constant, best, folder)]
-        for number, one in enumerate(group, start=1)
+def _task(group: list[Checked], scale: Scale, folder: Path) -> str:
+    task = group[0].task
+    told = (
+        f"`{task.env}`, gamma = {task.gamma:g}, {'usage' if task.cost == 'usage' else 'MACs'} charged, {task.pulls:,} "
+        f"pulls. Reward of score 0: {scale.constant:.3f}, of score 1: {scale.best:.3f}."
+    )
+    ordered = sorted(group, key=lambda one: (one.submission.feedback == "full", -one.reward, one.submission.agent))
+    rows = [
+        ["" if one.submission.feedback == "full" else str(place), *_cells(one, scale, folder)]
+        for place, one in enumerate(ordered, start=1)
     ]
+    return f"{told}\n\n{tabulate(rows, HEADERS, tablefmt='github', disable_numparse=True)}"
 
 
-def _cells(one: Checked, constant: float, best: float, folder: Path) -> list[str]:
+def _cells(one: Checked, scale: Scale, folder: Path) -> list[str]:
     own, found = one.submission, [claims.standing for claims in one.runs]
-    rewards = [each.reward for each in found]
-    scores = [(reward - constant) / (best - constant) for reward in rewards] if best > constant else []
-    macs = float(np.mean([each.macs for each in found]))
     method = plain(own.agent)
     if own.link:
         method = f"[{method}]({own.link})"
     if own.authors:
         method += f" ({plain(own.authors)})"
-    different = len({run.masks for run in own.runs})
-    diverged = sum(bool(run.diverged) for run in own.runs)
-    runs = f"{len(found)}" + (f", {different} different" if different < len(found) else "")
-    link = quote(Path(os.path.relpath(one.path, folder)).as_posix())
+    runs = str(len(found))
+    if (different := len({run.masks for run in own.runs})) < len(found):
+        runs += f", {different} different"
+    if diverged := sum(bool(run.diverged) for run in own.runs):
+        runs += f", {diverged} diverged"
     return [
         method,
         own.track,
-        interval(rewards, 3),
-        interval(scores, 3) if scores else "",
-        f"{np.mean([each.regret for each in found]):.3f}",
+        interval([each.reward for each in found], 3),
+        interval([scale.score(each.reward) for each in found], 3),
+        f"{scale.best - one.reward:.3f}",
         f"{100 * np.mean([each.accuracy for each in found]):.2f}",
-        f"{macs / 1e6:.2f}",
-        f"{(macs + own.macs_selection) / 1e6:.2f}",
+        f"{one.macs / 1e6:.2f}",
+        f"{(one.macs + own.macs_selection) / 1e6:.2f}",
         f"{round(np.mean([run.pulls for run in own.runs])):,}",
         own.feedback,
-        runs + (f", {diverged} diverged" if diverged else ""),
-        f"[masks]({link})",
+        runs,
+        f"[masks]({quote(Path(os.path.relpath(one.path, folder)).as_posix())})",
     ]
 
 

@@ -106,8 +106,10 @@ class Submission:
         """Of a run, (n, T + K).
 
         Raises:
-            InputError: where they are not whole.
+            InputError: where they are not whole, or there are none.
         """
+        if not run.masks:
+            raise InputError("masks: expected one of each test clip")
         return unpack_masks(run.masks, self.num_frames + self.num_stages)
 
     def correct(self, run: SubmittedRun) -> NDArray[np.bool_]:
@@ -140,11 +142,11 @@ def read_submission(path: Path) -> Submission:
         InputError: for what is none.
     """
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise InputError(f"{path} has {path.stat().st_size:,} bytes: a submission has at most {MOST_BYTES:,}")
-        content = json.loads(path.read_text(), parse_constant=_refuse_constant)
-    except InputError:
-        raise
+        with path.open("rb") as file:
+            text = file.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise ValueError(f"more than {MOST_BYTES:,} bytes")
+        content = json.loads(text, parse_constant=_refuse_constant)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: no submission ({error})") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:

@@ -45,7 +45,7 @@ class MaskRun:
 
 
 def write_submission(
-    path: Path,
+    path: Path | str,
     *,
     suite: str,
     task: str,
@@ -87,7 +87,7 @@ def write_submission(
         authors=authors,
         link=link,
     )
-    submission.write(path)
+    submission.write(Path(path))
     return submission
 
 
@@ -161,7 +161,7 @@ def submit(
     for (suite, track, task, agent), group in tqdm(groups.items(), desc="submissions", unit="file", disable=None):
         submission = _of_records(group, name or agent, authors, link)
         submission.write(output if single else output / suite / track / task / f"{folder_name(name or agent)}.json")
-    print(f"{len(groups)} submissions of {sum(map(len, groups.values()))} runs: {output}")
+    print(f"submissions: {len(groups)}, of {sum(map(len, groups.values()))} runs, in {output}")
 
 
 def files_in(paths: Sequence[Path]) -> list[Path]:

@@ -120,7 +120,7 @@ def _told(one: Checked, how: str, ties: dict[Path, int]) -> str:
     reward = interval([claims.standing.reward for claims in one.runs])
     near = f"; {ties[one.path]:,} answers differ, all of them near-ties" if ties[one.path] else ""
     return (
-        f"{one.path}: {submission.agent} on {one.task.name}: {len(one.runs)} runs of {len(one.game):,} clips, {how}: "
+        f"{one.path}: {submission.agent} on {one.task.name}, {len(one.runs)} x {len(one.game):,} clips, {how}: "
         f"reward {reward}{near}"
     )
 
