@@ -73,52 +73,65 @@ class Checked:
         return float(np.mean([claims.standing.macs for claims in self.runs]))
 
 
-def check(path: Path, submission: Submission, own: Mapping[str, Suite]) -> Checked:
-    """Everything that can be checked without a network.
+class Checker:
+    """Checks everything that can be checked without a network.
 
     Args:
-        path: of the submission's file.
-        submission: what was read from it. It names no file itself: the task is looked up by its name.
         own: suites that do not come with the package, by name.
-
-    Raises:
-        InputError: for the first thing that is wrong.
     """
-    task = _task(path, submission, own)
-    game = task_game(task, "test")
+
+    def __init__(self, own: Mapping[str, Suite] | None = None):
+        self._own = own or {}
+        self._games: dict[tuple[str, str], Game] = {}  # the best masks of all clips are looked for once
+
+    def __call__(self, path: Path, submission: Submission) -> Checked:
+        """Checks one.
+
+        Args:
+            path: of its file.
+            submission: what was read from it. It names no file itself: its task is looked up by name.
+
+        Raises:
+            InputError: for the first thing that is wrong.
+        """
+        task = self._task(path, submission)
+        game = self._games.setdefault((submission.suite, task.name), task_game(task, "test"))
+        _check_identity(path, submission, game)
+        claims, ties = [], 0
+        for run in submission.runs:
+            each = _claims(f"{path}, seed {run.seed}", submission, run, game)
+            ties += compare(each, game, game.table.correct(game.rows, each.numbers), "the outcome table")
+            _check_figures(each.where, run.test, earned(game, each.masks, each.correct))
+            claims.append(each)
+        return Checked(path, submission, task, game, tuple(claims), ties)
+
+    def _task(self, path: Path, submission: Submission) -> BenchmarkTask:
+        name, own = submission.suite, self._own
+        if name not in own and name not in suite_names() and name not in ENVIRONMENTS:  # it may name no file
+            raise InputError(
+                f"{path}: suite {name[:80]!r} does not come with this package: give its file, --suite FILE"
+            )
+        try:
+            task = find_task(own.get(name, name), submission.task.name)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        theirs, ours = asdict(submission.task), asdict(Rules.of(task))
+        differing = [f"{key}={theirs[key]!r:.80} instead of {ours[key]!r}" for key in ours if theirs[key] != ours[key]]
+        if differing:
+            raise InputError(f"{path} is of a task {task.name} with other rules: {', '.join(differing)}")
+        return task
+
+
+def _check_identity(path: Path, submission: Submission, game: Game) -> None:
     about = game.table.about
-    expected = {
-        "num_frames": about.num_frames,
-        "num_stages": game.table.num_stages,
-        "clips_sha256": about.clips_sha256,
-        "classifier_sha256": about.classifier_sha256,
-    }
-    for name, value in expected.items():
+    for name, value, other in (
+        ("num_frames", about.num_frames, "clips of another length"),
+        ("num_stages", game.table.num_stages, "another classifier"),
+        ("clips_sha256", about.clips_sha256, "other test clips"),
+        ("classifier_sha256", about.classifier_sha256, "another classifier"),
+    ):
         if (given := getattr(submission, name)) != value:
-            of = "other test clips" if name == "clips_sha256" else "another classifier or number of frames"
-            raise InputError(f"{path} is of {of}: {name} is {given!r:.80}, and the task's {value!r}")
-    claims, ties = [], 0
-    for run in submission.runs:
-        where = f"{path}, seed {run.seed}"
-        each = _claims(where, submission, run, game)
-        ties += compare(each, game, game.table.correct(game.rows, each.numbers), "the outcome table")
-        _check_figures(where, run.test, earned(game, each.masks, each.correct))
-        claims.append(each)
-    return Checked(path, submission, task, game, tuple(claims), ties)
-
-
-def _task(path: Path, submission: Submission, own: Mapping[str, Suite]) -> BenchmarkTask:
-    name = submission.suite
-    if name not in own and name not in suite_names() and name not in ENVIRONMENTS:  # it may name no file
-        raise InputError(f"{path}: suite {name[:80]!r} does not come with this package: give its file, --suite FILE")
-    try:
-        task = find_task(own.get(name, name), submission.task.name)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    theirs, ours = asdict(submission.task), asdict(Rules.of(task))
-    if differing := [f"{key}={theirs[key]!r:.80} instead of {ours[key]!r}" for key in ours if theirs[key] != ours[key]]:
-        raise InputError(f"{path} is of a task {task.name} with other rules: {', '.join(differing)}")
-    return task
+            raise InputError(f"{path} is of {other}: {name} is {given!r:.80}, and the task's {value!r}")
 
 
 def _claims(where: str, submission: Submission, run: SubmittedRun, game: Game) -> Claims:

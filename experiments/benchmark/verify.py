@@ -20,7 +20,7 @@ import tyro
 
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
-from ada3d_gym.experiments.benchmark.checking import Checked, check, compare_replayed
+from ada3d_gym.experiments.benchmark.checking import Checked, Checker, compare_replayed
 from ada3d_gym.experiments.benchmark.games import table_path
 from ada3d_gym.experiments.benchmark.leaderboard import leaderboard_page
 from ada3d_gym.experiments.benchmark.replay import Replayed, replay
@@ -56,12 +56,12 @@ def verify(
         raise InputError(f"clips={clips}: expected at least 1, a spot check, without --table and --leaderboard")
     if leaderboard is not None:
         check_output(leaderboard, "--leaderboard")
-    own = {each.name: each for each in (read_suite(str(path)) for path in suite)}
+    check = Checker({each.name: each for each in (read_suite(str(path)) for path in suite)})
     held: list[Checked] = []
     refused: dict[Path, str] = {}
     for path in files_in(files):
         try:
-            held.append(check(path, read_submission(path), own))
+            held.append(check(path, read_submission(path)))
         except InputError as error:
             refused[path] = str(error)
     ties = {each.path: each.ties for each in held}
