@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from numpy.typing import NDArray
 
@@ -53,12 +53,18 @@ class Agent(ABC):
         observation: what it is shown, unless a command says otherwise: "pixels", "features" or "index".
         epoch: epochs done.
         total_epochs: how many its options ask for.
+        trunk_observation: what it is shown where it is to train the backbone of its network, too; None of an agent that
+            has none, which is then shown `observation`.
         macs: multiply-accumulates of its own networks for one clip.
+        feedback: "bandit" where it learns from the masks that it tries; "full" where it looks up what all masks of a
+            clip would have been paid, which takes an outcome table.
     """
 
     Options: ClassVar[type] = NoOptions
     data_parallel: ClassVar[bool] = False
     observation: ClassVar[Observation] = "pixels"
+    trunk_observation: ClassVar[Observation | None] = None
+    feedback: ClassVar[Literal["bandit", "full"]] = "bandit"
     epoch: int = 0
     total_epochs: int = 0
     macs: int = 0
@@ -75,6 +81,11 @@ class Agent(ABC):
     def phase(self) -> str:
         """What the next epoch belongs to, for messages."""
         return type(self).__name__
+
+    @property
+    def pulls_per_epoch(self) -> int | None:
+        """Masks that it tries in an epoch of training; None where it cannot tell."""
+        return None
 
     @abstractmethod
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[Any]:

@@ -7,6 +7,7 @@ policy's form and what it can tell from the clips.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -69,8 +70,8 @@ class Exact(TableLearner):
         self._exploration = Exploration(options, options.epochs, spawn(seed, Stream.REINFORCE_ACT))
 
     @torch.inference_mode()
-    def act(self, observations: NDArray[np.uint8], deterministic: bool = True) -> NDArray[np.int8]:
-        """The greedy masks (B, T + K) of observations (B, T, 3, H, W), or ones drawn as while learning."""
+    def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
+        """The greedy masks (B, T + K) of clips (B, T, 3, H, W) or features (B, T, C), or ones drawn as in learning."""
         logits = self._form.get()(torch.from_numpy(observations).to(self._on))
         return join_mask(*as_arrays(greedy(logits) if deterministic else self._exploration.draw(logits)))
 

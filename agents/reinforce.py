@@ -69,8 +69,8 @@ class Reinforce(SelectingAgent):
         self._exploration = Exploration(config, self.total_epochs, spawn(config.seed, Stream.REINFORCE_ACT))
 
     @torch.inference_mode()
-    def act(self, observations: NDArray[np.uint8], deterministic: bool = True) -> NDArray[np.int8]:
-        """The greedy masks (B, T + K) of observations (B, T, 3, H, W), or ones drawn as in training.
+    def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
+        """The greedy masks (B, T + K) of observations (B, T, 3, H, W), or (B, T, C), or ones drawn as in training.
 
         Where no frame is likelier kept than dropped, the likeliest is kept: without any there is nothing to classify.
         """
@@ -85,6 +85,12 @@ class Reinforce(SelectingAgent):
     @property
     def phase(self) -> str:
         return "REINFORCE" if self.epoch < self.config.epochs else "joint fine-tuning"
+
+    @property
+    def pulls_per_epoch(self) -> int:
+        """Of each video its samples, and one more where the baseline is the greedy mask's reward."""
+        source = self.bandit.source
+        return len(source) // source.views * (self.config.samples + (self.config.baseline == "greedy"))
 
     def train_epoch(self) -> dict[str, float]:
         config = self.config
@@ -136,7 +142,7 @@ class Reinforce(SelectingAgent):
         """
         config = self.config
         self.selection.eval()  # batch norm stays as pre-trained; nothing else differs between the modes
-        observations = self.bandit.source.observations(ids)
+        observations = self.bandit.observer(ids)
         with torch.autocast(self._on.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             clips = torch.from_numpy(observations).to(self._on)
             logits: MaskLogits = self._network(clips)
@@ -173,11 +179,11 @@ class Reinforce(SelectingAgent):
         other_u, other_v = split_mask(theirs(), u.shape[1], v.shape[1])
         return (u, other_v) if self.config.heads == "frames" else (other_u, v)
 
-    def _of_other(self, observations: NDArray[np.uint8]) -> NDArray[Any]:
+    def _of_other(self, observations: NDArray[Any]) -> NDArray[Any]:
         assert self.other is not None
         return self.other.act(observations)
 
-    def _drawn_by_other(self, observations: NDArray[np.uint8], whole: int, samples: int = 1) -> NDArray[Any]:
+    def _drawn_by_other(self, observations: NDArray[Any], whole: int, samples: int = 1) -> NDArray[Any]:
         """Masks (S * B, T + K) to learn beside: random ones are drawn for the whole batch alike, as the learned are."""
         if isinstance(self.other, Random):
             return np.concatenate([self.other.draw(whole)[parallel.rows(whole)] for _ in range(samples)])

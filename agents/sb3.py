@@ -59,6 +59,7 @@ class SB3Agent(Agent):
     algorithm: ClassVar[type[BaseAlgorithm]]
     coding: ClassVar[str | None] = None
     observation = "features"
+    trunk_observation = "index"
 
     def __init__(self, bandit: ClipBandit, options: Any, *, seed: int = 0, device: str = "cpu"):
         super().__init__(bandit, options, seed=seed, device=device)
@@ -72,7 +73,7 @@ class SB3Agent(Agent):
         self.total_epochs = options.epochs + options.joint_epochs
         self._rollout = rollout = options.num_envs * getattr(options, "n_steps", 1)
         videos = len(bandit.source) // bandit.source.views
-        self.steps_per_epoch = -(-videos // rollout) * rollout
+        self.steps_per_epoch: int = -(-videos // rollout) * rollout
         self._lr = Cosine(options.lr)
         self.model = self._make()
         self.macs = self._count_macs()
@@ -118,6 +119,10 @@ class SB3Agent(Agent):
         if self.mask_coding is not None:
             return self.mask_coding.decode(actions, batch=(len(observations),))
         return actions.astype(np.int8)
+
+    @property
+    def pulls_per_epoch(self) -> int:
+        return self.steps_per_epoch
 
     def train_epoch(self) -> dict[str, float]:
         total = self.total_epochs * self.steps_per_epoch

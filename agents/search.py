@@ -102,6 +102,7 @@ class BestFixed(BlindAgent):
 
     Options = BestFixedOptions
     data_parallel = False
+    feedback = "full"
     search_epochs = ROUNDS
     stream = Stream.FIXED_FT
 

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 from ada3d_gym import parallel
 from ada3d_gym.agents.agent import Agent
+from ada3d_gym.agents.costs import policy_macs
 from ada3d_gym.agents.reinforce_options import Optimizer
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.networks.current import CurrentForm
-from ada3d_gym.networks.macs import count_macs
 from ada3d_gym.networks.selection import Aggregation, ClipTrunk, SelectionNetwork
 from ada3d_gym.seeding import Stream, spawn, torch_seed
 
@@ -56,8 +56,14 @@ class Rates(Protocol):
 
 
 def new_trunk(bandit: ClipBandit, options: TrunkOptions) -> ClipTrunk:
-    """The trunk that fits what a bandit's policies see; its layers without weights are drawn from torch's generator."""
-    return build_trunk(bandit.num_frames, bandit.source.observation_size, options.weights, options.aggregation)
+    """The trunk that fits what a bandit's policies see; its layers without weights are drawn from torch's generator.
+
+    Of policies that are shown features of frames, the aggregation alone.
+    """
+    trunk = build_trunk(bandit.num_frames, bandit.source.observation_size, options.weights, options.aggregation)
+    if bandit.observer.space.dtype == np.float32:
+        trunk.drop_backbone()
+    return trunk
 
 
 def new_selection(bandit: ClipBandit, options: SelectionOptions, seed: int) -> SelectionNetwork:
@@ -70,12 +76,14 @@ class SelectingAgent(Agent):
     """Trains a network that has a `trunk` at one rate and all else at another, both on a cosine to zero.
 
     Args:
-        selection: the network, of uint8 clips (B, T, 3, H, W).
+        selection: the network, of uint8 clips (B, T, 3, H, W), or of features (B, T, C) where the bandit shows them.
         bandit: what it learns on.
         options: of the agent, learning rates among them.
         seed, device: see `Agent`.
         optimizer: "adam", or "sgd" with momentum 0.9.
     """
+
+    trunk_observation = "pixels"
 
     def __init__(
         self,
@@ -105,8 +113,7 @@ class SelectingAgent(Agent):
 
     def _count_macs(self) -> int:
         """Of the network, for one clip."""
-        one = self.bandit.source.observations(self.bandit.usable(np.array([0])))
-        return count_macs(self.selection, torch.from_numpy(one).to(self._on))
+        return policy_macs(self.bandit, self.selection, self._on)
 
     def state_dict(self) -> dict[str, Any]:
         """All that `learn` goes on from."""

@@ -100,8 +100,8 @@ class Supervised(TableLearner):
         super().__init__(network, bandit, options, seed=seed, device=device)
 
     @torch.inference_mode()
-    def act(self, observations: NDArray[np.uint8], deterministic: bool = True) -> NDArray[np.int8]:
-        """The masks (B, T + K) that are held to be best for observations (B, T, 3, H, W); none are ever drawn."""
+    def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
+        """The masks (B, T + K) held to be best for clips (B, T, 3, H, W) or features (B, T, C); none are ever drawn."""
         output = self._form.get()(torch.from_numpy(observations).to(self._on))
         return join_mask(*as_arrays(self._lesson.choose(output)))
 

@@ -39,6 +39,8 @@ class TableLearner(SelectingAgent):
     Only training needs the table: what is trained acts, and is judged, on a live network as well.
     """
 
+    feedback = "full"
+
     def __init__(self, selection: nn.Module, bandit: ClipBandit, options: TableOptions, *, seed: int, device: str):
         super().__init__(selection, bandit, options, seed=seed, device=device)
         self.total_epochs, self._batch_size = options.epochs, options.batch_size
@@ -74,7 +76,7 @@ class TableLearner(SelectingAgent):
         self.selection.eval()  # batch norm stays as pre-trained
         for number, (done, _, batch) in enumerate(batches, start=1):
             self._set_progress(self.epoch + done)
-            clips = torch.from_numpy(source.observations(batch)).to(self._on)
+            clips = torch.from_numpy(self.bandit.observer(batch)).to(self._on)
             self.optimizer.zero_grad()
             with during(self.phase, self.epoch + 1, number):
                 loss, u, v = self._loss(self._network(clips), batch, self.game.table.rows(batch), meter)

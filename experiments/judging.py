@@ -50,6 +50,11 @@ _OF_TRAINING = (
 _PLACES = ("checkpoint", "features")  # paths in a run's folder, which may have moved; weights have their SHA-256
 
 
+def package_versions() -> dict[str, str]:
+    """Of what numbers may depend on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
 class Verdict(NamedTuple):
     """What an agent reached, and its masks u (N, T) and v (N, K) of all clips that could be judged."""
 
@@ -121,7 +126,7 @@ class Trial:
             resume=folder / f"judging-{key}",
         )
         seconds = time.perf_counter() - start
-        versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+        versions = package_versions()
         result = summarise(
             method,
             evaluation,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 
 from ada3d_gym import __version__
@@ -15,6 +16,7 @@ COMMANDS = {
     "train": ("train:train", "trains an agent on an environment and judges it"),
     "evaluate": ("evaluate:evaluate", "judges a trained run, or an agent that needs no training"),
     "compare": ("compare:compare", "trains and judges several agents on several seeds"),
+    "benchmark": ("benchmark.commands:COMMANDS", "which algorithm finds better policies: suites, reports, submissions"),
     "ablations": ("ablations:ablations", "the paper's Tables 1, 5 and 6 on the embedded videos"),
     "index-videos": ("index_videos:index_videos", "finds and checks the videos of a data set, once"),
     "pretrain": ("pretrain:pretrain", "trains the networks that ship with the package"),
@@ -31,38 +33,51 @@ EXTRAS = "pip install 'ada3d-gym[experiments]'"
 
 def main() -> None:
     """Runs the command that the command line names, or lists all."""
-    arguments = sys.argv[1:]
+    dispatch("ada3d", COMMANDS, sys.argv[1:])
+
+
+def dispatch(program: str, commands: Mapping[str, tuple[str, str]], arguments: list[str]) -> None:
+    """Runs the command that the first argument names, or lists all.
+
+    Args:
+        program: what was typed so far.
+        commands: by name, "module:function" below `experiments`, or "module:COMMANDS" for commands of their own, and a
+            line of help.
+        arguments: what comes after.
+    """
     name = next((each for each in arguments if each != "--debug"), "--help")
     with quiet_ending():
         if name in ("-h", "--help"):
-            print(_help())
+            print(_help(program, commands))
         elif name == "--version":
             print(f"ada3d-gym {__version__}")
-        elif name in COMMANDS:
+        elif name in commands:
             arguments.remove(name)
-            _run(name, arguments)
+            _run(f"{program} {name}", commands[name][0], arguments)
         else:
-            expected = f"expected one of {', '.join(COMMANDS)}{did_you_mean([name], COMMANDS)}"
+            expected = f"expected one of {', '.join(commands)}{did_you_mean([name], commands)}"
             sys.exit(f"error: unknown command {name!r}: {expected}")
 
 
-def _help() -> str:
-    width = max(map(len, COMMANDS))
-    listed = "\n".join(f"  {name:<{width}}  {help}" for name, (_, help) in COMMANDS.items())
-    return f"usage: ada3d COMMAND …\n\n{listed}\n\nada3d COMMAND --help lists a command's options."
+def _help(program: str, commands: Mapping[str, tuple[str, str]]) -> str:
+    width = max(map(len, commands))
+    listed = "\n".join(f"  {name:<{width}}  {help}" for name, (_, help) in commands.items())
+    return f"usage: {program} COMMAND …\n\n{listed}\n\n{program} COMMAND --help lists a command's options."
 
 
-def _run(name: str, arguments: list[str]) -> None:
-    module, _, function = COMMANDS[name][0].partition(":")
+def _run(program: str, where: str, arguments: list[str]) -> None:
+    module, _, attribute = where.partition(":")
     try:
-        command = getattr(import_module(f"ada3d_gym.experiments.{module}"), function)
+        command = getattr(import_module(f"ada3d_gym.experiments.{module}"), attribute)
         from ada3d_gym.experiments.cli import run
     except ModuleNotFoundError as error:
         if (error.name or "ada3d_gym").startswith("ada3d_gym"):
             raise
-        sys.exit(f"error: ada3d {name} needs {error.name}, which is not installed: {EXTRAS}")
+        sys.exit(f"error: {program} needs {error.name}, which is not installed: {EXTRAS}")
+    if isinstance(command, Mapping):
+        return dispatch(program, command, arguments)
     sys.path.insert(0, os.getcwd())  # where `--agent module:Class` is looked for, as `python -m` does
-    run(command, program=f"ada3d {name}", arguments=arguments)
+    return run(command, program=program, arguments=arguments)
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ def compose(
     _check_environment(read.environment, path.name)
     given = {key: value for key, value in (options or {}).items() if value is not None}
     own = (
-        read.agents.get(agent, {}) | given | dict(_assignment(each, agent_class(agent).Options) for each in assignments)
+        read.agents.get(agent, {}) | given | dict(assignment(each, agent_class(agent).Options) for each in assignments)
     )
     settings = read.environment | {key: value for key, value in (environment or {}).items() if value is not None}
     settled = asdict(replace(read, **{key: value for key, value in replaced.items() if value is not None}))
@@ -174,7 +174,7 @@ def _check_environment(environment: dict[str, Any], where: str) -> None:
         raise InputError(f"environment in {where} has {', '.join(reserved)}: not its own, but a command's")
 
 
-def _assignment(text: str, options: type) -> tuple[str, Any]:
+def assignment(text: str, options: type) -> tuple[str, Any]:
     """Name and value of an option, for an agent's dataclass of them."""
     name, equals, value = text.partition("=")
     if not equals:

@@ -15,7 +15,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.networks.checkpoints.fitting import fitting
 from ada3d_gym.networks.checkpoints.names import is_left_out
 from ada3d_gym.networks.checkpoints.states import find_state
-from ada3d_gym.networks.mobilenet import MOBILENETS
+from ada3d_gym.networks.mobilenet import MOBILENETS, MobileNet
 from ada3d_gym.networks.pixels import ClipPixels
 
 Aggregation = Literal["concat", "mean", "uniform"]
@@ -53,7 +53,10 @@ class ClipTrunk(nn.Module):
     Attributes:
         channels: C, the width of one frame's features.
         features: D, the width of a clip's.
+        sees: "pixels", or "features" of frames once the backbone was dropped.
     """
+
+    sees: Literal["pixels", "features"] = "pixels"
 
     def __init__(
         self,
@@ -82,8 +85,12 @@ class ClipTrunk(nn.Module):
         return self.aggregate(self.frames(clips))
 
     def frames(self, clips: Tensor) -> Tensor:
-        """Features (B, T, C) of each frame of uint8 clips (B, T, 3, H, W)."""
-        return frame_features(clips, self.pixels, self.backbone)
+        """Features (B, T, C) of each frame of uint8 clips (B, T, 3, H, W); without a backbone, what it is given."""
+        return clips if self.sees == "features" else frame_features(clips, self.pixels, self.backbone)
+
+    def drop_backbone(self) -> None:
+        """Leaves the aggregation alone, for a policy that is shown features of frames (B, T, C)."""
+        self.backbone, self.sees = MobileNet(), "features"
 
     def aggregate(self, frames: Tensor) -> Tensor:
         """(B, T, C) to (B, D)."""

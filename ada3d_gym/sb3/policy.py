@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
-from ada3d_gym.networks.mobilenet import MobileNet
 from ada3d_gym.networks.selection import MaskLogits, SelectionNetwork, greedy
 from ada3d_gym.sb3.extractors import policy_kwargs
 
@@ -90,7 +89,7 @@ class _Heads(nn.Module):
     def __init__(self, selection: SelectionNetwork, exploration: float):
         super().__init__()
         self.channels, self.exploration = selection.trunk.channels, exploration
-        selection.trunk.backbone = MobileNet()  # without layers: the extractor has them
+        selection.trunk.drop_backbone()  # the extractor has it
         self.selection = selection
         self.latent_dim_pi = selection.frame_head.out_features + selection.stage_head.out_features
         self.latent_dim_vf = selection.trunk.features

@@ -13,10 +13,11 @@ count from its own folder.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,16 @@ class BenchmarkTask:
         shaped = "" if self.reward == "accuracy" else f"-{self.reward}"
         backbone = settings["backbone"].removesuffix("_tiny").replace("_", "-")
         return f"{settings['dataset']}-{backbone}-{settings['num_frames']}-{self.cost}{shaped}-gamma{self.gamma:g}"
+
+    @classmethod
+    def from_json(cls, text: str) -> BenchmarkTask:
+        """The task that `to_json` wrote."""
+        task: BenchmarkTask = parse(cls, json.loads(text), "field of a task")
+        return task
+
+    def to_json(self) -> str:
+        """All of it, in one line: the same for the same task."""
+        return json.dumps(asdict(self), sort_keys=True)
 
     def table_of(self, split: str) -> str:
         """The outcome table of a split: "table", or a file."""

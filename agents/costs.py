@@ -1,0 +1,27 @@
+"""What policies cost beside the network that they choose masks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.building import build_trunk
+from ada3d_gym.networks.macs import count_macs
+from ada3d_gym.observers import PixelObserver
+
+
+def policy_macs(bandit: ClipBandit, compute: Callable[[Tensor], object], device: torch.device | str) -> int:
+    """Multiply-accumulates of a policy for one clip, as the bandit shows it.
+
+    Where that is not pixels, what it is shown was computed by a trunk beforehand, whose cost is counted too.
+    """
+    one = bandit.usable(np.array([0]))
+    macs = count_macs(compute, torch.from_numpy(bandit.observer(one)).to(device))
+    if not isinstance(bandit.observer, PixelObserver):
+        trunk = build_trunk(bandit.num_frames, bandit.source.observation_size).eval()
+        macs += count_macs(trunk.frames, torch.from_numpy(bandit.source.observations(one)))
+    return macs

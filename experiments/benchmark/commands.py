@@ -1,0 +1,16 @@
+"""The commands of the benchmark by name."""
+
+from __future__ import annotations
+
+import sys
+
+from ada3d_gym.experiments.main import dispatch
+
+COMMANDS = {
+    "run": ("benchmark.run:run_suite", "runs agents on a suite of tasks, as far as that has not been done"),
+}
+
+
+def main() -> None:
+    """As `ada3d benchmark`."""
+    dispatch("ada3d benchmark", COMMANDS, sys.argv[1:])

@@ -1,0 +1,66 @@
+"""Counts what an agent tries while it learns, and asks at stated counts what its policy is worth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ada3d_gym.agents.agent import Agent
+from ada3d_gym.experiments.benchmark.record import Point, Standing
+
+Judge = Callable[[Agent], tuple[Standing, NDArray[np.int8]]]
+SHARES = (0.0, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
+"""Of the budget, at which a policy is judged: finely while little has been tried."""
+
+
+class BudgetSpent(Exception):
+    """The agent asks for more pulls than it may have. Not an error: it ends the training."""
+
+
+class PullMeter:
+    """Watches the pulls of an agent on its bandit.
+
+    A policy is judged before the pull that goes past a stated count, so what it learned from that many pulls, and no
+    more, is what counts.
+
+    Args:
+        agent: whose bandit's `on_pull` it takes.
+        budget: pulls that are allowed; None for no limit.
+        judge: says what the greedy policy of the agent is worth, and gives its masks.
+
+    Attributes:
+        pulls: so far.
+        curve: judgements so far.
+        masks: of the last judgement.
+        judging: seconds that judgements took.
+    """
+
+    def __init__(self, agent: Agent, budget: int | None, judge: Judge, shares: Sequence[float] = SHARES):
+        self.pulls, self.curve, self.judging = 0, list[Point](), 0.0
+        self.masks: NDArray[np.int8] | None = None
+        self._budget, self._judge = budget, judge
+        self._ahead = [] if budget is None else sorted({round(share * budget) for share in shares})
+        self._agent = agent
+        agent.bandit.on_pull = self._note
+
+    def _note(self, ids: NDArray[np.int64], u: NDArray[Any], v: NDArray[Any]) -> None:
+        after = self.pulls + len(ids)
+        while self._ahead and self._ahead[0] < after:
+            self.judge(self._ahead.pop(0))
+        if self._budget is not None and after > self._budget:
+            raise BudgetSpent
+        self.pulls = after
+
+    def judge(self, pulls: int) -> Standing:
+        """Judges the agent as it is, and notes it at a number of pulls."""
+        start = time.perf_counter()
+        standing, self.masks = self._judge(self._agent)
+        if self.curve and self.curve[-1].pulls == pulls:
+            self.curve.pop()
+        self.curve.append(Point(pulls, standing))
+        self.judging += time.perf_counter() - start
+        return standing

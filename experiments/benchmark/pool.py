@@ -1,0 +1,54 @@
+"""Doing many jobs in several processes, with a bar that says how far they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tqdm import tqdm
+
+from ada3d_gym.experiments.benchmark.jobs import BenchmarkJob
+from ada3d_gym.experiments.folders import BusyFolder
+from ada3d_gym.experiments.workers import Worker, wait_for_any, workers
+
+
+def do_all(jobs: Sequence[BenchmarkJob], count: int) -> list[BenchmarkJob]:
+    """Does all jobs.
+
+    Args:
+        jobs: in the order in which they are begun.
+        count: of processes; one means this process.
+
+    Returns:
+        Those that were left to other processes, which work on them.
+
+    Raises:
+        RunError, RuntimeError: what went wrong in another process; all are ended then, and what is written stays.
+    """
+    left: list[BenchmarkJob] = []
+    with tqdm(total=len(jobs), unit="run", smoothing=0.02, disable=None) as bar:
+        if min(count, len(jobs)) < 2:
+            for job in jobs:
+                bar.set_description(f"{job.spec.task.name}, {job.spec.agent}")
+                try:
+                    job.do()
+                except BusyFolder:
+                    left.append(job)
+                bar.update()
+            return left
+        waiting = list(reversed(jobs))
+        with workers(min(count, len(jobs))) as all_of_them:
+            at_work: dict[Worker, BenchmarkJob] = {}
+            while waiting or at_work:
+                for worker in all_of_them:
+                    if not worker.busy and waiting:
+                        job = waiting.pop()
+                        worker.start(job)
+                        at_work[worker] = job
+                        bar.set_description(f"{job.spec.task.name}, {job.spec.agent}")
+                wait_for_any(list(at_work))
+                for worker, job in list(at_work.items()):
+                    if (outcome := worker.outcome()) is not None:
+                        del at_work[worker]
+                        left += [] if outcome[0] else [job]
+                        bar.update()
+    return left

@@ -1,0 +1,79 @@
+"""Which algorithm finds better policies: runs of agents on a suite of tasks.
+
+    ada3d benchmark run motionshapes --agents reinforce ppo thompson --seeds 20
+    ada3d benchmark run my_suite.yaml --track trunk --agents reinforce my_package.agents:MyAgent
+
+A run is a task, an agent and a seed, and leaves one file. Runs that are done are not done again: interrupted and
+started again, or asked for more, the command goes on with what is missing; started several times at once, on any
+machines that share the folder, each process takes runs that no other has.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tyro
+
+from ada3d_gym.devices import checked_device
+from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.benchmark.jobs import pending, suite_jobs
+from ada3d_gym.experiments.benchmark.labels import check_sets
+from ada3d_gym.experiments.benchmark.pool import do_all
+from ada3d_gym.experiments.benchmark.record import Track
+from ada3d_gym.experiments.benchmark.suite import read_suite
+from ada3d_gym.experiments.workers import processes
+
+AGENTS = (
+    "reinforce",
+    "reinforce@self-critical",
+    "ppo",
+    "a2c",
+    "trpo",
+    "dqn",
+    "thompson",
+    "ucb",
+    "epsilon-greedy",
+    "exact",
+    "supervised",
+)
+
+
+def run_suite(
+    suite: tyro.conf.Positional[str],
+    track: Track = "heads",
+    agents: tuple[str, ...] = AGENTS,
+    seeds: int = 20,
+    set: tuple[str, ...] = (),
+    workers: int | None = None,
+    device: str = "cpu",
+    output: Path = Path("runs/benchmark"),
+) -> None:
+    """Does all runs that are missing.
+
+    Args:
+        suite: motionshapes, quick, a YAML file of tasks, or the id of an environment.
+        track: what agents learn: "heads" on the same fixed features of frames, "trunk" with the backbone that sees the
+            frames trained too, or "full", with the classifier fine-tuned along.
+        agents: names, NAME@PRESET or module:Class.
+        seeds: runs of each agent on each task, with seeds 0, 1, …
+        set: options of all agents that have them, as lr=0.001.
+        workers: processes; one a CPU core, at most 4, by default.
+        device: where networks run.
+        output: folder of all suites' folders.
+    """
+    checked_device(device)
+    for name, number in (("seeds", seeds), ("workers", workers)):
+        if number is not None and number < 1:
+            raise InputError(f"{name}={number}: expected at least 1")
+    tasks, agents = read_suite(suite), tuple(dict.fromkeys(agents))
+    check_sets(agents, set)
+    jobs = suite_jobs(tasks, track, agents, seeds, output, set, device)
+    left = pending(jobs)
+    if len(left) < len(jobs):
+        print(f"{len(jobs) - len(left)} of {len(jobs)} runs were done before")
+    others = do_all(left, workers or processes(device)) if left else []
+    if others:
+        print(f"{len(others)} runs are left to other processes, which work on them")
+    print(
+        f"{len(jobs) - len(others)} runs in {output / tasks.name / track}: 'ada3d benchmark report {suite}' reads them"
+    )
