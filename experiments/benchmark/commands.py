@@ -8,6 +8,8 @@ from ada3d_gym.experiments.main import dispatch
 
 COMMANDS = {
     "run": ("benchmark.run:run_suite", "runs agents on a suite of tasks, as far as that has not been done"),
+    "submit": ("benchmark.submit:submit", "makes submissions of runs"),
+    "verify": ("benchmark.verify:verify", "plays the masks of submissions again, and recomputes every figure"),
 }
 
 

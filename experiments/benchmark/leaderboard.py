@@ -18,6 +18,7 @@ from ada3d_gym.experiments.benchmark.checking import Checked
 from ada3d_gym.experiments.benchmark.games import task_game
 from ada3d_gym.experiments.benchmark.suite import BenchmarkTask
 from ada3d_gym.experiments.intervals import interval
+from ada3d_gym.registration import ENVIRONMENTS
 
 HEADERS = [
     "",
@@ -37,8 +38,9 @@ HEADERS = [
 ABOUT = """# Leaderboard
 
 `ada3d benchmark verify FILES --leaderboard PAGE` writes this page. The command plays the masks of every file again on
-the live network and recomputes every figure; it writes no page where one of them differs. Anybody can check them:
-`ada3d benchmark verify docs/results/leaderboard`. [How to submit](submitting.md).
+the live network (with `--table`, it looks the answers up) and recomputes every figure. Where one of them differs, it
+writes no page. Anybody can check the files: `ada3d benchmark verify docs/results/leaderboard`.
+[How to submit](submitting.md).
 
 All figures are means over the test clips of a task and over runs; ± is a 95 % interval of the mean over runs, by
 Student's t.
@@ -46,7 +48,7 @@ Student's t.
 - **score**: 0 is the reward of the constant mask that is best on the training clips, 1 that of the best mask of each
   clip, which can only be chosen by who knows the answers.
 - **MMACs**: 10⁶ multiply-accumulates of the classifier for a clip; **in all**: with those of the method's own networks.
-- **pulls**: how many masks the method tried while it learned.
+- **pulls**: how many masks the method tried while it learned, or how many outcomes it looked up.
 - **feedback**: "bandit" has learned from the masks that it tried, "none" has learned nothing. Methods with "full" have
   looked up the outcomes of masks that they did not try. They are not ranked, and show what more information buys.
 
@@ -109,8 +111,8 @@ def leaderboard_page(held: Sequence[Checked], folder: Path) -> str:
     return "\n".join(parts)
 
 
-def _order(task: BenchmarkTask) -> tuple[str, str, str, float, str]:
-    return task.env, task.cost, task.reward, task.gamma, task.name
+def _order(task: BenchmarkTask) -> tuple[int, str, str, float, str]:
+    return list(ENVIRONMENTS).index(task.env), task.cost, task.reward, task.gamma, task.name
 
 
 def _overall(tasks: Mapping[str, list[Checked]], scales: Mapping[str, Scale]) -> str:
@@ -133,8 +135,8 @@ def _overall(tasks: Mapping[str, list[Checked]], scales: Mapping[str, Scale]) ->
     table = tabulate(
         rows, ["", "method", "track", "score", "MMACs in all", "feedback"], tablefmt="github", disable_numparse=True
     )
-    many = f"all {len(tasks)} tasks" if len(tasks) > 1 else "the one task"
-    return f"Means over {many} below, of the methods that were submitted to {many.removeprefix('all ')}.\n\n{table}"
+    of = "Means over all tasks below, of the methods that were submitted to each of them. " if len(tasks) > 1 else ""
+    return f"{of}Tasks: {len(tasks)}.\n\n{table}"
 
 
 def _task(group: list[Checked], scale: Scale, folder: Path) -> str:
