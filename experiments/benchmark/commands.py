@@ -10,6 +10,7 @@ COMMANDS = {
     "run": ("benchmark.run:run_suite", "runs agents on a suite of tasks, as far as that has not been done"),
     "submit": ("benchmark.submit:submit", "makes submissions of runs"),
     "verify": ("benchmark.verify:verify", "plays the masks of submissions again, and recomputes every figure"),
+    "tune": ("benchmark.tune:tune", "finds options of agents on validation clips, with as many trials for each"),
 }
 
 
