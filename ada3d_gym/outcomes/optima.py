@@ -7,7 +7,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ada3d_gym.outcomes.oracle import best_values, payments
+from ada3d_gym.outcomes.oracle import best_values, first_best, payments
 from ada3d_gym.outcomes.table import OutcomeTable
 from ada3d_gym.rewards import Cost, MaskReward
 
@@ -24,7 +24,7 @@ def stated_optima(table: OutcomeTable) -> tuple[tuple[dict[str, Any], ...], NDAr
             values, best = best_values(table, reward)
             right, wrong = payments(table, reward)
             paid = accuracy * right + (1 - accuracy) * wrong
-            constant = int(paid.argmax())
+            constant = first_best(paid)
             stated.append(
                 {
                     "cost": cost,
