@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ada3d_gym.experiments.benchmark.fronts import hypervolume
 from ada3d_gym.experiments.benchmark.reading import Entrant
 from ada3d_gym.experiments.benchmark.record import Record, Standing
 from ada3d_gym.experiments.benchmark.references import CHANCE, CLASS, CONSTANT, FAMILY, ORACLE, UPPER, TaskReferences
@@ -36,7 +35,7 @@ GROUPS: dict[Group, str] = {
 MOST_POINTS = 16  # of a learning curve
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
     """An agent or a reference.
 
@@ -99,18 +98,19 @@ class Row:
     def front(self, numbers: Sequence[int]) -> tuple[Floats, Floats]:
         """Means over runs of total multiply-accumulates and of accuracy (tasks,) on the tasks of these numbers."""
         places = [self.tasks.index(number) for number in numbers]
-        means = (self.runs.strata.task_means(self.figures[figure])[places] for figure in ("total", "accuracy"))
-        total, accuracy = means
+        total, accuracy = (
+            self.runs.strata.task_means(self.figures[figure])[places] for figure in ("total", "accuracy")
+        )
         return total, accuracy
 
-    def hypervolume(self, numbers: Sequence[int], most: float) -> Estimate:
-        """Of that front, as a share of all that is below `most` multiply-accumulates and an accuracy of 1."""
+    def hypervolume(self, numbers: Sequence[int], its: TaskReferences) -> Estimate:
+        """Of that front, see `TaskReferences.hypervolume`."""
         places = [self.tasks.index(number) for number in numbers]
-        drawn = [
+        total, accuracy = (
             self.runs.strata.task_means(self.figures[figure][self.runs.indices])[:, places]
             for figure in ("total", "accuracy")
-        ]
-        return self.runs.around(hypervolume(*self.front(numbers), most) / most, hypervolume(*drawn, most) / most)
+        )
+        return self.runs.around(its.hypervolume(*self.front(numbers)), its.hypervolume(total, accuracy))
 
 
 class Comparison:
@@ -142,6 +142,11 @@ class Comparison:
     def row(self, name: str) -> Row:
         """By name."""
         return next(each for each in self.rows if each.name == name)
+
+    def rank(self, row: Row) -> int | None:
+        """Of an agent that learns from what its masks earn and has all tasks, the first being 1; None of others."""
+        ranked = self.group("bandit")
+        return ranked.index(row) + 1 if row in ranked else None
 
     def group(self, group: Group, *, complete: bool = True) -> list[Row]:
         """The rows of a group, ranked; those with all tasks alone, where `complete`."""
@@ -235,7 +240,7 @@ def _figures(
 
 
 def _grid(records: Iterable[Record]) -> NDArray[np.int64]:
-    """(P,) numbers of pulls at which agents were judged; of very many, some that are spread evenly by their logarithm."""
+    """(P,) numbers of pulls at which agents were judged; of very many, some, spread evenly by their logarithm."""
     stated = np.array(sorted({point.pulls for record in records for point in record.curve}), np.int64)
     if len(stated) <= MOST_POINTS:
         return stated

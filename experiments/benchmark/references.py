@@ -73,28 +73,25 @@ class TaskReferences:
     def __init__(self, task: BenchmarkTask):
         self.task = task
         self.train, self.test = task_game(task, "train"), task_game(task, "test")
-        if not self._oracle > self._constant:
+        if not self.oracle > self.constant:
             raise InputError(
                 f"task {task.name}: the best constant mask earns as much as the best mask of each clip "
-                f"({self._constant:.4g}), so no score tells agents apart: leave the task out of the suite"
+                f"({self.constant:.4g}), so no score tells agents apart: leave the task out of the suite"
             )
 
     def score(self, reward: float) -> float:
         """Of a mean reward on the test clips: 0 for the best constant's, 1 for the oracle's."""
-        return (reward - self._constant) / (self._oracle - self._constant)
+        return (reward - self.constant) / (self.oracle - self.constant)
 
     @cached_property
-    def _oracle(self) -> float:
+    def oracle(self) -> float:
+        """What the best mask of each test clip earns on average."""
         return self.test.oracle().mean
 
     @cached_property
-    def _constant(self) -> float:
+    def constant(self) -> float:
+        """What the mask that is best for the training clips earns on the test clips."""
         return self.test.value(self.train.best_constant().mask)
-
-    @property
-    def upper_macs(self) -> float:
-        """Multiply-accumulates of the classifier for a clip of which everything is kept."""
-        return float(self.test.table.macs[-1])
 
     @cached_property
     def rows(self) -> dict[str, Reference]:
@@ -124,10 +121,16 @@ class TaskReferences:
         best = non_dominated(macs, _accuracy(self.train.table))
         return ConstantFront(macs[best], _accuracy(self.test.table)[best])
 
-    @property
-    def front_hypervolume(self) -> float:
-        """Of that front, as a share of all that is below everything kept and an accuracy of 1."""
-        return float(hypervolume(self.front.macs, self.front.accuracy, self.upper_macs) / self.upper_macs)
+    @cached_property
+    def worst(self) -> tuple[float, float]:
+        """The reference point of hypervolumes: what keeping everything costs, and how often random masks are right."""
+        return float(self.test.table.macs[-1]), float(_accuracy(self.test.table).mean())
+
+    def hypervolume(self, macs: NDArray[np.float64], accuracy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Of points (..., P), as a share (...) of all that is cheaper and more accurate than the reference point."""
+        most, least = self.worst
+        share: NDArray[np.float64] = hypervolume(macs, accuracy, most, least) / (most * (1 - least))
+        return share
 
 
 def _by_chance(game: Game) -> Standing:

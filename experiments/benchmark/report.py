@@ -15,6 +15,9 @@ import tyro
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.benchmark.comparison import Comparison
+from ada3d_gym.experiments.benchmark.files import results_csv, summary_csv, summary_json
+from ada3d_gym.experiments.benchmark.page import page
+from ada3d_gym.experiments.benchmark.pictures import draw_all
 from ada3d_gym.experiments.benchmark.reading import read_entrants, say
 from ada3d_gym.experiments.benchmark.record import Track
 from ada3d_gym.experiments.benchmark.references import TaskReferences
@@ -55,10 +58,24 @@ def report(
     tables = all_tables(comparison)
     text = "\n\n\n".join(table.text() for table in tables)
     print(text)
-    with replacing(to / "report.txt", "choose another --to") as part:
-        part.write_text(text + "\n")
     say(warnings)
-    print(f"\nreport: {to}")
+    pictures = draw_all(comparison, to)
+    about = [
+        f"Suite {tasks.name}, track {track}: {len(tasks.tasks)} tasks.",
+        *(f"Warning: {each}." for each in warnings),
+    ]
+    title = f"Ada3D benchmark: {tasks.name}, {track}"
+    files = {
+        "report.txt": text + "\n",
+        "results.csv": results_csv(comparison, entrants),
+        "summary.csv": summary_csv(comparison),
+        "summary.json": summary_json(comparison, tasks.name, track, warnings),
+        "report.html": page(title, about, tables, pictures, to),
+    }
+    for name, content in files.items():
+        with replacing(to / name, "choose another --to") as part:
+            part.write_text(content, encoding="utf-8")
+    print(f"\nreport: {to / 'report.html'}")
 
 
 if __name__ == "__main__":

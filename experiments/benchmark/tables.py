@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 import numpy as np
 from tabulate import tabulate
@@ -32,7 +33,8 @@ class Table:
         rows = [[*row, *[""] * (len(self.headers) - len(row))] for row in self.rows]
         align = ("left", *["right"] * (len(self.headers) - 1))
         made = tabulate(rows, self.headers, tablefmt="simple", disable_numparse=True, colalign=align)
-        return "\n".join([self.title, "", str(made), *([""] if self.notes else []), *self.notes])
+        notes = [line for note in self.notes for line in wrap(note, 120)]
+        return "\n".join([self.title, "", str(made), *([""] if notes else []), *notes])
 
 
 def all_tables(comparison: Comparison) -> list[Table]:
@@ -48,7 +50,7 @@ def all_tables(comparison: Comparison) -> list[Table]:
 
 def unit_of(comparison: Comparison) -> tuple[float, str]:
     """What multiply-accumulates are divided by in tables, and its name."""
-    return (1e6, "MMACs") if max(each.upper_macs for each in comparison.references) < 1e9 else (1e9, "GMACs")
+    return (1e6, "MMACs") if max(each.worst[0] for each in comparison.references) < 1e9 else (1e9, "GMACs")
 
 
 def overall(comparison: Comparison) -> Table:
@@ -83,7 +85,7 @@ def overall(comparison: Comparison) -> Table:
             rows.append(
                 [
                     row.name,
-                    str(place + 1) if group == "bandit" else "",
+                    str(comparison.rank(row) or ""),
                     "" if exact else _count(row),
                     _with(row.iqm, 3),
                     _with(row.runs.estimate(optimality_gap, row.figures["score"]), 3, short=True),
@@ -129,8 +131,8 @@ def _notes(comparison: Comparison) -> Iterator[str]:
             yield f"{row.name}: not ranked, since it has no runs of {', '.join(missing)}."
     if any(np.isnan(row.figures["regret"]).any() for row in comparison.rows):
         yield (
-            "Runs without regret changed the classifier. Their scores are on the scale of the pretrained one, whose best "
-            "constant is 0 and whose best masks are 1, so they may exceed 1."
+            "Runs without regret changed the classifier. Their scores are on the scale of the pretrained one, whose "
+            "best constant is 0 and whose best masks are 1, so they may exceed 1."
         )
 
 
@@ -158,15 +160,15 @@ def of_task(comparison: Comparison, number: int) -> Table:
                 [
                     row.name,
                     "" if exact else str(row.runs_of(number)),
-                    _of_task(row, number, "score", 3),
+                    _of_task(row, number, "score", 3, short=True),
                     _of_task(row, number, "reward", 3),
                     _of_task(row, number, "regret", 3),
-                    _of_task(row, number, "train_regret", 3),
-                    _of_task(row, number, "gap", 3),
-                    _of_task(row, number, "accuracy", 1, 100),
-                    _of_task(row, number, "macs", 2, 1 / scale),
-                    _of_task(row, number, "total", 2, 1 / scale),
-                    _of_task(row, number, "masks", 0).partition(" ")[0],
+                    _of_task(row, number, "train_regret", 3, short=True),
+                    _of_task(row, number, "gap", 3, short=True),
+                    _of_task(row, number, "accuracy", 1, 100, short=True),
+                    _of_task(row, number, "macs", 2, 1 / scale, short=True),
+                    _of_task(row, number, "total", 2, 1 / scale, short=True),
+                    _of_task(row, number, "masks", 0, short=True),
                 ]
             )
     task = comparison.tasks[number]
@@ -199,21 +201,22 @@ def by_pulls(comparison: Comparison) -> Table:
 def front(comparison: Comparison, name: str, numbers: Sequence[int]) -> Table:
     """Accuracy against total multiply-accumulates over the gammas."""
     scale, unit = unit_of(comparison)
-    most = comparison.references[numbers[0]].upper_macs
+    its = comparison.references[numbers[0]]
+    most, least = its.worst
     rows = []
     for row in comparison.rows:
         if set(numbers) <= set(row.tasks):
             total, accuracy = row.front(numbers)
             points = [f"{100 * right:.1f} at {macs / scale:.2f}" for right, macs in zip(accuracy, total, strict=True)]
-            rows.append([row.name, _with(row.hypervolume(numbers, most), 3), *points])
-    constants = comparison.references[numbers[0]]
-    rows.append(["all constants", f"{constants.front_hypervolume:.3f}"])
+            rows.append([row.name, _with(row.hypervolume(numbers, its), 3), *points])
+    rows.append(["all constants", f"{float(its.hypervolume(its.front.macs, its.front.accuracy)):.3f}"])
     headers = ["agent", "hypervolume", *(f"gamma {comparison.tasks[number].gamma:g}" for number in numbers)]
     notes = [
-        f"Cells: % right at total {unit} of a clip, means over runs. Hypervolume: the share of the area from nothing to "
-        f"{most / scale:.2f} {unit} (the classifier, everything kept) and from 0 to 100 % right that the points cover.",
-        "All constants: those masks that no other one beats on the training clips, "
-        f"{len(constants.front.macs)} of them, on the test clips.",
+        f"Cells: % right at total {unit} of a clip, means over runs. Hypervolume: the area that the points cover, as a "
+        f"share of all that is cheaper than the classifier with everything kept ({most / scale:.2f} {unit}) and "
+        f"more often right than random masks ({100 * least:.1f} %).",
+        f"All constants: the {len(its.front.macs)} masks that no other one beats on the training clips, judged on the "
+        "test clips.",
     ]
     return Table(f"Front: {name}", headers, rows, notes)
 
@@ -234,8 +237,9 @@ def _with(estimate: Estimate, digits: int, *, short: bool = False) -> str:
     return _interval(float(estimate.value), float(estimate.low), float(estimate.high), digits, short=short)
 
 
-def _of_task(row: Row, number: int, figure: str, digits: int, scale: float = 1.0) -> str:
-    return _interval(*(scale * each for each in row.of_task(figure, number)), digits)
+def _of_task(row: Row, number: int, figure: str, digits: int, scale: float = 1.0, *, short: bool = False) -> str:
+    value, low, high = (scale * each for each in row.of_task(figure, number))
+    return _interval(value, low, high, digits, short=short)
 
 
 def _interval(value: float, low: float, high: float, digits: int, *, short: bool = False) -> str:
