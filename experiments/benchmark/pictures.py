@@ -115,18 +115,23 @@ def _estimates(comparison: Comparison, axes: Axes, found: list[Estimate]) -> Non
         axes.plot(float(estimate.value), place, **style, markersize=5, linestyle="none")
     axes.set_yticks(range(len(found)), [_name(row) for row in _agents(comparison)])
     axes.set_ylim(len(found) - 0.4, -0.6)
+    axes.use_sticky_edges = False  # bars otherwise end the axis, and cut the markers there
     axes.grid(axis="x", alpha=0.3)
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
 
 
-def _references(comparison: Comparison, axes: Axes, line: Callable[..., object]) -> None:
+def _references(
+    comparison: Comparison,
+    line: Callable[..., object],
+    score: Callable[[Row], float] = lambda row: float(row.iqm.value),
+) -> None:
     """Dashed lines at the scores of references that are in sight of the agents, each with its name in the legend."""
-    low = min([0.0, *(float(row.iqm.value) for row in _agents(comparison))])
+    low = min([0.0, *map(score, _agents(comparison))])
     for name, dashes in DASHED.items():
         row = next((each for each in comparison.rows if each.name == name), None)
-        if row is not None and float(row.iqm.value) >= low - 0.05:
-            line(float(row.iqm.value), color="0.45", linestyle=dashes, linewidth=1.1, zorder=0, label=name)
+        if row is not None and score(row) >= low - 0.05:
+            line(score(row), color="0.45", linestyle=dashes, linewidth=1.1, zorder=0, label=name)
 
 
 def _intervals(comparison: Comparison) -> Figure:
@@ -143,8 +148,8 @@ def _intervals(comparison: Comparison) -> Figure:
     ):
         _estimates(comparison, axes, found)
         axes.set_xlabel(title)
-    for axes in columns[:2]:
-        _references(comparison, axes, axes.axvline)
+    _references(comparison, columns[0].axvline)
+    _references(comparison, columns[1].axvline, lambda row: row.mean("score"))
     handles, labels = columns[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     return figure
@@ -172,7 +177,7 @@ def _draw_curves(comparison: Comparison, axes: Axes) -> None:
 def _curves(comparison: Comparison) -> Figure:
     figure, axes = plt.subplots(figsize=(9, 5), layout="constrained")
     _draw_curves(comparison, axes)
-    _references(comparison, axes, axes.axhline)
+    _references(comparison, axes.axhline)
     figure.legend(loc="outside right upper", fontsize=8, frameon=False)
     return figure
 
@@ -184,8 +189,8 @@ def _overview(comparison: Comparison) -> Figure:
     _estimates(comparison, left, [row.iqm for row in rows])
     left.set_xlabel("IQM score")
     _draw_curves(comparison, right)
-    _references(comparison, left, left.axvline)
-    _references(comparison, right, right.axhline)
+    _references(comparison, left.axvline)
+    _references(comparison, right.axhline)
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     return figure
@@ -201,7 +206,7 @@ def _profiles(comparison: Comparison) -> Figure:
         axes.plot(taus, found.value, **style, markevery=10, markersize=4, label=_name(row))
         if found.known:
             axes.fill_between(taus, found.low, found.high, color=style["color"], alpha=0.15, linewidth=0)
-    _references(comparison, axes, axes.axvline)
+    _references(comparison, axes.axvline)
     axes.set(xlabel="score", ylabel="share of runs with a higher score", ylim=(0, 1.02))
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", fontsize=8, frameon=False)
@@ -215,13 +220,10 @@ def _improvement(comparison: Comparison) -> Figure:
         [[np.nan if x is y else comparison.improvement[x.name, y.name].value for y in rows] for x in rows], np.float64
     )
     figure, axes = plt.subplots(figsize=(size + 1, size), layout="constrained")
-    axes.imshow(100 * shares, cmap="PuOr", vmin=0, vmax=100)
+    axes.imshow(100 * shares, cmap="PuOr", vmin=-40, vmax=140)  # pale, so that the numbers can be read
     for (here, there), share in np.ndenumerate(shares):
         if not np.isnan(share):
-            dark = abs(share - 0.5) > 0.35
-            axes.text(
-                there, here, f"{100 * share:.0f}", ha="center", va="center", color="w" if dark else "k", fontsize=8
-            )
+            axes.text(there, here, f"{100 * share:.0f}", ha="center", va="center", fontsize=8)
     names = [row.name if row.group == "exact" else _name(row) for row in rows]
     axes.set_yticks(range(len(rows)), names)
     axes.set_xticks(range(len(rows)), names, rotation=45, ha="left")
@@ -264,7 +266,7 @@ def _fronts(comparison: Comparison) -> Figure:
                     markersize=6,
                     label=row.name if exact else _name(row),
                 )
-        axes.set_ylim(bottom=100 * its.worst[1])
+        axes.set_ylim(100 * its.worst[1], 101)
         axes.set_title(name, fontsize=9)
         axes.set(xlabel=f"total {unit} of a clip", ylabel="% right")
         axes.grid(alpha=0.3)
