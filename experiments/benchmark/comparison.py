@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ada3d_gym.experiments.benchmark.reading import Entrant
-from ada3d_gym.experiments.benchmark.record import Record, Standing
+from ada3d_gym.experiments.benchmark.record import Point, Record, Standing
 from ada3d_gym.experiments.benchmark.references import CHANCE, CLASS, CONSTANT, FAMILY, ORACLE, UPPER, TaskReferences
 from ada3d_gym.experiments.benchmark.statistics import (
     Bootstrap,
@@ -241,7 +241,7 @@ def _figures(
 
 def _grid(records: Iterable[Record]) -> NDArray[np.int64]:
     """(P,) numbers of pulls at which agents were judged; of very many, some, spread evenly by their logarithm."""
-    stated = np.array(sorted({point.pulls for record in records for point in record.curve}), np.int64)
+    stated = np.array(sorted({point.pulls for record in records for point in _points(record)}), np.int64)
     if len(stated) <= MOST_POINTS:
         return stated
     wanted = np.geomspace(max(stated[0], 1), stated[-1], MOST_POINTS - 1)
@@ -250,9 +250,12 @@ def _grid(records: Iterable[Record]) -> NDArray[np.int64]:
 
 def _curve(record: Record, its: TaskReferences, pulls: NDArray[np.int64]) -> Floats:
     """(P,) the score when it was last judged, until each number of pulls."""
-    points = sorted(record.curve, key=lambda point: point.pulls)
-    if not points:
-        return np.full(len(pulls), its.score(record.test.reward))
+    points = _points(record)
     places = np.searchsorted([point.pulls for point in points], pulls, side="right") - 1
     scores = np.array([its.score(point.test.reward) for point in points])
     return scores[np.maximum(places, 0)]
+
+
+def _points(record: Record) -> list[Point]:
+    """Of its curve, by pulls; that of its end where it has none."""
+    return sorted(record.curve, key=lambda point: point.pulls) or [Point(record.pulls, record.test)]

@@ -100,6 +100,7 @@ def _name(row: Row) -> str:
 
 def _estimates(comparison: Comparison, axes: Axes, found: list[Estimate]) -> None:
     """A marker and its interval an agent, from the top."""
+    axes.use_sticky_edges = False  # bars otherwise end the axis, which cuts markers
     for place, (row, estimate) in enumerate(zip(_agents(comparison), found, strict=True)):
         style = _style(comparison, row)
         if estimate.known:
@@ -115,7 +116,6 @@ def _estimates(comparison: Comparison, axes: Axes, found: list[Estimate]) -> Non
         axes.plot(float(estimate.value), place, **style, markersize=5, linestyle="none")
     axes.set_yticks(range(len(found)), [_name(row) for row in _agents(comparison)])
     axes.set_ylim(len(found) - 0.4, -0.6)
-    axes.use_sticky_edges = False  # bars otherwise end the axis, and cut the markers there
     axes.grid(axis="x", alpha=0.3)
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)

@@ -44,7 +44,7 @@ def write_records(
         for agent, skill in skills.items():
             for seed in seeds:
                 record = _made(suite.name, task, games, agent, skill, seed, track, feedback)
-                folder = output / suite.name / track / task.name / folder_name(agent)
+                folder = output / suite.name / track / task.name / "@".join(map(folder_name, agent.split("@")))
                 paths.append(folder / f"seed{seed}.json")
                 paths[-1].parent.mkdir(parents=True, exist_ok=True)
                 Record(**{**vars(record), **changes}).write(paths[-1])

@@ -172,7 +172,7 @@ def test_an_agent_without_all_tasks_is_listed_and_not_ranked(copied: Path, capsy
     for path in records(copied, "ppo")[1:3]:
         path.unlink()
     report(SUITE, output=copied, resamples=FAST)
-    printed = capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())
     task = read_suite(SUITE).tasks[0].name
     assert f"reinforce@self-critical: not ranked, since it has no runs of {task}." in printed
     assert "every task weighs the same" in printed
