@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -160,12 +161,12 @@ class Comparison:
     @cached_property
     def improvement(self) -> dict[tuple[str, str], Estimate]:
         """P(X > Y) of each pair of those, by their names."""
-        return {
-            (x.name, y.name): probability_of_improvement(x.figures["score"], y.figures["score"], x.runs, y.runs)
-            for x in self.compared
-            for y in self.compared
-            if x is not y
-        }
+        found = {}
+        for x, y in combinations(self.compared, 2):
+            share = probability_of_improvement(x.figures["score"], y.figures["score"], x.runs, y.runs)
+            found[x.name, y.name] = share
+            found[y.name, x.name] = Estimate(1 - share.value, 1 - share.high, 1 - share.low)
+        return found
 
     @cached_property
     def fronts(self) -> dict[str, list[int]]:

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from ada3d_gym.experiments.benchmark.comparison import Comparison, Row
 from ada3d_gym.experiments.benchmark.references import CLASS, CONSTANT, FAMILY, ORACLE, UPPER
-from ada3d_gym.experiments.benchmark.statistics import Estimate, mean, optimality_gap, profile
+from ada3d_gym.experiments.benchmark.statistics import Estimate, iqm, mean, optimality_gap, profile
 from ada3d_gym.experiments.benchmark.tables import unit_of
 from ada3d_gym.files import replacing
 
@@ -29,6 +29,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#0
 MARKERS = "os^Dv<>Xp*Phd"
 DASHED = {ORACLE: (0, (1, 1)), CLASS: (0, (3, 1, 1, 1)), FAMILY: (0, (5, 2)), CONSTANT: (0, (8, 3)), UPPER: (0, (2, 4))}
 SETTINGS: Any = {"svg.hashsalt": "ada3d", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+LOWEST = -1.0  # score that is shown: as far below the best constant as the best masks are above it
 THRESHOLDS = 101  # of a profile
 
 
@@ -50,7 +51,7 @@ PICTURES = (
     Picture(
         "intervals", "Aggregates over all runs of all tasks, with 95 % bootstrap intervals. The gap is better small."
     ),
-    Picture("curves", "IQM of the scores after so many pulls, with 95 % intervals."),
+    Picture("curves", "IQM of the scores after so many pulls, with 95 % intervals. What is below -1 is not shown."),
     Picture("profiles", "The share of runs whose scores are above a threshold, with pointwise 95 % intervals."),
     Picture("improvement", "How probably a run of the row has a better score than one of the column, in per cent."),
     Picture("fronts", "Accuracy against all multiply-accumulates of a clip: a point a gamma, means over runs."),
@@ -74,6 +75,8 @@ def draw_all(comparison: Comparison, folder: Path) -> list[Picture]:
             if not shown and picture.name != "fronts":
                 continue
             figure = makers[picture.name](comparison)
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # laid out once, for both files
             for kind in ("png", "svg"):
                 with replacing(folder / f"{picture.name}.{kind}", "choose another --to") as part:
                     metadata = {"Date": None} if kind == "svg" else None  # the same report has the same bytes
@@ -98,22 +101,21 @@ def _name(row: Row) -> str:
     return row.name if row.group == "bandit" else f"{row.name} ({row.group})"
 
 
-def _estimates(comparison: Comparison, axes: Axes, found: list[Estimate]) -> None:
-    """A marker and its interval an agent, from the top."""
+def _estimates(comparison: Comparison, axes: Axes, found: list[Estimate], sight: tuple[float, float]) -> None:
+    """A marker and its interval an agent, from the top; the number alone where it is out of sight."""
     axes.use_sticky_edges = False  # bars otherwise end the axis, which cuts markers
+    low, high = sight
     for place, (row, estimate) in enumerate(zip(_agents(comparison), found, strict=True)):
-        style = _style(comparison, row)
+        style, value = _style(comparison, row), float(estimate.value)
+        if not low <= value <= high:
+            edge, text, side = (low, f"← {value:.2f}", "left") if value < low else (high, f"{value:.2f} →", "right")
+            axes.text(edge, place, text, color=style["color"], ha=side, va="center")
+            axes.plot(edge, place, alpha=0)  # the axis reaches as far
+            continue
         if estimate.known:
-            axes.barh(
-                place,
-                float(estimate.high - estimate.low),
-                0.6,
-                float(estimate.low),
-                color=style["color"],
-                alpha=0.35,
-                linewidth=0,
-            )
-        axes.plot(float(estimate.value), place, **style, markersize=5, linestyle="none")
+            left, right = np.clip([estimate.low, estimate.high], low, high)
+            axes.barh(place, right - left, 0.6, left, color=style["color"], alpha=0.35, linewidth=0)
+        axes.plot(value, place, **style, markersize=5, linestyle="none")
     axes.set_yticks(range(len(found)), [_name(row) for row in _agents(comparison)])
     axes.set_ylim(len(found) - 0.4, -0.6)
     axes.grid(axis="x", alpha=0.3)
@@ -127,7 +129,7 @@ def _references(
     score: Callable[[Row], float] = lambda row: float(row.iqm.value),
 ) -> None:
     """Dashed lines at the scores of references that are in sight of the agents, each with its name in the legend."""
-    low = min([0.0, *map(score, _agents(comparison))])
+    low = max(min([0.0, *map(score, _agents(comparison))]), LOWEST)
     for name, dashes in DASHED.items():
         row = next((each for each in comparison.rows if each.name == name), None)
         if row is not None and score(row) >= low - 0.05:
@@ -137,16 +139,10 @@ def _references(
 def _intervals(comparison: Comparison) -> Figure:
     rows = _agents(comparison)
     figure, columns = plt.subplots(1, 3, figsize=(10, 0.3 * len(rows) + 1.6), sharey=True, layout="constrained")
-    for axes, (title, found) in zip(
-        columns,
-        {
-            "IQM score": [row.iqm for row in rows],
-            "mean score": [row.runs.estimate(mean, row.figures["score"]) for row in rows],
-            "optimality gap": [row.runs.estimate(optimality_gap, row.figures["score"]) for row in rows],
-        }.items(),
-        strict=True,
-    ):
-        _estimates(comparison, axes, found)
+    aggregates = {"IQM score": iqm, "mean score": mean, "optimality gap": optimality_gap}
+    for axes, (title, aggregate) in zip(columns, aggregates.items(), strict=True):
+        found = [row.runs.estimate(aggregate, row.figures["score"]) for row in rows]
+        _estimates(comparison, axes, found, (0, 1 - LOWEST) if aggregate is optimality_gap else (LOWEST, np.inf))
         axes.set_xlabel(title)
     _references(comparison, columns[0].axvline)
     _references(comparison, columns[1].axvline, lambda row: row.mean("score"))
@@ -170,6 +166,7 @@ def _draw_curves(comparison: Comparison, axes: Axes) -> None:
         axes.set_xscale("symlog", linthresh=first, linscale=0.4)
         axes.set_xticks(comparison.pulls, [f"{each:,}" for each in comparison.pulls], rotation=45, ha="right")
         axes.minorticks_off()
+    axes.set_ylim(bottom=max(axes.get_ylim()[0], LOWEST))
     axes.set(xlabel="pulls: masks tried while learning", ylabel="IQM score")
     axes.grid(alpha=0.3)
 
@@ -186,7 +183,7 @@ def _overview(comparison: Comparison) -> Figure:
     rows = _agents(comparison)
     height = max(3.6, 0.27 * len(rows) + 1.6)
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, height), layout="constrained", width_ratios=(1, 1.1))
-    _estimates(comparison, left, [row.iqm for row in rows])
+    _estimates(comparison, left, [row.iqm for row in rows], (LOWEST, np.inf))
     left.set_xlabel("IQM score")
     _draw_curves(comparison, right)
     _references(comparison, left.axvline)
@@ -199,7 +196,7 @@ def _overview(comparison: Comparison) -> Figure:
 def _profiles(comparison: Comparison) -> Figure:
     rows = _agents(comparison)
     scores = np.concatenate([row.figures["score"] for row in rows])
-    taus = np.linspace(max(float(scores.min()), -1.0), max(float(scores.max()), 1.0), THRESHOLDS)
+    taus = np.linspace(max(float(scores.min()), LOWEST), max(float(scores.max()), 1.0), THRESHOLDS)
     figure, axes = plt.subplots(figsize=(9, 5), layout="constrained")
     for row in rows:
         found, style = profile(row.figures["score"], taus, row.runs), _style(comparison, row)

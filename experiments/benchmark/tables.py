@@ -110,7 +110,8 @@ def _notes(comparison: Comparison) -> Iterator[str]:
     )
     yield (
         "P(> next), P(> first): how probably a run has a better score than one of the next agent of its group, and of "
-        "the first. Total: the classifier and the agent's own networks, for a clip."
+        "the first. Gap to 1: how far below 1 runs are, those above 1 counted as 1. Total: the classifier and the "
+        "agent's own networks, for a clip."
     )
     for name, told in TOLD.items():
         if any(row.name == name for row in comparison.rows):
