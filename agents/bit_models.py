@@ -1,10 +1,10 @@
 """Bayesian linear regressions of what a mask pays on the bits of the mask and the context of the clip.
 
 All take contexts x (B, d) float32, whose first entry is 1, bits (B, n) bool and rewards (B, 2) float32 of the frame
-head and the stage head; of bit j, only the reward of head `heads[j]` counts. All answer with advantages (B, n): how much
-more it should pay to set a bit than to leave it. Sums are kept as precision matrix and moments, so that an update costs
-the same however many pulls there were, and "forget" makes older ones count less: the reward depends on all bits, and
-those of an earlier policy tell little about the present one's.
+head and the stage head; of bit j, only the reward of head `heads[j]` counts. All answer with advantages (B, n): how
+much more it should pay to set a bit than to leave it. Sums are kept as precision matrix and moments, so an update costs
+the same however many pulls there were. With `forget` below 1 older pulls count less: the reward depends on all bits, and
+pulls of an earlier policy tell little about what a bit pays beside the present one's.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from abc import ABC, abstractmethod
 import numpy as np
 import torch
 from torch import Tensor
+
+from ada3d_gym.errors import DivergedError
 
 
 class BitModel(ABC):
@@ -59,14 +61,18 @@ class BitModel(ABC):
             self.moments.mul_(self._forget)
 
     def _solve(self) -> None:
-        self._root = torch.linalg.cholesky(self.precision)
+        """Raises DivergedError for sums that a float32 cannot hold."""
+        self._root, failed = torch.linalg.cholesky_ex(self.precision)
+        if failed.any():
+            raise DivergedError(f"the regression has no solution at ridge={self._ridge}; a larger one helps")
         self._weights = torch.cholesky_solve(self.moments, self._root)
         self._covariance: Tensor | None = None
 
     def _drawn(self, scale: float, rng: np.random.Generator) -> Tensor:
         """Weights (…, m, columns)."""
         normal = torch.from_numpy(rng.standard_normal(self.moments.shape, np.float32)).to(self.moments)
-        return self._weights + scale * torch.linalg.solve_triangular(self._root.mT, normal, upper=True)
+        drawn: Tensor = self._weights + scale * torch.linalg.solve_triangular(self._root.mT, normal, upper=True)
+        return drawn
 
     @property
     def covariance(self) -> Tensor:

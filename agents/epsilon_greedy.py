@@ -192,8 +192,11 @@ class NeuralValues:
         return {"loss": float(np.mean(losses))}
 
     def state_dict(self) -> dict[str, Any]:
-        parts = {"network": self.network, "optimizer": self.optimizer, "replay": self.replay}
-        return {name: part.state_dict() for name, part in parts.items()}
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "replay": self.replay.state_dict(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])

@@ -26,6 +26,9 @@ from ada3d_gym.seeding import CallStreams, Stream, spawn
 
 Masks = NDArray[np.int8]
 
+KEPT_CLIPS = 2**16  # whose contexts are kept at the most
+SHOWN = 256  # clips that are looked at together
+
 
 class BanditOptions(Protocol):
     """See `ada3d_gym.agents.per_bit.PerBitOptions`."""
@@ -55,6 +58,7 @@ class FeatureBandit(Agent):
             raise InputError(f"{type(self).__name__} learns from features of frames: give observation='features'")
         self.total_epochs, self._batch_size = options.epochs, options.batch_size
         self.context = ClipContext(bandit, options.components, options.weights, seed).to(device)
+        self._kept: Tensor | None = None
         self._calls = CallStreams(spawn(seed, Stream.BANDIT_ACT))
 
     @property
@@ -74,6 +78,7 @@ class FeatureBandit(Agent):
         bandit, shape = self.bandit, (self.bandit.num_frames, self.bandit.num_stages)
         order, draws = (np.random.default_rng(spawn(self.seed, Stream.BANDIT, self.epoch, part)) for part in (0, 1))
         if self.epoch == 0:
+            self._kept = None
             self.context.fit(bandit, np.random.default_rng(spawn(self.seed, Stream.BANDIT, 0, 2)))
         meter, watch = Meter(), MaskWatch(bandit.source)
         batches = epoch_batches(
@@ -88,7 +93,7 @@ class FeatureBandit(Agent):
         for number, (done, _, ids) in enumerate(batches, start=1):
             progress = (self.epoch + done) / self.total_epochs
             with torch.no_grad():
-                context = self.context(torch.from_numpy(bandit.observer(ids)).to(self.device))
+                context = self._contexts(ids)
                 masks = self._explore(context, progress, draws)
                 watch.add(ids, *split_mask(self._best(context), *shape))
             outcome = bandit.pull(ids, *split_mask(masks, *shape))
@@ -96,6 +101,21 @@ class FeatureBandit(Agent):
             with during(self.phase, self.epoch + 1, number):
                 meter.add(**self._learn(context, masks, outcome, progress, draws))
         return meter.means() | watch.figures()
+
+    def _contexts(self, ids: NDArray[np.int64]) -> Tensor:
+        """Of clips. They stay the same, so those of a training set that is small are computed once, in its order."""
+        source = self.bandit.source
+        if source.views > 1 or len(source) > KEPT_CLIPS:
+            return self._shown(ids)
+        if self._kept is None:
+            every = self.bandit.usable(np.arange(len(source)))
+            parts = [every[start : start + SHOWN] for start in range(0, len(every), SHOWN)]
+            self._kept = torch.cat([self._shown(part) for part in parts])
+        return self._kept[torch.from_numpy(ids).to(self.device)]
+
+    def _shown(self, ids: NDArray[np.int64]) -> Tensor:
+        context: Tensor = self.context(torch.from_numpy(self.bandit.observer(ids)).to(self.device))
+        return context
 
     @abstractmethod
     def _best(self, context: Tensor) -> Masks:
@@ -128,6 +148,7 @@ class FeatureBandit(Agent):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.epoch = state["epoch"]
         self.context.load_state_dict(state["context"])
+        self._kept = None
         self.load_own_state(state)
 
 

@@ -83,12 +83,11 @@ class NeuralFeatures:
         return float(np.mean(losses))
 
     def state_dict(self) -> dict[str, Any]:
-        parts = (self.body, self.head, self.optimizer, self.replay)
-        return {name: part.state_dict() for name, part in zip(_PARTS, parts, strict=True)}
+        return {name: getattr(self, name).state_dict() for name in _PARTS}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name, part in zip(_PARTS, (self.body, self.head, self.optimizer, self.replay), strict=True):
-            part.load_state_dict(state[name])
+        for name in _PARTS:
+            getattr(self, name).load_state_dict(state[name])
 
 
 _PARTS = ("body", "head", "optimizer", "replay")

@@ -5,8 +5,8 @@ Thompson sampling draws all weights from their posterior, once for a batch, and 
 `alpha` standard deviations to what setting a bit should pay, and to what leaving it should pay, and takes the better.
 
 With `bits="separate"`, each of the two values of each bit has a regression of its own. That is biased: the reward
-depends on all bits together, and what others do is noise to it, or passes for its own effect. With "joint", the default,
-one regression r = x·θ_0 + Σ_j (a_j - 1/2) x·θ_j estimates the effects beside each other. Products of bits are in
+depends on all bits together, and what others do is noise to it, or passes for its own effect. With "joint", one
+regression r = x·θ_0 + Σ_j (a_j - 1/2) x·θ_j estimates the effects beside each other. Products of bits are in
 neither, so what a bit pays is only right beside the other bits as they have been set of late: hence `forget`.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ada3d_gym.agents.bit_models import BitModel, JointBits, SeparateBits
+from ada3d_gym.agents.bit_models import JointBits, SeparateBits
 from ada3d_gym.agents.feature_bandit import FeatureBandit, Masks, check_bandit, rewards_of, with_a_frame
 from ada3d_gym.agents.neural_features import NeuralFeatures
 from ada3d_gym.agents.reinforce_options import Credit
@@ -30,7 +30,7 @@ from ada3d_gym.seeding import Stream, spawn, torch_seed
 Bits = Literal["joint", "separate"]
 Model = Literal["linear", "neural"]
 _CHOICES = {"bits": Bits, "model": Model, "credit": Credit}
-_MODELS: dict[Bits, type[BitModel]] = {"joint": JointBits, "separate": SeparateBits}
+_MODELS: dict[Bits, type[JointBits] | type[SeparateBits]] = {"joint": JointBits, "separate": SeparateBits}
 
 
 @dataclass(frozen=True)
