@@ -3,8 +3,8 @@
 All take contexts x (B, d) float32, whose first entry is 1, bits (B, n) bool and rewards (B, 2) float32 of the frame
 head and the stage head; of bit j, only the reward of head `heads[j]` counts. All answer with advantages (B, n): how
 much more it should pay to set a bit than to leave it. Sums are kept as precision matrix and moments, so an update costs
-the same however many pulls there were. With `forget` below 1 older pulls count less: the reward depends on all bits, and
-pulls of an earlier policy tell little about what a bit pays beside the present one's.
+the same however many pulls there were. With `forget` below 1 older pulls count less: the reward depends on all bits,
+and pulls of an earlier policy tell little about what a bit pays beside the present one's.
 """
 
 from __future__ import annotations
