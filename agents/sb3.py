@@ -29,15 +29,13 @@ from ada3d_gym.agents.sb3_options import (
     TRPOOptions,
 )
 from ada3d_gym.agents.sb3_schedules import Cosine, Ramp
+from ada3d_gym.agents.shown_macs import macs_of_shown
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.building import build_trunk
 from ada3d_gym.divergence import check_state, during
 from ada3d_gym.envs.codings import MaskCoding
 from ada3d_gym.errors import DivergedError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import split_mask
-from ada3d_gym.networks.macs import count_macs
-from ada3d_gym.observers import PixelObserver
 from ada3d_gym.sb3 import Ada3DVecEnv, JointFineTuneCallback, SelectionPolicy, policy_kwargs, selection_kwargs
 from ada3d_gym.sb3.wrappers import VecCodedAction
 from ada3d_gym.seeding import Stream, spawn
@@ -105,14 +103,7 @@ class SB3Agent(Agent):
         return model  # type: ignore[no-any-return]
 
     def _count_macs(self) -> int:
-        """Of the policy, and of the trunk where what it is shown was computed with one beforehand."""
-        bandit, one = self.bandit, self.bandit.usable(np.array([0]))
-        shown = torch.from_numpy(bandit.observer(one)).float().to(self.device)
-        macs = count_macs(lambda x: self.model.policy._predict(x, deterministic=True), shown)
-        if not isinstance(bandit.observer, PixelObserver):
-            trunk = build_trunk(bandit.num_frames, bandit.source.observation_size).eval()
-            macs += count_macs(trunk.frames, torch.from_numpy(bandit.source.observations(one)))
-        return macs
+        return macs_of_shown(self.bandit, lambda x: self.model.policy._predict(x, deterministic=True), self.device)
 
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[Any]:
         actions, _ = self.model.predict(observations, deterministic=deterministic)
