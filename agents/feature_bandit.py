@@ -13,15 +13,15 @@ from torch import Tensor
 
 from ada3d_gym.agents.agent import Agent
 from ada3d_gym.agents.clip_context import ClipContext
+from ada3d_gym.agents.costs import policy_macs
 from ada3d_gym.agents.figures import MaskWatch, Meter
 from ada3d_gym.agents.progress import epoch_batches
-from ada3d_gym.agents.shown_macs import macs_of_shown
 from ada3d_gym.bandit import ClipBandit, Outcome
 from ada3d_gym.divergence import during
 from ada3d_gym.errors import InputError
 from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.networks.selection import MaskLogits, greedy
-from ada3d_gym.observers import FeatureObserver, Observation
+from ada3d_gym.observers import Observation, shows_features
 from ada3d_gym.seeding import CallStreams, Stream, spawn
 
 Masks = NDArray[np.int8]
@@ -54,7 +54,7 @@ class FeatureBandit(Agent):
 
     def __init__(self, bandit: ClipBandit, options: BanditOptions, *, seed: int = 0, device: str = "cpu"):
         super().__init__(bandit, options, seed=seed, device=device)
-        if not isinstance(bandit.observer, FeatureObserver):
+        if not shows_features(bandit.observer):
             raise InputError(f"{type(self).__name__} learns from features of frames: give observation='features'")
         self.total_epochs, self._batch_size = options.epochs, options.batch_size
         self.context = ClipContext(bandit, options.components, options.weights, seed).to(device)
@@ -65,6 +65,10 @@ class FeatureBandit(Agent):
     def progress(self) -> float:
         """Share of the training that is done, in whole epochs."""
         return self.epoch / self.total_epochs if self.total_epochs else 1.0
+
+    @property
+    def pulls_per_epoch(self) -> int:
+        return len(self.bandit.source) // self.bandit.source.views
 
     @torch.no_grad()
     def act(self, observations: NDArray[np.float32], deterministic: bool = True) -> Masks:
@@ -133,7 +137,7 @@ class FeatureBandit(Agent):
 
     def _count(self) -> None:
         """Sets `macs`."""
-        self.macs = macs_of_shown(self.bandit, lambda shown: self._best(self.context(shown)), self.device)
+        self.macs = policy_macs(self.bandit, lambda shown: self._best(self.context(shown)), self.device)
 
     @abstractmethod
     def own_state(self) -> dict[str, Any]:

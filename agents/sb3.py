@@ -18,6 +18,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from tqdm import tqdm
 
 from ada3d_gym.agents.agent import Agent
+from ada3d_gym.agents.costs import policy_macs
 from ada3d_gym.agents.figures import MaskWatch, Meter
 from ada3d_gym.agents.sb3_options import (
     A2COptions,
@@ -29,7 +30,6 @@ from ada3d_gym.agents.sb3_options import (
     TRPOOptions,
 )
 from ada3d_gym.agents.sb3_schedules import Cosine, Ramp
-from ada3d_gym.agents.shown_macs import macs_of_shown
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.divergence import check_state, during
 from ada3d_gym.envs.codings import MaskCoding
@@ -103,7 +103,9 @@ class SB3Agent(Agent):
         return model  # type: ignore[no-any-return]
 
     def _count_macs(self) -> int:
-        return macs_of_shown(self.bandit, lambda x: self.model.policy._predict(x, deterministic=True), self.device)
+        return policy_macs(
+            self.bandit, lambda x: self.model.policy._predict(x.float(), deterministic=True), self.device
+        )
 
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[Any]:
         actions, _ = self.model.predict(observations, deterministic=deterministic)
