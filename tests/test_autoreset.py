@@ -1,21 +1,23 @@
-"""How the next episodes of the vector face begin: as in Gymnasium's own vector environments, whichever way is chosen."""
+"""How the next episodes of the vector face begin: as in Gymnasium's own vector environments, in each mode."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.utils.performance import benchmark_vector_step
+from gymnasium.utils import performance
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.wrappers.vector import (
+    DtypeObservation,
     FlattenObservation,
     NormalizeObservation,
     NormalizeReward,
     RecordEpisodeStatistics,
-    RescaleObservation,
+    ReshapeObservation,
 )
 
 from ada3d_gym.bandit import ClipBandit
@@ -27,6 +29,7 @@ from ada3d_gym.masks import ActionError
 from tests.ids import SOME
 
 N = 4
+RELEASE = tuple(map(int, gym.__version__.split(".")[:2]))
 MODES = {"same_step": AutoresetMode.SAME_STEP, "next_step": AutoresetMode.NEXT_STEP, "disabled": AutoresetMode.DISABLED}
 
 
@@ -49,7 +52,9 @@ def masks() -> Iterator[np.ndarray]:
 
 def play(envs: VectorEnv[Any, Any, Any], partial: bool) -> list[tuple[Any, ...]]:
     """Seven steps; where resets are disabled, the user's own between them; `partial`: one of only some environments."""
-    seed = 7 if isinstance(envs, Ada3DVectorEnv) else [7, None, None, None]  # a seed starts the shared order afresh
+    seed = (
+        7 if isinstance(envs.unwrapped, Ada3DVectorEnv) else [7, None, None, None]
+    )  # a seed starts the shared order afresh
     played: list[tuple[Any, ...]] = [envs.reset(seed=seed)]
     some = np.array([True, False, False, True])
     for number, actions in zip(range(7), masks(), strict=False):
@@ -98,7 +103,7 @@ def test_half_of_the_steps_pull_in_next_step(name: str, make: Callable[..., Any]
         _, rewards, terminated, _, infos = envs.step(envs.action_space.sample())
         assert (terminated.all() and rewards.all()) if number % 2 == 0 else not (terminated.any() or rewards.any())
         clips.append(infos["clip"])
-    assert [np.array_equal(*pair) for pair in zip(clips, clips[1:], strict=False)] == [True, False, True, False]
+    assert [np.array_equal(*pair) for pair in pairwise(clips)] == [True, False, True, False]
     assert np.array_equal(pulls, [clips[0], clips[2]])
 
 
@@ -141,6 +146,64 @@ def test_an_unknown_mode(features: ClipBandit):
         Ada3DVectorEnv(2, features, autoreset_mode="never")
 
 
+@pytest.mark.skipif(not hasattr(performance, "benchmark_vector_step"), reason="this release has no such benchmark")
 @pytest.mark.parametrize("mode", MODES)
 def test_gymnasiums_benchmark_runs(mode: str, features: ClipBandit):
-    assert benchmark_vector_step(Ada3DVectorEnv(N, features, autoreset_mode=mode), target_duration=0, seed=0) > 0
+    envs = Ada3DVectorEnv(N, features, autoreset_mode=mode)
+    assert performance.benchmark_vector_step(envs, target_duration=0, seed=0) > 0
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        FlattenObservation,
+        NormalizeObservation,
+        lambda envs: ReshapeObservation(envs, (16, 16)),
+        lambda envs: DtypeObservation(envs, np.float64),
+    ],
+    ids=["flatten", "normalize", "reshape", "dtype"],
+)
+def test_wrappers_that_refuse_same_step(wrap: Callable[..., VectorEnv[Any, Any, Any]], features: ClipBandit):
+    with pytest.raises((ValueError, AssertionError)):
+        wrap(Ada3DVectorEnv(N, features))
+    own = play(wrap(gymnasiums(features, "next_step")), partial=False)
+    ours = play(wrap(Ada3DVectorEnv(N, features, autoreset_mode="next_step")), partial=False)
+    for expected, got in zip(own, ours, strict=True):
+        assert np.array_equal(expected[0], got[0])
+
+
+FAULTY = pytest.mark.skipif(RELEASE < (1, 4), reason="this release of Gymnasium is wrong here: see docs/wrappers.md")
+
+
+@pytest.mark.parametrize("mode", [pytest.param("same_step", marks=FAULTY), "next_step"])
+def test_episode_statistics(mode: str, features: ClipBandit):
+    envs = RecordEpisodeStatistics(Ada3DVectorEnv(N, features, autoreset_mode=mode))
+    envs.reset(seed=0)
+    for _, actions in zip(range(6), masks(), strict=False):
+        _, rewards, terminated, _, infos = envs.step(actions)
+        if terminated.any():
+            assert infos["episode"]["r"] == pytest.approx(rewards)
+            assert (infos["episode"]["l"] == 1).all()
+    assert envs.episode_count == (6 * N if mode == "same_step" else 3 * N)
+
+
+@FAULTY
+@pytest.mark.parametrize("mode", ["same_step", "next_step"])
+def test_rewards_are_normalised_by_those_that_were_paid(mode: str, features: ClipBandit):
+    envs = NormalizeReward(Ada3DVectorEnv(N, features, autoreset_mode=mode))
+    envs.reset(seed=0)
+    paid: list[float] = []
+    for _, actions in zip(range(40), masks(), strict=False):
+        _, rewards, terminated, *_ = envs.step(actions)
+        paid += (rewards[terminated] * np.sqrt(envs.return_rms.var + envs.epsilon)).tolist()
+    assert envs.return_rms.var == pytest.approx(np.var(paid), rel=1e-3)
+
+
+def test_the_packages_own_wrappers_in_next_step(features: ClipBandit):
+    envs = VectorHeadRewards(VectorCodedAction(Ada3DVectorEnv(N, features, autoreset_mode="next_step"), "discrete"))
+    envs.reset(seed=0)
+    for number in range(4):
+        _, rewards, terminated, _, infos = envs.step(envs.action_space.sample())
+        assert terminated.all() == (number % 2 == 0)
+        told = infos["reward_frames"] if number % 2 == 0 else np.zeros(N)
+        assert np.array_equal(rewards[:, 0], told)
