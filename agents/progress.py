@@ -31,8 +31,7 @@ def epoch_batches(
     batches = [ids[start : start + size] for start in range(0, len(ids), size)]
     mine = [batch[parallel.rows(len(batch))] for batch in batches]
     title, quiet = f"{name}, epoch {epoch + 1} of {epochs}", parallel.rank() > 0 or None
+    tell = expect or source.expect
     for number in tqdm(range(len(batches)), desc=title, unit="batch", leave=False, disable=quiet):
-        (expect or source.expect)(
-            np.concatenate(mine[number : number + 2])
-        )  # the next batch is decoded beside this one's networks
+        tell(np.concatenate(mine[number : number + 2]))  # the next batch is decoded beside this one's networks
         yield number * size / len(ids), len(batches[number]), usable(source, mine[number])
