@@ -16,7 +16,7 @@ from ada3d_gym.agents.costs import backbone_macs
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.macs import count_macs
-from ada3d_gym.observers import FeatureObserver, IndexObserver
+from ada3d_gym.observers import IndexObserver, PixelObserver
 from ada3d_gym.sb3.extractors import PixelExtractor
 
 
@@ -27,7 +27,7 @@ def trunk_kwargs(bandit: ClipBandit) -> dict[str, Any]:
         InputError: where policies are shown features, which were computed beforehand.
     """
     observer = bandit.observer
-    if isinstance(observer, FeatureObserver):
+    if not isinstance(observer, IndexObserver | PixelObserver):
         raise InputError(
             "train_trunk=True: these observations are features of frames, from a trunk that stays as it is; expected "
             "the bandit with observation='index' (rollouts and buffers then hold clips' numbers) or 'pixels'"
