@@ -11,15 +11,15 @@ LEAST = 3  # values of an interval: of two, Student's t makes 12.7 standard erro
 
 
 def interval(values: Sequence[float], digits: int | None = None) -> str:
-    """Mean ± half a 95 % interval of the mean, by Student's t; "mean (least to largest)" of two values, one alone."""
+    """Mean ± half a 95 % interval of the mean, by Student's t; "mean (least to largest)" of two values."""
     mean = float(np.mean(values))
     if digits is None:
         digits = 4 if abs(mean) < 1 else 2
     half = half_interval(values)
     if half is not None:
         return f"{mean:.{digits}f} ± {half:.{digits}f}"
-    span = "" if len(values) < 2 else f" ({min(values):.{digits}f} to {max(values):.{digits}f})"
-    return f"{mean:.{digits}f}{span}"
+    least, largest = (f"{value:.{digits}f}" for value in (min(values), max(values)))
+    return f"{mean:.{digits}f}" if least == largest else f"{mean:.{digits}f} ({least} to {largest})"
 
 
 def half_interval(values: Sequence[float]) -> float | None:

@@ -41,8 +41,8 @@ def show(done: Finished, folder: Path) -> None:
 def _about(most: int) -> str:
     if most < 2:
         return "One run each: no intervals."
-    few = f"of fewer than {LEAST}, the least and the largest value"
-    return f"Means of runs with different seeds ± half a 95 % interval of the mean (Student's t); {few}."
+    few = f"of fewer than {LEAST} runs there is none, and (least to largest) are shown where they differ"
+    return f"Means of runs with different seeds ± half a 95 % interval of the mean, by Student's t; {few}."
 
 
 def _draw(done: Finished, results: Mapping[str, Mapping[str, list[Result]]], folder: Path) -> Iterator[Path]:
