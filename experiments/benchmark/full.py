@@ -25,6 +25,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.benchmark.full_records import write_records
 from ada3d_gym.experiments.benchmark.full_runs import Against, TaskRuns
 from ada3d_gym.experiments.benchmark.full_tables import show
+from ada3d_gym.experiments.benchmark.jobs import record_path
 from ada3d_gym.experiments.benchmark.labels import check_sets
 from ada3d_gym.experiments.benchmark.suite import BenchmarkTask, Suite
 from ada3d_gym.experiments.demo import QUICK, QUICK_VIDEOS
@@ -89,7 +90,7 @@ def run_full(
     for task, agent in product(suite.tasks, agents):  # what is misspelt is named before anything is trained
         compose_task(agent, task=task, seed=0, chosen=options)
     folder = output / suite.name / "full"
-    runs = {task.name: TaskRuns(folder / task.name) for task in suite.tasks}
+    runs = {task.name: TaskRuns(partial(record_path, output, suite.name, "full", task.name)) for task in suite.tasks}
     # all agents and tasks have a first seed before any has a second
     for seed, task in product(range(seeds), suite.tasks):
         made = partial(compose_task, task=task, seed=seed, chosen=options)
@@ -100,7 +101,7 @@ def run_full(
         time_rows({name: next(iter(members.values())) for name, members in rows.items()}, device)
     with writing(folder):
         for task, rows in done:
-            write_records(suite.name, task, rows, folder / task.name)
+            write_records(suite.name, task, rows, output)
         if done:
             show(done, folder)
 

@@ -10,9 +10,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from ada3d_gym.agents.agent import Agent
 from ada3d_gym.agents.blind import BlindAgent
 from ada3d_gym.agents.registry import agent_class
-from ada3d_gym.agents.search import BestFixed
-from ada3d_gym.agents.states import load_state
-from ada3d_gym.experiments.benchmark.full_runs import Rows, method_folder
+from ada3d_gym.experiments.benchmark.full_runs import Rows
+from ada3d_gym.experiments.benchmark.jobs import record_path
 from ada3d_gym.experiments.benchmark.record import Feedback, Record, Standing, pack_masks
 from ada3d_gym.experiments.benchmark.suite import BenchmarkTask
 from ada3d_gym.experiments.judging import Trial, load_masks
@@ -24,20 +23,20 @@ from ada3d_gym.outcomes.identity import clips_sha256, sampling_of, video_digests
 from ada3d_gym.video.clips import VideoClips
 
 
-def write_records(suite: str, task: BenchmarkTask, rows: Rows, folder: Path) -> None:
-    """`METHOD/seedN.json` of every run of a task.
+def write_records(suite: str, task: BenchmarkTask, rows: Rows, output: Path) -> None:
+    """The record of every run of a task, where the benchmark has it.
 
     Args:
         suite: its name.
         task: whose runs they are.
         rows: all of them finished.
-        folder: of the task.
+        output: of the benchmark.
     """
     some = next(iter(next(iter(rows.values())).values()))
     maker = _Maker(suite, task, read_run(some.folder, trust=True))
     for method, members in rows.items():
         for seed, row in members.items():
-            maker.record(method, seed, row).write(folder / method_folder(method) / f"seed{seed}.json")
+            maker.record(method, seed, row).write(record_path(output, suite, "full", task.name, method, seed))
 
 
 class _Maker:
@@ -49,12 +48,10 @@ class _Maker:
         clips = self._bandit.source
         assert isinstance(clips, VideoClips)
         self._clips_sha256 = clips_sha256(sampling_of(clips), video_digests(clips))
-        learned = run_.bandit("train", "cpu", outcomes=None).source
-        self._videos = len(learned) // learned.views
+        self._known_pulls: dict[str, int] = {}
 
     def record(self, method: str, seed: int, row: Row) -> Record:
-        """A run's. Its `pulls` are the steps of Stable-Baselines3's agents, and of others what an epoch is: each
-        training video once, in `samples` masks where there is such an option. Searches that look masks up have none."""
+        """A run's; its `pulls` are those that the agent says its epochs take."""
         result, run_ = row.result, read_run(row.folder, trust=True)
         learns = row.line != "Upper"
         u, v = load_masks(row.folder, row.line if learns else run_.agent)
@@ -72,7 +69,7 @@ class _Maker:
             seed=seed,
             options=run_.options if learns else {},
             feedback=feedback,
-            pulls=self._pulls(run_, row.folder) if feedback == "bandit" else 0,
+            pulls=self._pulls(method, run_) if feedback == "bandit" else 0,
             macs_selection=round(1e9 * result.gmacs_selection),
             test=Standing(
                 result.reward, result.clip_top1 / 100, float(macs.mean()), result.distinct_masks, result.regret
@@ -88,16 +85,21 @@ class _Maker:
             versions=result.run["versions"],
         )
 
-    def _pulls(self, run_: Run, folder: Path) -> int:
-        state = load_state(folder / "agent.pt") or {}
-        return int(state.get("steps", state.get("epoch", 0) * self._videos * run_.options.get("samples", 1)))
+    def _pulls(self, method: str, run_: Run) -> int:
+        """That its training took, which are as many with any seed."""
+        if method not in self._known_pulls:
+            bandit = run_.bandit("train", "cpu")
+            agent = run_.make_agent(bandit, "cpu")
+            self._known_pulls[method] = agent.total_epochs * (agent.pulls_per_epoch or 0)
+            bandit.source.close()
+        return self._known_pulls[method]
 
 
 def _feedback(run_: Run) -> Feedback:
     kind = agent_class(run_.agent)
-    if issubclass(kind, BestFixed):
-        return "full" if run_.environment.get("outcomes") else "bandit"
-    return "none" if issubclass(kind, BlindAgent) or kind.train_epoch is Agent.train_epoch else "bandit"
+    if kind.train_epoch is Agent.train_epoch or (issubclass(kind, BlindAgent) and not kind.search_epochs):
+        return "none"
+    return kind.feedback
 
 
 def _seconds(folder: Path) -> float:

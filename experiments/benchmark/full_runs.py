@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 from ada3d_gym.experiments.benchmark.labels import agent_name
-from ada3d_gym.experiments.folders import folder_name
 from ada3d_gym.experiments.plan import Row, Task
 from ada3d_gym.experiments.rivals import Compose, Rivals
 from ada3d_gym.experiments.runs import Run
@@ -22,15 +21,15 @@ class TaskRuns:
     """The runs of a task.
 
     Args:
-        folder: of the task.
+        at: the path of a method's record, by name and seed; its run's folder lies beside it.
 
     Attributes:
         tasks: all runs by their folders.
         rows: of the table.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, at: Callable[[str, int], Path]):
+        self._record = at
         self.tasks: dict[Path, Task] = {}
         self.rows: Rows = {}
 
@@ -52,13 +51,13 @@ class TaskRuns:
             learned, search = self._at(label, seed), self._at("Fixed", seed)
             made, own = Rivals(beside, learned, search), composed(label)
             self._add("Fixed", seed, made.best_fixed, "best-fixed", first, (learned,) if own.classifier_epochs else ())
-            self._add(f"Random (as {label})", seed, made.random, "random", first, (learned,))
+            self._add(f"Random as {label}", seed, made.random, "random", first, (learned,))
             if own.options.get("joint_epochs"):
                 both = (learned, search)
-                self._add(f"Random FT (as {label})", seed, made.random_ft, "random", first, (learned,))
-                name = f"Fixed FT at same operations (as {label})"
+                self._add(f"Random FT as {label}", seed, made.random_ft, "random", first, (learned,))
+                name = f"Fixed FT at same operations as {label}"
                 self._add(name, seed, made.fixed_ft_operations, "fixed", first, both)
-                self._add(f"Fixed FT at same accuracy (as {label})", seed, made.fixed_ft_accuracy, "fixed", first, both)
+                self._add(f"Fixed FT at same accuracy as {label}", seed, made.fixed_ft_accuracy, "fixed", first, both)
 
     def done(self, finished: Container[Path]) -> Rows:
         """The rows of finished runs."""
@@ -69,7 +68,7 @@ class TaskRuns:
         return {method: members for method, members in found.items() if members}
 
     def _at(self, method: str, seed: int) -> Path:
-        return self.folder / method_folder(method) / f"seed{seed}"
+        return self._record(method, seed).with_suffix("")
 
     def _add(
         self,
@@ -83,8 +82,3 @@ class TaskRuns:
         folder = self._at(method, seed)
         self.tasks.setdefault(folder, Task(folder, make, needs, None if folder == first else first))
         self.rows.setdefault(method, {}).setdefault(seed, Row(folder, line))
-
-
-def method_folder(method: str) -> str:
-    """A method's name in that of its folder: letters, digits, dots, dashes and @."""
-    return "@".join(folder_name(part.replace("(", "").replace(")", "")) for part in method.split("@"))

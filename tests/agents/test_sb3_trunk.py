@@ -18,6 +18,7 @@ from ada3d_gym.agents.states import load_state
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
 from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.benchmark.labels import label_options
 from ada3d_gym.experiments.runs import compose
 from tests.agents.test_agents import SMALL, assert_same, learn
 
@@ -134,3 +135,8 @@ def test_a_saved_model_acts_alike_with_stable_baselines3_alone(tmp_path: Path):
     (path,) = agent.export(tmp_path)
     shown = agent.bandit.observer(np.arange(14))
     assert np.array_equal(PPO.load(path).predict(shown, deterministic=True)[0], agent.act(shown))
+
+
+def test_the_trunk_track_has_the_backbone_learn():
+    assert label_options("ppo", "trunk")["train_trunk"]
+    assert not label_options("ppo", "heads")["train_trunk"]

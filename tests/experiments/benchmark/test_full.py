@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from ada3d_gym.agents import search
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.benchmark.full import FullOptions, compose_task, run_full
-from ada3d_gym.experiments.benchmark.full_runs import method_folder
+from ada3d_gym.experiments.benchmark.jobs import record_path
 from ada3d_gym.experiments.benchmark.record import Record, read_record
 from ada3d_gym.experiments.benchmark.suite import BenchmarkTask, Suite, read_suite
 from ada3d_gym.experiments.intervals import interval
@@ -155,17 +155,17 @@ def test_rivals_spend_what_the_first_agent_does(tmp_path: Path, monkeypatch: pyt
         "random",
         "Fixed",
         *(
-            f"{name} (as random)"
+            f"{name} as random"
             for name in ("Random", "Random FT", "Fixed FT at same operations", "Fixed FT at same accuracy")
         ),
     ]
     spent = rows["random"]["gmacs_total"]["mean"]
-    assert rows["Random (as random)"]["gmacs"]["mean"] == pytest.approx(spent, rel=0.1)
-    assert rows["Fixed FT at same operations (as random)"]["gmacs"]["mean"] <= spent
+    assert rows["Random as random"]["gmacs"]["mean"] == pytest.approx(spent, rel=0.1)
+    assert rows["Fixed FT at same operations as random"]["gmacs"]["mean"] <= spent
     assert all(row["milliseconds"]["mean"] > 0 for row in rows.values())
 
     def tuned(method: str) -> bool:
-        folder = task_folder(tmp_path) / method_folder(method) / "seed0"
+        folder = record_path(tmp_path, ENV, "full", TASK, method, 0).with_suffix("")
         return not torch.equal(
             load_file(folder / "classifier.safetensors")["head.weight"], load_file(CLASSIFIER)["head.weight"]
         )
@@ -173,9 +173,9 @@ def test_rivals_spend_what_the_first_agent_does(tmp_path: Path, monkeypatch: pyt
     assert [name for name in rows if name != "Upper" and tuned(name)] == [
         name for name in rows if name == "random" or " FT " in name
     ]
-    records = {path.parent.name: read_record(path) for path in task_folder(tmp_path).glob("*/seed0.json")}
-    assert {record.agent for record in records.values()} == set(rows)
-    assert all(name == method_folder(record.agent) for name, record in records.items())
+    for name in rows:
+        assert read_record(record_path(tmp_path, ENV, "full", TASK, name, 0)).agent == name
+    assert len(list(task_folder(tmp_path).glob("*/seed0.json"))) == len(rows)
 
 
 @pytest.mark.filterwarnings("ignore::agents.figures.CollapseWarning")
