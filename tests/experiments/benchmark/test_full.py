@@ -35,6 +35,12 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ada3d_gym.experiments.plan.processes", lambda device: 1)
 
 
+@pytest.fixture
+def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time is of interest in one test only."""
+    monkeypatch.setattr("ada3d_gym.experiments.benchmark.full.time_rows", lambda rows, device: None)
+
+
 def compare(
     output: Path, *agents: str, seeds: int = 1, suite: Suite | None = None, options: FullOptions = FEW
 ) -> dict[str, dict[str, Any]]:
@@ -76,6 +82,7 @@ def test_what_is_misspelt_is_named_before_any_is_trained(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("untimed")
 def test_a_table_for_each_task_and_a_front_for_all_gammas(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     tasks = tuple(BenchmarkTask(ENV, gamma=gamma) for gamma in (6.0, 1.0))
     compare(tmp_path, "uniform", suite=Suite("two", tasks))
@@ -96,6 +103,7 @@ def test_a_table_for_each_task_and_a_front_for_all_gammas(tmp_path: Path, capsys
     assert rows[0]["frames_half_interval"] == ""
 
 
+@pytest.mark.usefixtures("untimed")
 def test_only_what_is_missing_is_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     compare(tmp_path, "upper", "uniform")
     first = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("agent.pt")}
@@ -109,11 +117,13 @@ def test_only_what_is_missing_is_trained(tmp_path: Path, capsys: pytest.CaptureF
     assert {name: row["runs"] for name, row in rows.items()} == {"Upper": 2, "upper": 2, "uniform": 2}
 
 
+@pytest.mark.usefixtures("untimed")
 def test_a_run_that_is_asked_for_twice_counts_once(tmp_path: Path):
     rows = compare(tmp_path, "upper", "upper")
     assert {name: row["runs"] for name, row in rows.items()} == {"Upper": 1, "upper": 1}
 
 
+@pytest.mark.usefixtures("untimed")
 def test_a_run_of_another_process_is_left_to_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     busy = task_folder(tmp_path) / "upper" / "seed1"
     busy.mkdir(parents=True)
@@ -125,6 +135,7 @@ def test_a_run_of_another_process_is_left_to_it(tmp_path: Path, capsys: pytest.C
     assert compare(tmp_path, "upper", seeds=2)["upper"]["runs"] == 2
 
 
+@pytest.mark.usefixtures("untimed")
 def test_agents_of_one_class_name_in_two_modules_have_folders_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -178,6 +189,7 @@ def test_rivals_spend_what_the_first_agent_does(tmp_path: Path, monkeypatch: pyt
     assert len(list(task_folder(tmp_path).glob("*/seed0.json"))) == len(rows)
 
 
+@pytest.mark.usefixtures("untimed")
 @pytest.mark.filterwarnings("ignore::agents.figures.CollapseWarning")
 def test_a_record_has_what_the_run_reached(tmp_path: Path):
     options = FullOptions(
