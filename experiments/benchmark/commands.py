@@ -8,6 +8,7 @@ from ada3d_gym.experiments.main import dispatch
 
 COMMANDS = {
     "run": ("benchmark.run:run_suite", "runs agents on a suite of tasks, as far as that has not been done"),
+    "tune": ("benchmark.tune:tune", "finds options of agents on validation clips, with as many trials for each"),
 }
 
 

@@ -31,6 +31,10 @@ class BenchmarkJob:
         """For messages."""
         return self.path
 
+    @property
+    def title(self) -> str:
+        return f"{self.spec.task.name}, {self.spec.agent}"
+
     def do(self) -> None:
         """Computes the record and writes it, unless that has been done.
 

@@ -70,9 +70,8 @@ def learn(spec: RunSpec) -> Record:
         except DivergedError as error:
             diverged = str(error)
     seconds = time.perf_counter() - start - meter.judging
-    pulls = meter.pulls if feedback != "full" else _looked_up(agent, bandit)
     if not diverged:
-        meter.judge(pulls)
+        meter.finish()
     if meter.masks is None:  # diverged before anything was tried
         raise InputError(f"{spec.agent}, seed {spec.seed} on {spec.task.name}: {diverged}")
     table = test.game.table
@@ -84,7 +83,7 @@ def learn(spec: RunSpec) -> Record:
         seed=spec.seed,
         options=options,
         feedback=feedback,
-        pulls=pulls,
+        pulls=_looked_up(agent, bandit) if feedback == "full" else meter.pulls,
         macs_selection=agent.macs,
         test=meter.curve[-1].test,
         train=None if diverged else train.judge(agent)[0],

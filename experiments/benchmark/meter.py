@@ -24,8 +24,8 @@ class BudgetSpent(Exception):
 class PullMeter:
     """Watches the pulls of an agent on its bandit.
 
-    A policy is judged before the pull that goes past a stated count, so what it learned from that many pulls, and no
-    more, is what counts.
+    A policy is judged before the pull that goes past a stated count: what it learned from that many pulls, and no more,
+    is what counts.
 
     Args:
         agent: whose bandit's `on_pull` it takes.
@@ -59,8 +59,16 @@ class PullMeter:
         """Judges the agent as it is, and notes it at a number of pulls."""
         start = time.perf_counter()
         standing, self.masks = self._judge(self._agent)
-        if self.curve and self.curve[-1].pulls == pulls:
-            self.curve.pop()
         self.curve.append(Point(pulls, standing))
         self.judging += time.perf_counter() - start
         return standing
+
+    def finish(self) -> None:
+        """Judges the agent for the last time: what it is worth at its budget, which it need not have used up."""
+        if self._budget is None:
+            self.judge(self.pulls)
+            return
+        if self.curve and self.curve[-1].pulls == self._budget:
+            self.curve.pop()
+        final = self.judge(self._budget)
+        self.curve[-1:] = [Point(pulls, final) for pulls in dict.fromkeys([*self._ahead, self._budget])]

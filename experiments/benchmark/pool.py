@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
 from tqdm import tqdm
 
-from ada3d_gym.experiments.benchmark.jobs import BenchmarkJob
 from ada3d_gym.experiments.folders import BusyFolder
-from ada3d_gym.experiments.workers import Worker, wait_for_any, workers
+from ada3d_gym.experiments.workers import Work, Worker, wait_for_any, workers
 
 
-def do_all(jobs: Sequence[BenchmarkJob], count: int) -> list[BenchmarkJob]:
+class TitledWork(Work, Protocol):
+    """Work that says what it is."""
+
+    @property
+    def title(self) -> str: ...
+
+
+Job = TypeVar("Job", bound=TitledWork)
+
+
+def do_all(jobs: Sequence[Job], count: int) -> list[Job]:
     """Does all jobs.
 
     Args:
@@ -24,11 +34,11 @@ def do_all(jobs: Sequence[BenchmarkJob], count: int) -> list[BenchmarkJob]:
     Raises:
         RunError, RuntimeError: what went wrong in another process; all are ended then, and what is written stays.
     """
-    left: list[BenchmarkJob] = []
+    left: list[Job] = []
     with tqdm(total=len(jobs), unit="run", smoothing=0.02, disable=None) as bar:
         if min(count, len(jobs)) < 2:
             for job in jobs:
-                bar.set_description(f"{job.spec.task.name}, {job.spec.agent}")
+                bar.set_description(job.title)
                 try:
                     job.do()
                 except BusyFolder:
@@ -37,14 +47,14 @@ def do_all(jobs: Sequence[BenchmarkJob], count: int) -> list[BenchmarkJob]:
             return left
         waiting = list(reversed(jobs))
         with workers(min(count, len(jobs))) as all_of_them:
-            at_work: dict[Worker, BenchmarkJob] = {}
+            at_work: dict[Worker, Job] = {}
             while waiting or at_work:
                 for worker in all_of_them:
                     if not worker.busy and waiting:
                         job = waiting.pop()
                         worker.start(job)
                         at_work[worker] = job
-                        bar.set_description(f"{job.spec.task.name}, {job.spec.agent}")
+                        bar.set_description(job.title)
                 wait_for_any(list(at_work))
                 for worker, job in list(at_work.items()):
                     if (outcome := worker.outcome()) is not None:
