@@ -6,6 +6,7 @@ So nodes share no folder with it. Each needs this package, and outcome tables an
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import traceback
 from collections import Counter
@@ -83,8 +84,9 @@ def _connected(address: str, cpus: int) -> Any:
     except ImportError as error:
         raise InputError(f"--ray {address}: Ray is not installed ({error}): {EXTRA}") from error
     try:
+        _reach(address)
         ray.init(address=address, log_to_driver=False, logging_level="error")
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # it raises many kinds, plain ones too
         remedy = "'ray status' on a node tells whether one runs; --ray local starts one on this machine"
         raise InputError(f"--ray {address}: no Ray cluster there ({error}): {remedy}") from error
     largest = max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=0)
@@ -95,6 +97,13 @@ def _connected(address: str, cpus: int) -> Any:
             raise InputError(told)
         print(f"{told}, so runs wait until the cluster gets a larger one", file=sys.stderr)
     return ray
+
+
+def _reach(address: str) -> None:
+    """Raises OSError where nobody listens; Ray itself would try for minutes, then end the process."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 class _Sender:

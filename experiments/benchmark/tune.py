@@ -78,6 +78,14 @@ class Trial:
             with writing(self.path), replacing(self.path) as part:
                 part.write_text(json.dumps(written) + "\n")
 
+    def is_done(self) -> bool:
+        """Whether its scores are there.
+
+        Raises:
+            InputError: where those of another trial are.
+        """
+        return self.path.exists() and bool(self.read())
+
     def read(self) -> dict[str, Any]:
         """What `do` wrote.
 
@@ -88,7 +96,11 @@ class Trial:
             written: dict[str, Any] = json.loads(self.path.read_text())
         except (OSError, ValueError) as error:
             raise InputError(f"{self.path}: no trial ({error}); delete it") from error
-        if written.get("options") != self.options or set(written["scores"]) != {task.name for task in self.suite.tasks}:
+        known = isinstance(written, dict) and {"options", "scores", "pulls", "seconds"} <= written.keys()
+        if not known:
+            raise InputError(f"{self.path}: no trial; delete it")
+        counts = {name: len(each) for name, each in written["scores"].items()}
+        if written["options"] != self.options or counts != {task.name: self.seeds for task in self.suite.tasks}:
             raise InputError(f"{self.path} is of another trial: choose another --output, or delete it")
         return written
 
@@ -130,7 +142,7 @@ def tune(
     tasks = read_suite(suite)
     all_trials = {agent: agent_trials(tasks, track, agent, trials, seeds, seed, device, output) for agent in agents}
     # every agent has a first trial before any has a second
-    missing = [each for row in zip(*all_trials.values(), strict=True) for each in row if not each.path.exists()]
+    missing = [each for row in zip(*all_trials.values(), strict=True) for each in row if not each.is_done()]
     if do_all(missing, workers or processes(device)):
         print("other processes work on some trials: start again when they are done")
         return
