@@ -85,6 +85,11 @@ class FeatureObserver:
         return features
 
 
+def shows_features(observer: Observer) -> bool:
+    """Whether observations are features of frames (T, C), not pixels or numbers."""
+    return observer.space.dtype == np.float32 and len(observer.space.shape) == 2
+
+
 class IndexObserver:
     """A clip's number, (4,) int32: split (train, val, test), views per video, video, view.
 

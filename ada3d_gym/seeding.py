@@ -50,6 +50,14 @@ class Stream(IntEnum):
     OTHER_HEAD_JUDGED = _FIRST + 17
     FIXED_FT = _FIRST + 18
     """The classifier's training under one mask."""
+    BANDIT = _FIRST + 19
+    """Clips and choices of plain contextual bandits."""
+    BANDIT_ACT = _FIRST + 20
+    """Choices of theirs that they do not learn from."""
+    BANDIT_TRUNK = _FIRST + 21
+    """Layers without weights of the trunk below them."""
+    BANDIT_WEIGHTS = _FIRST + 22
+    """Their own networks."""
 
 
 def spawn(seed: int, *key: int) -> np.random.SeedSequence:

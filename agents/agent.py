@@ -73,6 +73,11 @@ class Agent(ABC):
         self.bandit, self.options, self.seed, self.device = bandit, options, seed, device
 
     @classmethod
+    def shown(cls, options: Any) -> Observation:
+        """What an agent of these options is shown, unless a command says otherwise."""
+        return cls.observation
+
+    @classmethod
     def milestones(cls, options: Any) -> dict[int, str]:
         """Epochs after which an agent of these options is judged before it goes on, and what it is called then."""
         return {}

@@ -21,7 +21,11 @@ def policy_macs(bandit: ClipBandit, compute: Callable[[Tensor], object], device:
     """
     one = bandit.usable(np.array([0]))
     macs = count_macs(compute, torch.from_numpy(bandit.observer(one)).to(device))
-    if not isinstance(bandit.observer, PixelObserver):
-        trunk = build_trunk(bandit.num_frames, bandit.source.observation_size).eval()
-        macs += count_macs(trunk.frames, torch.from_numpy(bandit.source.observations(one)))
-    return macs
+    return macs if isinstance(bandit.observer, PixelObserver) else macs + backbone_macs(bandit)
+
+
+def backbone_macs(bandit: ClipBandit) -> int:
+    """Multiply-accumulates of a trunk's backbone for all frames of a clip."""
+    one = bandit.usable(np.array([0]))
+    trunk = build_trunk(bandit.num_frames, bandit.source.observation_size).eval()
+    return count_macs(trunk.frames, torch.from_numpy(bandit.source.observations(one)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +15,23 @@ Ids = NDArray[np.int64]
 
 
 def epoch_batches(
-    source: ClipSource, ids: Ids, size: int, name: str, epoch: int, epochs: int
+    source: ClipSource,
+    ids: Ids,
+    size: int,
+    name: str,
+    epoch: int,
+    epochs: int,
+    expect: Callable[[Ids], None] | None = None,
 ) -> Iterator[tuple[float, int, Ids]]:
     """(share of the epoch done, size, rows of this process) of each batch of clip ids; `epoch` of `epochs` are done.
 
-    Clips that cannot be decoded have stand-ins in their places.
+    Clips that cannot be decoded have stand-ins in their places. `expect` is told of clips that will be asked for soon,
+    by default the source's.
     """
     batches = [ids[start : start + size] for start in range(0, len(ids), size)]
     mine = [batch[parallel.rows(len(batch))] for batch in batches]
     title, quiet = f"{name}, epoch {epoch + 1} of {epochs}", parallel.rank() > 0 or None
+    tell = expect or source.expect
     for number in tqdm(range(len(batches)), desc=title, unit="batch", leave=False, disable=quiet):
-        source.expect(np.concatenate(mine[number : number + 2]))  # the next batch is decoded beside this one's networks
+        tell(np.concatenate(mine[number : number + 2]))  # the next batch is decoded beside this one's networks
         yield number * size / len(ids), len(batches[number]), usable(source, mine[number])

@@ -7,6 +7,7 @@ import importlib.metadata
 import math
 from collections.abc import Mapping
 from dataclasses import fields as fields_of
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ AGENTS = {
     "dqn": "ada3d_gym.agents.sb3:DQNAgent",
     "qrdqn": "ada3d_gym.agents.sb3:QRDQNAgent",
     "sac": "ada3d_gym.agents.sb3:SACAgent",
+    "thompson": "ada3d_gym.agents.per_bit:Thompson",
+    "ucb": "ada3d_gym.agents.per_bit:UCB",
+    "epsilon-greedy": "ada3d_gym.agents.epsilon_greedy:EpsilonGreedy",
     "exact": "ada3d_gym.agents.exact:Exact",
     "supervised": "ada3d_gym.agents.supervised:Supervised",
     "upper": "ada3d_gym.agents.fixed:Upper",
@@ -145,7 +149,7 @@ def parse(kind: type, values: Mapping[str, Any], what: str) -> Any:
     Raises:
         ValueError: naming each unknown field and each wrong value.
     """
-    known: TypeAdapter[Any] = TypeAdapter(kind)
+    known = _adapter(kind)
     fields = kind.__dataclass_fields__  # type: ignore[attr-defined]
     if unknown := [str(name) for name in values if name not in fields]:
         expected = f"expected some of {', '.join(fields)}{did_you_mean(unknown, fields)}"
@@ -154,6 +158,12 @@ def parse(kind: type, values: Mapping[str, Any], what: str) -> Any:
         return known.validate_python(dict(values))
     except ValidationError as error:
         raise InputError(f"{what}: {'; '.join(map(_complaint, error.errors()))}") from None
+
+
+@lru_cache(maxsize=64)
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    """What checks a dataclass; to make it takes longer than to use it."""
+    return TypeAdapter(kind)
 
 
 def _complaint(error: ErrorDetails) -> str:

@@ -29,15 +29,14 @@ from ada3d_gym.agents.sb3_options import (
     TRPOOptions,
 )
 from ada3d_gym.agents.sb3_schedules import Cosine, Ramp
+from ada3d_gym.agents.sb3_trunk import count_policy, slow_trunk, trunk_kwargs
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.building import build_trunk
 from ada3d_gym.divergence import check_state, during
 from ada3d_gym.envs.codings import MaskCoding
 from ada3d_gym.errors import DivergedError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import split_mask
-from ada3d_gym.networks.macs import count_macs
-from ada3d_gym.observers import PixelObserver
+from ada3d_gym.observers import Observation
 from ada3d_gym.sb3 import Ada3DVecEnv, JointFineTuneCallback, SelectionPolicy, policy_kwargs, selection_kwargs
 from ada3d_gym.sb3.wrappers import VecCodedAction
 from ada3d_gym.seeding import Stream, spawn
@@ -76,14 +75,19 @@ class SB3Agent(Agent):
         self.steps_per_epoch: int = -(-videos // rollout) * rollout
         self._lr = Cosine(options.lr)
         self.model = self._make()
-        self.macs = self._count_macs()
+        self.macs = count_policy(self.model, bandit)
         self.trainer: ClassifierTrainer | None = None
         if options.joint_epochs:
             self.trainer = ClassifierTrainer(bandit.classifier, options.classifier_lr)
 
+    @classmethod
+    def shown(cls, options: SB3Options) -> Observation:
+        return "index" if options.train_trunk else cls.observation
+
     def _make(self) -> BaseAlgorithm:
         options = self.options
         trunk = {} if options.weights is None else {"weights": options.weights}
+        trunk |= trunk_kwargs(self.bandit) if options.train_trunk else {}
         if isinstance(options, OnPolicyOptions):
             policy: Any = SelectionPolicy
             networks = selection_kwargs(self.bandit, **trunk) | {"exploration": options.exploration}
@@ -100,19 +104,11 @@ class SB3Agent(Agent):
         )
         if isinstance(options, DQNOptions):  # its own schedule restarts with every learn()
             model.exploration_schedule = Ramp(self._lr, options.exploration_fraction, options.exploration_final_eps)
+        if options.train_trunk:
+            slow_trunk(model, options.trunk_factor)
         self._losses = _Losses()
         model.set_logger(Logger(None, [self._losses]))
         return model  # type: ignore[no-any-return]
-
-    def _count_macs(self) -> int:
-        """Of the policy, and of the trunk where what it is shown was computed with one beforehand."""
-        bandit, one = self.bandit, self.bandit.usable(np.array([0]))
-        shown = torch.from_numpy(bandit.observer(one)).float().to(self.device)
-        macs = count_macs(lambda x: self.model.policy._predict(x, deterministic=True), shown)
-        if not isinstance(bandit.observer, PixelObserver):
-            trunk = build_trunk(bandit.num_frames, bandit.source.observation_size).eval()
-            macs += count_macs(trunk.frames, torch.from_numpy(bandit.source.observations(one)))
-        return macs
 
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[Any]:
         actions, _ = self.model.predict(observations, deterministic=deterministic)

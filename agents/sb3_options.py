@@ -7,6 +7,8 @@ from typing import Any
 
 from ada3d_gym.errors import InputError
 
+TRUNK_FACTOR = 0.1  # a pre-trained backbone learns slower than new heads, as in REINFORCE
+
 
 @dataclass(frozen=True)
 class SB3Options:
@@ -21,6 +23,10 @@ class SB3Options:
         classifier_batch: clips in a gradient step of the classifier.
         classifier_steps: gradient steps after each rollout; by default as many as take each of its clips once.
         weights: of the selection network's trunk, as REINFORCE has it; the shipped ones where they fit, else random.
+        train_trunk: whether the trunk's backbone, which sees single frames, learns too. It then sees pixels, and every
+            gradient step computes it anew.
+        trunk_lr: learning rate of the backbone at the start; a tenth of `lr` by default. TRPO has it for its critic
+            alone: its own step, whose length the divergence of policies decides, takes the backbone along.
     """
 
     epochs: int = 12
@@ -31,11 +37,22 @@ class SB3Options:
     classifier_batch: int = 32
     classifier_steps: int | None = None
     weights: str | None = None
+    train_trunk: bool = False
+    trunk_lr: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("num_envs", "classifier_batch"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)}: expected at least 1")
+        if self.trunk_lr is not None and not self.train_trunk:
+            raise InputError(f"trunk_lr={self.trunk_lr} is of a trunk that learns: give train_trunk=true, too")
+
+    @property
+    def trunk_factor(self) -> float:
+        """The backbone's learning rate as a share of all others'."""
+        if self.trunk_lr is None or not self.lr:
+            return TRUNK_FACTOR
+        return self.trunk_lr / self.lr
 
     def of_algorithm(self) -> dict[str, Any]:
         """Those that are arguments of the algorithm's class."""

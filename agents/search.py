@@ -19,6 +19,7 @@ from ada3d_gym.envs.codings import MaskMenu
 from ada3d_gym.errors import InputError
 from ada3d_gym.files import replacing
 from ada3d_gym.masks import all_masks, split_mask
+from ada3d_gym.outcomes.oracle import first_best
 from ada3d_gym.outcomes.storage import TableError
 from ada3d_gym.protocols import ClipAnswers
 from ada3d_gym.seeding import Stream, spawn
@@ -122,8 +123,12 @@ class BestFixed(BlindAgent):
     @property
     def mask(self) -> NDArray[np.int8]:
         """The mask (T + K,) with the highest reward so far."""
-        best: NDArray[np.int8] = self.masks[self.left[self._sums["reward"][self.left].argmax()]]
+        best: NDArray[np.int8] = self.masks[self._best]
         return best
+
+    @property
+    def _best(self) -> int:
+        return int(self.left[first_best(self._sums["reward"][self.left])])
 
     @property
     def front(self) -> list[Constant]:
@@ -150,7 +155,7 @@ class BestFixed(BlindAgent):
             clips = self._clips(len(self.bandit.source))
             self._pull(clips, KNOWN_BATCH)
             self.judged_on = len(clips)
-        by_reward = self.left[(-self._sums["reward"][self.left]).argsort(kind="stable")]
+        by_reward = self.left[(-self._sums["reward"][self.left].round(9)).argsort(kind="stable")]  # ties stay in order
         best = float(self._sums["reward"][by_reward[0]] / self.judged_on)
         if self.epoch + 1 < ROUNDS:
             everything = np.array([self.macs_of.argmax()])  # what the front's accuracies are compared with
@@ -211,7 +216,7 @@ class BestFixed(BlindAgent):
 
     def export(self, folder: Path) -> list[Path]:
         """`constants.json`: the best mask by reward, and the front."""
-        best = self._constant(int(self.left[self._sums["reward"][self.left].argmax()]))
+        best = self._constant(self._best)
         path = folder / CONSTANTS
         with replacing(path) as part:
             part.write_text(

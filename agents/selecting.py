@@ -21,6 +21,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.networks.current import CurrentForm
 from ada3d_gym.networks.selection import Aggregation, ClipTrunk, SelectionNetwork
+from ada3d_gym.observers import shows_features
 from ada3d_gym.seeding import Stream, spawn, torch_seed
 
 
@@ -61,7 +62,7 @@ def new_trunk(bandit: ClipBandit, options: TrunkOptions) -> ClipTrunk:
     Of policies that are shown features of frames, the aggregation alone.
     """
     trunk = build_trunk(bandit.num_frames, bandit.source.observation_size, options.weights, options.aggregation)
-    if bandit.observer.space.dtype == np.float32:
+    if shows_features(bandit.observer):
         trunk.drop_backbone()
     return trunk
 

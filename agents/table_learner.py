@@ -61,6 +61,12 @@ class TableLearner(SelectingAgent):
             )
         return Game(classifier.table, self.bandit.reward)
 
+    @property
+    def pulls_per_epoch(self) -> int:
+        """As many as there are masks for each video, though none of them is pulled."""
+        source = self.bandit.source
+        return int(len(source) // source.views * 2 ** (self.bandit.num_frames + self.bandit.num_stages))
+
     def check_learning(self) -> None:
         _ = self.game
 

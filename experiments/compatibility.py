@@ -89,7 +89,22 @@ CASES = (
     Case("CleanRL's manner", "PPO", "`make_vec`", "", "MLP", ("features",), "[example](../examples/cleanrl_ppo.py)"),
     Case("Tianshou 2.0", "PPO", "`gym.Env`", "", "MLP", ("features",), "[example](../examples/tianshou_ppo.py)"),
     Case(
-        "RLlib 2.60", "PPO", "`gym.Env`", "MultiDiscrete", "MLP", ("features",), "[example](../examples/rllib_ppo.py)"
+        "RLlib 2.60",
+        "PPO",
+        "`Ada3DVectorEnv`",
+        "MultiDiscrete",
+        "MLP",
+        ("features",),
+        "[example](../examples/rllib_ppo.py)",
+    ),
+    Case(
+        "RL Baselines3 Zoo 2.9",
+        "PPO",
+        "`gym.Env`",
+        "",
+        "paper's heads",
+        ("features",),
+        "[recipe](bandits-with-sb3.md#rl-baselines3-zoo)",
     ),
 )
 
@@ -110,9 +125,10 @@ writes this table; the tests do the same. The other rows link to code that was r
 {tabulate(rows, headers, tablefmt="github")}
 
 Action spaces are turned by [wrappers](wrappers.md). sb3-contrib's RecurrentPPO does not run: it crashes on MultiBinary
-(2.9.2). RLlib's PPO refuses MultiBinary, but takes the same bits as MultiDiscrete. RLlib and Tianshou make vectors of
-single environments, which share one core in their examples (`Ada3DEnv(bandit)`): one network in memory, but a forward
-pass for each environment.
+(2.9.2). RLlib's PPO refuses MultiBinary, but takes the same bits as MultiDiscrete; it steps all environments as one
+batch, in the [autoreset mode](wrappers.md#gymnasiums-vector-wrappers) that it expects, and learns from every pull.
+Tianshou and the Zoo make vectors of single environments, with a forward pass for each. In Tianshou's example they share
+one core (`Ada3DEnv(bandit)`): one network in memory.
 """
 
 

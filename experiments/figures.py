@@ -57,8 +57,11 @@ def plot_accuracy(results: Sequence[Result], path: Path, axis: Axis) -> None:
     plt.close(figure)
 
 
-def plot_fronts(fronts: Mapping[str, Sequence[Sequence[Result]]], folder: Path) -> Path:
-    """`front.png`: a line a method, a point for each gamma: means over seeds, bars of one standard deviation."""
+def plot_fronts(fronts: Mapping[str, Sequence[Sequence[Result]]], path: Path) -> None:
+    """Video top-1 against what a clip costs in all: a line a method, a point for each gamma.
+
+    Points are means over seeds, bars one standard deviation.
+    """
     figure, axes = plt.subplots(figsize=(7.2, 4.8), layout="constrained")
     for method, points in fronts.items():
         macs = [np.array([1e3 * result.gmacs_total for result in results]) for results in points]
@@ -75,10 +78,9 @@ def plot_fronts(fronts: Mapping[str, Sequence[Sequence[Result]]], folder: Path) 
     axes.set(xlabel=_LABELS["operations"], ylabel=_TOP1)
     axes.legend()
     axes.grid(alpha=0.3)
-    path = folder / "front.png"
-    figure.savefig(path, dpi=110)
+    with replacing(path) as part:
+        figure.savefig(part, dpi=110, format="png")
     plt.close(figure)
-    return path
 
 
 def plot_regret(found: Sequence[tuple[str, str, float]], path: Path) -> None:

@@ -15,7 +15,6 @@ COMMANDS = {
     "demo": ("demo:demo", "the paper's comparison on the embedded videos, in some minutes"),
     "train": ("train:train", "trains an agent on an environment and judges it"),
     "evaluate": ("evaluate:evaluate", "judges a trained run, or an agent that needs no training"),
-    "compare": ("compare:compare", "trains and judges several agents on several seeds"),
     "benchmark": ("benchmark.commands:COMMANDS", "which algorithm finds better policies: suites, reports, submissions"),
     "ablations": ("ablations:ablations", "the paper's Tables 1, 5 and 6 on the embedded videos"),
     "index-videos": ("index_videos:index_videos", "finds and checks the videos of a data set, once"),

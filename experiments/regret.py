@@ -193,15 +193,15 @@ def _references(bandits: dict[str, ClipBandit]) -> list[Standing]:
         masks = {
             "everything": everything,
             "best constant": constant.mask,
-            "best of each family": _chosen(families, constant, game.families),
-            "best of each class": _chosen(classes, constant, game.labels),
+            "best of each family": masks_of_groups(families, constant, game.families),
+            "best of each class": masks_of_groups(classes, constant, game.labels),
             "best of each clip": game.oracle().masks,
         }
         found += [_measured(name, split, None, game, each) for name, each in masks.items()]
     return found
 
 
-def _chosen(groups: GroupConstants, constant: Constant, wanted: NDArray[Any]) -> NDArray[np.int8]:
+def masks_of_groups(groups: GroupConstants, constant: Constant, wanted: NDArray[Any]) -> NDArray[np.int8]:
     """The mask of each clip's group; the one for all where the training clips have none of the group."""
     return np.stack([groups.constants.get(group, constant).mask for group in wanted.tolist()])
 

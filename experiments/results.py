@@ -41,6 +41,7 @@ class Result:
             the bad files with their causes; empty where there are none.
         regret: how much more than `reward` the best mask of each clip pays, on average; None where no outcome table of
             these clips and this classifier ships.
+        clip_top1: percent, of clips.
         run: all that makes the run again, where the command notes it, with the versions of what it ran on.
         judged: what it was judged on, where the command notes it; see `experiments.judging.record`.
     """
@@ -66,6 +67,7 @@ class Result:
     milliseconds: float | None = None
     milliseconds_selection: float | None = None
     regret: float | None = None
+    clip_top1: float | None = None
 
     @property
     def gmacs_total(self) -> float:
@@ -95,6 +97,7 @@ def summarise(
     return Result(
         method=method,
         top1=round(100 * evaluation.top1, 2),
+        clip_top1=round(100 * usage.clip_top1, 4),
         map=round(100 * evaluation.map, 2),
         gmacs=round(usage.macs / 1e9, 6),
         gmacs_selection=round(gmacs_selection, 6),

@@ -60,7 +60,7 @@ class Rivals:
     def best_fixed(self) -> Run:
         """The search for constants; exact, where an outcome table of the classifier and the training clips ships."""
         run_ = self.made("best-fixed")
-        if run_.classifier_epochs or run_.environment.keys() - {"videos"}:
+        if run_.classifier_epochs or run_.environment.keys() - {"videos", "cost"}:
             return run_
         with suppress(InputError):
             settings = run_.settings

@@ -88,7 +88,8 @@ class Run:
     @property
     def settings(self) -> dict[str, Any]:
         """Arguments of `build_bandit`."""
-        return {"observation": agent_class(self.agent).observation, **ENVIRONMENTS[self.env], **self.environment}
+        shown = agent_class(self.agent).shown(agent_options(self.agent, self.options))
+        return {"observation": shown, **ENVIRONMENTS[self.env], **self.environment}
 
     @property
     def milestones(self) -> dict[int, str]:

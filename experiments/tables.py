@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -112,6 +113,27 @@ def write_json(path: Path, found: Found, tables: Mapping[str, Mapping[str, str]]
     }
     with writing(path, "choose another --json"), replacing(path) as part:
         part.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def write_csv(path: Path, found: Found, tables: Mapping[str, Mapping[str, str]]) -> None:
+    """The rows of tables: title, method and runs, then mean and half interval of each figure, in the units of `Result`.
+
+    Args:
+        path: of the file.
+        found, tables: as in `write_json`.
+    """
+    lines = []
+    for title, rows in tables.items():
+        for name, method in rows.items():
+            row = _row(name, found[method])
+            line = {"table": title, "method": row.pop("method"), "runs": row.pop("runs")}
+            for key, figure in row.items():
+                line |= {key: figure["mean"], f"{key}_half_interval": figure["half_interval"]}
+            lines.append(line)
+    with writing(path), replacing(path) as part, part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(lines[0]))
+        writer.writeheader()
+        writer.writerows(lines)
 
 
 def _row(name: str, results: Sequence[Result]) -> dict[str, Any]:

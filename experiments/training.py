@@ -19,6 +19,8 @@ from ada3d_gym.agents.agent import OnEpoch
 from ada3d_gym.agents.states import load_state, save_state
 from ada3d_gym.files import writing
 
+SECONDS = "seconds"  # of an epoch, among its figures in TensorBoard
+
 
 class Learner(Protocol):
     """What `train_to` trains."""
@@ -46,12 +48,15 @@ def train_to(folder: Path, name: str, learner: Learner, until: int) -> None:
         learner.learn(until, lambda epoch, figures: None)
         return
     log = FigureLog(folder / "tensorboard" / name)
+    begun = time.perf_counter()
 
     def on_epoch(epoch: int, figures: dict[str, float]) -> None:
+        nonlocal begun
         state = learner.state_dict()
         with writing(folder):
             save_state(path, state)
-            log.add(epoch, figures)
+            log.add(epoch, figures | {SECONDS: time.perf_counter() - begun})
+        begun = time.perf_counter()
         shown = ", ".join(f"{key} {value:.3g}" for key, value in figures.items())
         print(f"{folder.name}, {name} epoch {epoch}: {shown}", flush=True)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
 
 from tests.processes import ROOT, run
 
@@ -30,3 +32,22 @@ def test_it_runs(path: Path, tmp_path: Path):
     else:
         command = (f"examples.{path.stem}", *SHORTER.get(path.stem, ()))
     assert "top-1" in run("-m", *command)
+
+
+@pytest.mark.slow
+def test_the_recipe_for_rl_zoo3(tmp_path: Path):
+    """Of docs/bandits-with-sb3.md, with fewer videos and steps."""
+    for library in ("rl_zoo3", "requests"):
+        pytest.importorskip(library)
+    name, settings = "Ada3D-MotionShapes-v1", tmp_path / "ppo.yaml"
+    recipe = yaml.safe_load((ROOT / "examples" / "rl_zoo3_ppo.yaml").read_text())
+    recipe[name]["env_kwargs"]["videos"] = 28
+    settings.write_text(yaml.safe_dump(recipe))
+    what = ("--algo", "ppo", "--env", name, "--gym-packages", "ada3d_gym", "-f", str(tmp_path))
+    shown = ("observation:'features'", "outcomes:'table'", "gamma:6.0", "videos:14")
+    how = ("--conf-file", str(settings), "--eval-env-kwargs", "split:'val'", *shown)
+    run("-m", "rl_zoo3.train", *what, *how, "-n", "512", "--eval-freq", "256", "--eval-episodes", "14")
+    with np.load(next(tmp_path.rglob("evaluations.npz"))) as rounds:
+        assert rounds["results"].shape == (2, 14)
+    judge = ("--no-render", "--load-best", "-n", "28", "--env-kwargs", "split:'test'")
+    assert "28 Episodes" in run("-m", "rl_zoo3.enjoy", *what, *judge)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
-from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from stable_baselines3.common.vec_env import SubprocVecEnv
 
 from ada3d_gym.bandit import ClipBandit
@@ -58,16 +57,6 @@ def test_its_infos_have_the_form_of_gymnasiums_own_vector_environment(bandit: Cl
     assert form(own.reset(seed=0)[1]) == form(ours.reset(seed=0)[1])
     masks = np.ones((4, 13), np.int8)
     assert form(own.step(masks)[4]) == form(ours.step(masks)[4])
-
-
-def test_gymnasiums_episode_statistics(bandit: ClipBandit):
-    envs = RecordEpisodeStatistics(Ada3DVectorEnv(8, bandit))
-    envs.reset(seed=0)
-    for _ in range(3):
-        _, rewards, *_, infos = envs.step(np.ones((8, 13), np.int8))
-        assert infos["episode"]["r"] == pytest.approx(rewards)
-        assert (infos["episode"]["l"] == 1).all()
-    assert envs.episode_count == 24
 
 
 def test_the_seed_decides_the_clips(bandit: ClipBandit):

@@ -24,15 +24,21 @@ Flags = NDArray[np.bool_]
 class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
     """N clips, N masks, N rewards; `gym.make_vec(id, num_envs=N)` makes it.
 
-    Spaces, rewards and infos are those of `Ada3DEnv`, batched. Every step ends all N episodes and shows N new clips
-    (`AutoresetMode.SAME_STEP`): what the step led to is in `infos["final_info"]` and `infos["final_obs"]`, and the
-    infos of the new clips lie beside them, as Gymnasium's own vector environments have it. All N share one order of
-    clips, so N environments go through an epoch N times as fast.
+    Spaces, rewards and infos are those of `Ada3DEnv`, batched. All N share one order of clips, so N environments go
+    through an epoch N times as fast. Every mask ends its episode; `autoreset_mode` says how the next one begins, in the
+    form that Gymnasium's own vector environments have:
+
+    - "same_step": every step shows N new clips. What the step led to is in `infos["final_info"]` and
+      `infos["final_obs"]`, and the infos of the new clips lie beside them.
+    - "next_step": a step shows the clips that it judged once more. The next step ignores its actions, and shows new
+      clips with reward 0 and nothing terminated. Only every second step pulls masks; for libraries that expect this.
+    - "disabled": as "next_step", but new clips are drawn by `reset(options={"reset_mask": …})` alone.
 
     Args:
         num_envs: N.
         bandit: the core to wrap; built from `options` if None.
         render_mode: None or "rgb_array", N contact sheets.
+        autoreset_mode: one of the names above or a `gymnasium.vector.AutoresetMode`; also in `metadata`, as the latter.
         options: as for `Ada3DEnv`.
     """
 
@@ -48,10 +54,13 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
         bandit: ClipBandit | None = None,
         *,
         render_mode: str | None = None,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
         **options: Any,
     ):
         if num_envs < 1:
             raise InputError(f"num_envs={num_envs}: expected at least 1")
+        self.autoreset_mode = _mode(autoreset_mode)
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.bandit = ready_bandit(bandit, options, render_mode, self.metadata["render_modes"])
         self.num_envs, self.render_mode = num_envs, render_mode
         self.single_observation_space = self.bandit.observer.space
@@ -60,6 +69,7 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._ids: NDArray[np.int64] | None = None
         self._observations: NDArray[Any] | None = None
+        self._over = np.zeros(num_envs, np.bool_)  # episodes that have ended and whose clip is still shown
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -74,37 +84,43 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
         if seed is not None:
             one = seed if isinstance(seed, int) else np.random.SeedSequence([each for each in seed if each is not None])
             self.bandit.seed(one)
-        ids, fresh = self.bandit.draw(self.num_envs), np.ones(self.num_envs, np.bool_)
+        fresh = np.ones(self.num_envs, np.bool_)
         if options and "reset_mask" in options:
-            fresh = self._reset_mask(options.pop("reset_mask"))
-            if self._ids is not None:
-                ids = np.where(fresh, ids, self._ids)
-        self._ids = ids
-        self._observations = self.bandit.observer(ids)
-        return np.array(self._observations), _flagged(clip_infos(self.bandit.source, ids), fresh)
+            mask = self._reset_mask(options.pop("reset_mask"))
+            fresh = fresh if self._ids is None else mask
+        ids, observations = self._drawn(fresh)
+        return np.array(observations), _flagged(clip_infos(self.bandit.source, ids), fresh)
 
     def step(self, actions: NDArray[np.int8]) -> tuple[NDArray[Any], NDArray[np.float64], Flags, Flags, dict[str, Any]]:
-        """Pulls N masks (N, T + K) and draws N new clips.
+        """Pulls N masks (N, T + K) and, by the autoreset mode, draws new clips.
 
         Raises:
             ActionError: for actions that are not N masks of zeros and ones.
-            gym.error.ResetNeeded: before the first reset.
+            gym.error.ResetNeeded: before the first reset; where resets are disabled, for episodes that are over.
             gym.error.ClosedEnvironmentError: after `close()`.
         """
         self._check_open()
         if self._ids is None or self._observations is None:
             raise gym.error.ResetNeeded("there are no clips yet: call reset() before the first step()")
-        u, v = split_mask(actions, self.bandit.num_frames, self.bandit.num_stages, batch=(self.num_envs,))
-        source = self.bandit.source
-        outcome = self.bandit.pull(self._ids, u, v)
-        done = np.ones(self.num_envs, np.bool_)
-        final_obs = np.fromiter(self._observations, object, self.num_envs)
-        final = _flagged(step_infos(source, self._ids, outcome), done)
-        self._ids = self.bandit.draw(self.num_envs)
-        self._observations = self.bandit.observer(self._ids)
-        infos = _flagged(clip_infos(source, self._ids), done)
-        infos |= {"final_obs": final_obs, "_final_obs": done, "final_info": final, "_final_info": done}
-        return np.array(self._observations), outcome.reward, done, np.zeros(self.num_envs, np.bool_), infos
+        over, shown = self._over, self._observations
+        if self.autoreset_mode is AutoresetMode.DISABLED and over.any():
+            raise gym.error.ResetNeeded(
+                f"the episodes of environments {np.flatnonzero(over).tolist()} are over: "
+                "reset them before the next step(), with options={'reset_mask': …}"
+            )
+        acting, source = ~over, self.bandit.source
+        rewards, infos = self._pulled(self._ids, actions, acting)
+        if self.autoreset_mode is AutoresetMode.SAME_STEP:
+            final = {"final_obs": np.fromiter(shown, object, self.num_envs), "final_info": infos}
+            ids, shown = self._drawn(acting)
+            infos = _flagged(clip_infos(source, ids), acting)
+            infos |= final | {f"_{key}": acting.copy() for key in final}
+        else:
+            if over.any():
+                ids, shown = self._drawn(over)
+                infos |= _flagged(clip_infos(source, ids), np.ones_like(over))
+            self._over = acting
+        return np.array(shown), rewards, acting.copy(), np.zeros_like(acting), infos
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """The contact sheet of each clip, before its mask."""
@@ -116,6 +132,33 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
 
     def close_extras(self, **kwargs: Any) -> None:
         self.bandit.source.close()
+
+    def _drawn(self, fresh: Flags) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Draws clips for some environments; returns the ids and observations of all."""
+        ids = self.bandit.draw(int(fresh.sum()))
+        shown = self.bandit.observer(ids)
+        if self._ids is not None and self._observations is not None and not fresh.all():
+            merged, observations = self._ids.copy(), self._observations.copy()  # others may hold the old ones
+            merged[fresh], observations[fresh] = ids, shown
+            ids, shown = merged, observations
+        self._ids, self._observations, self._over = ids, shown, self._over & ~fresh
+        return ids, shown
+
+    def _pulled(
+        self, ids: NDArray[np.int64], actions: NDArray[np.int8], acting: Flags
+    ) -> tuple[NDArray[np.float64], dict[str, Any]]:
+        """Rewards and infos of the environments that act; zeros for those that do not."""
+        rewards = np.zeros(self.num_envs)
+        if not acting.any():
+            return rewards, {}
+        u, v = split_mask(actions, self.bandit.num_frames, self.bandit.num_stages, batch=(self.num_envs,))
+        outcome = self.bandit.pull(ids[acting], u[acting], v[acting])
+        rewards[acting] = outcome.reward
+        infos = step_infos(self.bandit.source, ids[acting], outcome)
+        for key, values in infos.items():
+            infos[key] = np.zeros(self.num_envs, values.dtype)
+            infos[key][acting] = values
+        return rewards, _flagged(infos, acting)
 
     def _check_open(self) -> None:
         if self.closed:
@@ -133,3 +176,12 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
 def _flagged(infos: Infos, present: Flags) -> dict[str, Any]:
     """Gymnasium's form of batched infos: beside each array, under `_key`, which environments it holds for."""
     return completed({**infos, **{f"_{key}": present.copy() for key in infos}}, infos)
+
+
+def _mode(mode: str | AutoresetMode) -> AutoresetMode:
+    if isinstance(mode, AutoresetMode):
+        return mode
+    modes = {name.lower(): each for name, each in AutoresetMode.__members__.items()}
+    if mode not in modes and mode not in {each.value for each in modes.values()}:
+        raise InputError(f"unknown autoreset_mode {mode!r}: expected one of {', '.join(map(repr, sorted(modes)))}")
+    return modes.get(mode) or AutoresetMode(mode)

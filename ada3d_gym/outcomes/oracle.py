@@ -12,6 +12,7 @@ from ada3d_gym.outcomes.table import OutcomeTable
 from ada3d_gym.rewards import MaskReward, Reward, Values
 
 CELLS = 2**21  # looked at together: some tens of megabytes
+TIE = 1e-12  # relative: what sums in another order differ by
 ASKED = 2**18  # cells that a reward is asked about together
 
 
@@ -24,6 +25,11 @@ def payments(table: OutcomeTable, reward: MaskReward) -> tuple[Values, Values]:
     wrong = np.full(table.num_masks, -2 * float(reward.gamma))
     right = np.where(np.arange(table.num_masks) < 2**table.num_stages, wrong, pays)
     return right, wrong
+
+
+def first_best(values: Values) -> int:
+    """The first of the largest values (M,), of masks in the order of their numbers; rounding of sums decides no tie."""
+    return int(np.flatnonzero(values >= values.max() - TIE * max(1.0, float(np.abs(values).max())))[0])
 
 
 def best_values(

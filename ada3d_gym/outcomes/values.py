@@ -22,7 +22,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.masks import all_masks, mask_numbers, split_mask
 from ada3d_gym.outcomes.answers import TableAnswers
 from ada3d_gym.outcomes.expectation import ExpectedReward, outcomes, right_pays
-from ada3d_gym.outcomes.oracle import CELLS, best_values
+from ada3d_gym.outcomes.oracle import CELLS, best_values, first_best
 from ada3d_gym.outcomes.table import OutcomeTable
 from ada3d_gym.rewards import MaskReward, Reward, Values
 
@@ -194,7 +194,7 @@ class Game:
 
     def _best_of(self, rows: NDArray[np.int64]) -> Constant:
         means = self._means(rows)
-        best = int(means.argmax())
+        best = first_best(means)
         return Constant(self._all_masks[best], float(means[best]))
 
     def _means(self, rows: NDArray[np.int64]) -> Values:

@@ -37,6 +37,8 @@ def label_options(label: str, track: Track, sets: Sequence[str] = ()) -> dict[st
     found = read_yaml(own) if own.exists() else preset(name, other or None)
     if track != "full" and "joint_epochs" in names:
         found["joint_epochs"] = 0
+    if track == "trunk" and "train_trunk" in names:
+        found["train_trunk"] = True
     given = [assignment(each, kind.Options) for each in sets]
     found |= {key: value for key, value in given if key in names}
     return _plain_options(name, found)

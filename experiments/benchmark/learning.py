@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ada3d_gym import __version__
-from ada3d_gym.agents.agent import Agent
 from ada3d_gym.agents.figures import CollapseWarning
 from ada3d_gym.agents.registry import agent_class, make_agent
 from ada3d_gym.bandit import ClipBandit
@@ -56,6 +55,7 @@ def learn(spec: RunSpec) -> Record:
     limited = kind.feedback == "bandit"
     options = _within(spec, bandit) if limited and spec.timed_epochs else spec.options
     agent = make_agent(agent_name(spec.agent), bandit, options, seed=spec.seed, device=spec.device)
+    looks_up = not limited and agent.pulls_per_epoch is not None  # without pulling
     feedback: Feedback = kind.feedback if agent.total_epochs else "none"
     meter = PullMeter(agent, spec.task.pulls if feedback == "bandit" else None, test.judge)
     diverged, start = "", time.perf_counter()
@@ -83,7 +83,7 @@ def learn(spec: RunSpec) -> Record:
         seed=spec.seed,
         options=options,
         feedback=feedback,
-        pulls=_looked_up(agent, bandit) if feedback == "full" else meter.pulls,
+        pulls=agent.epoch * (agent.pulls_per_epoch or 0) if looks_up else meter.pulls,
         macs_selection=agent.macs,
         test=meter.curve[-1].test,
         train=None if diverged else train.judge(agent)[0],
@@ -127,9 +127,3 @@ def _pulls_per_epoch(spec: RunSpec, bandit: ClipBandit) -> int | None:
 
 
 _PULLS: dict[tuple[str, str, str, str], int | None] = {}  # agents take a while to be made
-
-
-def _looked_up(agent: Agent, bandit: ClipBandit) -> int:
-    """Outcomes that a learner with full feedback has seen: all masks of every clip, each epoch."""
-    videos = len(bandit.source) // bandit.source.views
-    return int(agent.epoch * videos * 2 ** (bandit.num_frames + bandit.num_stages))

@@ -14,8 +14,9 @@ from ada3d_gym.agents.agent import OnEpoch
 from ada3d_gym.datasets import motionshapes_clips
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.benchmark.full import FullOptions, run_full
+from ada3d_gym.experiments.benchmark.suite import read_suite
 from ada3d_gym.experiments.cli import run
-from ada3d_gym.experiments.compare import compare
 from ada3d_gym.experiments.demo import demo
 from ada3d_gym.experiments.evaluate import evaluate
 from ada3d_gym.experiments.folders import claimed
@@ -105,7 +106,7 @@ def test_a_device_that_is_not_there_is_named_before_anything_is_written(tmp_path
     for attempt in (
         lambda: train(MOTION, "uniform", device=device, output=tmp_path / "run"),
         lambda: evaluate(MOTION, device=device, output=tmp_path / "run" / "lines.jsonl"),
-        lambda: compare(MOTION, device=device, output=tmp_path / "run"),
+        lambda: run_full(read_suite(MOTION), ("ppo",), 1, tmp_path / "run", options=FullOptions(), device=device),
         lambda: demo(quick=True, device=device, output=tmp_path / "run"),
     ):
         with pytest.raises(InputError, match=f"device '{device}'"):

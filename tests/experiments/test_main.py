@@ -39,7 +39,7 @@ def test_all_commands_are_listed(asked: tuple[str, ...], ada3d: Ada3D, capsys: P
     ada3d(*asked)
     listed = re.findall(r"^  (\S+)  +\w", capsys.readouterr().out, re.MULTILINE)
     assert listed == list(COMMANDS)
-    assert {"demo", "train", "evaluate", "compare", "ablations", "index-videos"} <= set(listed)
+    assert {"demo", "train", "evaluate", "ablations", "index-videos"} <= set(listed)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
