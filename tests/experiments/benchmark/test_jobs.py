@@ -106,7 +106,7 @@ def test_a_process_that_was_killed_holds_nothing(suite_path: Path, tmp_path: Pat
     def works_on_it() -> bool:
         if not path.with_suffix(".lock").exists():
             return False
-        with pytest.raises(BusyFolder, match="another process works on .*seed0.json"), claimed_file(path):
+        with pytest.raises(BusyFolder, match=r"another process works on .*seed0.json"), claimed_file(path):
             pass
         return True
 
@@ -136,7 +136,7 @@ def test_a_file_of_another_run_is_refused(run: Start, suite: Suite, tmp_path: Pa
         with pytest.raises(InputError, match=r"seed0.json is of another run .*: choose another --output, or delete it"):
             run(agents=("reinforce",), seeds=1, set=(other,))
     first.write_bytes(second.read_bytes())
-    with pytest.raises(InputError, match="another run .task .*gamma=6.0"):
+    with pytest.raises(InputError, match=r"another run .task .*gamma=6.0"):
         run(agents=("reinforce",), seeds=1)
 
 
