@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,8 +49,9 @@ class BenchmarkJob:
         """Raises InputError where the file's record is of another run than this one."""
         spec = self.spec
         wanted = {"task": spec.task, "track": spec.track, "agent": spec.agent, "seed": spec.seed}
+        wanted["epochs_given"] = not spec.timed_epochs
         different = [f"{key} {getattr(record, key)}" for key, value in wanted.items() if getattr(record, key) != value]
-        if spec.timed_epochs:  # how many there are follows from the budget
+        if spec.timed_epochs and record.feedback == "bandit":  # how many there are follows from the budget
             theirs, ours = ({**options, "epochs": 0} for options in (record.options, spec.options))
         else:
             theirs, ours = record.options, spec.options
@@ -120,5 +121,6 @@ def claimed_file(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        path.with_suffix(".lock").unlink(missing_ok=True)  # who gets hold of the old file finds the record there
+        with suppress(OSError):  # Windows removes no open file; who gets hold of the old one finds the record there
+            path.with_suffix(".lock").unlink()
         lock.release()

@@ -96,6 +96,7 @@ def learn(spec: RunSpec) -> Record:
         seconds=round(seconds, 3),
         versions=package_versions() | {"ada3d-gym": __version__},
         diverged=diverged,
+        epochs_given=not spec.timed_epochs,
     )
 
 

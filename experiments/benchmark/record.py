@@ -57,6 +57,7 @@ class Record:
         suite, task, track, agent, seed: of what. The agent is as on the command line, `NAME`, `NAME@PRESET` or
             `module:Class`.
         options: the agent's, all of them.
+        epochs_given: whether their number was asked for; else it is what the budget allows.
         feedback: "bandit" of an agent that learns from the masks that it tries, "full" of one that looks the outcomes
             of all masks up, "none" of one that does not learn.
         pulls: masks that it tried while it learned.
@@ -92,6 +93,7 @@ class Record:
     seconds: float
     versions: dict[str, str] = field(default_factory=dict)
     diverged: str = ""
+    epochs_given: bool = False
     format: int = FORMAT
 
     def mask_array(self) -> NDArray[np.int8]:

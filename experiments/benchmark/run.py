@@ -3,6 +3,7 @@
     ada3d benchmark run motionshapes --agents reinforce ppo thompson --seeds 20
     ada3d benchmark run my_suite.yaml --track trunk --agents reinforce my_package.agents:MyAgent
     ada3d benchmark run Ada3D-FCVID-v0 --gammas 1.5 3 6 --track full --agents reinforce ppo --seeds 3
+    ada3d benchmark run motionshapes --ray auto
 
 A run is a task, an agent and a seed, and leaves one file. Runs that are done are not done again: interrupted and
 started again, or asked for more, the command goes on with what is missing; started several times at once, on any
@@ -22,6 +23,7 @@ from ada3d_gym.experiments.benchmark.full import FullOptions, run_full
 from ada3d_gym.experiments.benchmark.jobs import pending, suite_jobs
 from ada3d_gym.experiments.benchmark.labels import check_sets
 from ada3d_gym.experiments.benchmark.pool import do_all
+from ada3d_gym.experiments.benchmark.ray_pool import do_all_on_ray
 from ada3d_gym.experiments.benchmark.record import Track
 from ada3d_gym.experiments.benchmark.suite import read_suite
 from ada3d_gym.experiments.workers import processes
@@ -30,7 +32,7 @@ NO_OPTIONS = FullOptions()
 AGENTS: dict[Track, tuple[str, ...]] = {
     "heads": (
         *("reinforce", "reinforce@self-critical", "reinforce@paper"),
-        *("ppo", "a2c", "trpo", "dqn", "thompson", "ucb", "epsilon-greedy"),
+        *("ppo", "a2c", "dqn", "thompson", "ucb", "epsilon-greedy", "exact"),
     ),
     "trunk": ("reinforce", "ppo", "a2c", "exact"),
     "full": ("reinforce", "ppo", "a2c", "trpo", "dqn"),
@@ -47,6 +49,8 @@ def run_suite(
     workers: int | None = None,
     device: str = "cpu",
     output: Path = Path("runs/benchmark"),
+    ray: str | None = None,
+    ray_cpus: int = 1,
     full: tyro.conf.OmitArgPrefixes[FullOptions] = NO_OPTIONS,
 ) -> None:
     """Does all runs that are missing.
@@ -59,13 +63,23 @@ def run_suite(
         seeds: runs of each agent on each task, with seeds 0, 1, …
         set: options of all agents that have them, as lr=0.001.
         gammas: penalties of a wrong answer, each a task, for a suite that is the id of an environment.
-        workers: processes; one a CPU core, at most 4, by default.
+        workers: processes; one a CPU core, at most 4, by default. With --ray, runs sent at once; as many as the cluster
+            has room for by default.
         device: where networks run.
         output: folder of all suites' folders.
+        ray: address of a Ray cluster that computes the runs, as HOST:PORT or ray://HOST:PORT; "auto" for the one that
+            this machine belongs to, "local" for one of this machine alone. Needs the extra "ray".
+        ray_cpus: CPU cores that a run has to itself on the cluster.
         full: for track=full alone.
     """
-    checked_device(device)
-    for name, number in (("seeds", seeds), ("workers", workers)):
+    if ray is None:  # it is the nodes that need it otherwise
+        checked_device(device)
+    elif track == "full":
+        raise InputError(
+            "--ray with track=full: its runs need each other's files; start the command on each machine, in a folder "
+            "that all share"
+        )
+    for name, number in (("seeds", seeds), ("workers", workers), ("ray_cpus", ray_cpus)):
         if number is not None and number < 1:
             raise InputError(f"{name}={number}: expected at least 1")
     tasks, agents = read_suite(suite, gammas), tuple(dict.fromkeys(agents or AGENTS[track]))
@@ -80,7 +94,10 @@ def run_suite(
     left = pending(jobs)
     if len(left) < len(jobs):
         print(f"{len(jobs) - len(left)} of {len(jobs)} runs were done before")
-    others = do_all(left, workers or processes(device)) if left else []
+    if ray is None:
+        others = do_all(left, workers or processes(device)) if left else []
+    else:
+        others = do_all_on_ray(left, ray, ray_cpus, workers) if left else []
     if others:
         print(f"{len(others)} runs are left to other processes, which work on them")
     print(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ada3d_gym.agents.agent import Agent
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
+from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.benchmark.games import standing, table_path, task_game
 from ada3d_gym.experiments.benchmark.record import Standing
 from ada3d_gym.experiments.benchmark.suite import BenchmarkTask
@@ -48,6 +49,12 @@ class Clips:
         where = json.dumps(task.environment, sort_keys=True)
         self._made = _made(task.env, where, split, str(table_path(task, split)), observation, device)
         self._reward = MaskReward(task.gamma, task.cost, task.reward)
+        table, videos = self.game.table, len(self._made.source) // self._made.source.views
+        if table.about.videos != videos:
+            raise InputError(
+                f"task {task.name}: {table.name} is of {table.about.videos} videos, and its environment has {videos}: "
+                f"expected tables of the same videos"
+            )
 
     @cached_property
     def game(self) -> Game:

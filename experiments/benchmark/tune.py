@@ -2,7 +2,7 @@
 
     ada3d benchmark tune motionshapes-tuning --agents ppo a2c --trials 16
 
-The first trial is the agent's own preset, the others are spread over the ranges of `spaces.yaml` (a Sobol sequence).
+The first trial is the agent's own preset, as far as the ranges of `spaces.yaml` hold it, and the others are spread over these (a Sobol sequence).
 What counts is the mean score on the validation clips over all tasks of the suite, 0 for the best constant mask and 1
 for each clip's best. The best trial is written as the track's preset, `agents/presets/TRACK/AGENT.yaml`. Seeds are
 others than those of `ada3d benchmark run`. Interrupted and started again, the command goes on where it was.
@@ -78,6 +78,14 @@ class Trial:
             with writing(self.path), replacing(self.path) as part:
                 part.write_text(json.dumps(written) + "\n")
 
+    def is_done(self) -> bool:
+        """Whether its scores are there.
+
+        Raises:
+            InputError: where those of another trial are.
+        """
+        return self.path.exists() and bool(self.read())
+
     def read(self) -> dict[str, Any]:
         """What `do` wrote.
 
@@ -88,7 +96,11 @@ class Trial:
             written: dict[str, Any] = json.loads(self.path.read_text())
         except (OSError, ValueError) as error:
             raise InputError(f"{self.path}: no trial ({error}); delete it") from error
-        if written.get("options") != self.options or set(written["scores"]) != {task.name for task in self.suite.tasks}:
+        known = isinstance(written, dict) and {"options", "scores", "pulls", "seconds"} <= written.keys()
+        if not known:
+            raise InputError(f"{self.path}: no trial; delete it")
+        counts = {name: len(each) for name, each in written["scores"].items()}
+        if written["options"] != self.options or counts != {task.name: self.seeds for task in self.suite.tasks}:
             raise InputError(f"{self.path} is of another trial: choose another --output, or delete it")
         return written
 
@@ -130,7 +142,7 @@ def tune(
     tasks = read_suite(suite)
     all_trials = {agent: agent_trials(tasks, track, agent, trials, seeds, seed, device, output) for agent in agents}
     # every agent has a first trial before any has a second
-    missing = [each for row in zip(*all_trials.values(), strict=True) for each in row if not each.path.exists()]
+    missing = [each for row in zip(*all_trials.values(), strict=True) for each in row if not each.is_done()]
     if do_all(missing, workers or processes(device)):
         print("other processes work on some trials: start again when they are done")
         return
@@ -162,6 +174,7 @@ def agent_trials(
         raise InputError(f"{agent} has no ranges in {SPACES.name}, where 'tune' looks for them")
     name, _, other = agent.partition("@")
     own = with_options(agent, preset(name, other or None) | _forced(label_options(agent, track)))
+    own = with_options(agent, own, **{key: nearest(values, own[key]) for key, values in space.items()})
     drawn = [with_options(agent, own, **point) for point in spread(space, count - 1, seed)]
     folder = output / suite.name / track / "@".join(map(folder_name, agent.split("@")))
     return [
@@ -190,6 +203,15 @@ def _at(values: Sequence[Any] | Mapping[str, float], share: float) -> Any:
         low, high = np.log(values["low"]), np.log(values["high"])
         return float(f"{np.exp(low + share * (high - low)):.3g}")
     return values[min(int(share * len(values)), len(values) - 1)]
+
+
+def nearest(values: Sequence[Any] | Mapping[str, float], own: Any) -> Any:
+    """An option's own value as far as its range holds it, else what is next to it there; the first of other choices."""
+    if isinstance(values, Mapping):
+        return min(max(own, values["low"]), values["high"])
+    if own in values or isinstance(own, str | bool):
+        return own if own in values else values[0]
+    return min(values, key=lambda value: abs(value - own))
 
 
 def _forced(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,207 @@
+"""Runs of a suite on a Ray cluster. Its nodes only compute: this process claims files, and writes the records.
+
+So nodes share no folder with it. Each needs this package, and outcome tables and agents of one's own at the same paths.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ada3d_gym.errors import Ada3DError, InputError
+from ada3d_gym.experiments.benchmark.jobs import BenchmarkJob, claimed_file
+from ada3d_gym.experiments.benchmark.learning import RunSpec, learn
+from ada3d_gym.experiments.benchmark.record import Record
+from ada3d_gym.experiments.folders import BusyFolder
+from ada3d_gym.experiments.timing import one_thread
+from ada3d_gym.experiments.workers import Outcome, RunError
+
+EXTRA = "pip install 'ada3d-gym[ray]'"
+AHEAD = 2  # runs sent for each place that computes: one waits, so that no place does
+MOST = 500  # runs sent at once: each claim is an open file, of which a process may commonly have 1,024
+ATTEMPTS = 2  # of a run whose worker dies: a node that is taken away is nobody's fault, a run that kills two is its own
+
+
+def do_all_on_ray(
+    jobs: Sequence[BenchmarkJob], address: str, cpus: int = 1, at_once: int | None = None
+) -> list[BenchmarkJob]:
+    """Does all jobs; counterpart of `pool.do_all`.
+
+    Args:
+        jobs: in the order in which they are begun.
+        address: of the cluster, as HOST:PORT or ray://HOST:PORT; "auto" for the one that this machine belongs to,
+            "local" for one of this machine alone, which ends with this process.
+        cpus: CPU cores that each run has to itself.
+        at_once: runs sent at once; twice as many as there are places for by default.
+
+    Returns:
+        Those that were left to other processes, which work on them.
+
+    Raises:
+        InputError: without Ray, or such a cluster.
+        RunError, RuntimeError: what went wrong in a run; the others are ended then, and those that are done written.
+    """
+    ray = _connected(address, cpus)
+    try:
+        return _Sender(ray, cpus, at_once).do(jobs)
+    finally:
+        ray.shutdown()
+
+
+def compute(spec: RunSpec, folder: str) -> tuple[Outcome, Record | str]:
+    """What a node does: the record of a run, or what went wrong.
+
+    Args:
+        spec: the run.
+        folder: the driver's, from which relative paths of tables and modules of agents count, where the node has it.
+    """
+    if os.path.isdir(folder):
+        os.chdir(folder)
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    try:
+        with one_thread(spec.device):
+            return "done", learn(spec)
+    except Ada3DError as error:
+        return "failed", str(error)
+    except Exception:
+        return "fault", traceback.format_exc()
+
+
+def _connected(address: str, cpus: int) -> Any:
+    """The module `ray`, connected."""
+    try:
+        import ray
+    except ImportError as error:
+        raise InputError(f"--ray {address}: Ray is not installed ({error}): {EXTRA}") from error
+    try:
+        _reach(address)
+        ray.init(address=address, log_to_driver=False, logging_level="error")
+    except Exception as error:  # it raises many kinds, plain ones too
+        remedy = "'ray status' on a node tells whether one runs; --ray local starts one on this machine"
+        raise InputError(f"--ray {address}: no Ray cluster there ({error}): {remedy}") from error
+    largest = max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=0)
+    if largest < cpus:
+        told = f"--ray-cpus {cpus}: the largest node has {largest:g} CPUs"
+        if address == "local":
+            ray.shutdown()
+            raise InputError(told)
+        print(f"{told}, so runs wait until the cluster gets a larger one", file=sys.stderr)
+    return ray
+
+
+def _reach(address: str) -> None:
+    """Raises OSError where nobody listens; Ray itself would try for minutes, then end the process."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+
+
+class _Sender:
+    """Sends runs, and writes what comes back."""
+
+    def __init__(self, ray: Any, cpus: int, at_once: int | None):
+        self._ray, self._cpus, self._at_once = ray, cpus, at_once
+        self._compute = ray.remote(compute)
+        self._sent: dict[Any, tuple[BenchmarkJob, ExitStack]] = {}  # by Ray's reference; claims are held
+        self._deaths: Counter[Path] = Counter()  # of workers, by run
+
+    def do(self, jobs: Sequence[BenchmarkJob]) -> list[BenchmarkJob]:
+        left: list[BenchmarkJob] = []
+        waiting = list(reversed(jobs))
+        with tqdm(total=len(jobs), unit="run", smoothing=0.02, disable=None) as self._bar:
+            try:
+                while waiting or self._sent:
+                    while waiting and len(self._sent) < self._room():
+                        self._claim_and_send(waiting.pop(), left)
+                    if self._sent:
+                        for done in self._ray.wait(list(self._sent))[0]:
+                            self._take(done)
+            except BaseException:
+                self._end()
+                raise
+        return left
+
+    def _room(self) -> int:
+        """Runs that may be sent at once: the cluster may have grown."""
+        if self._at_once is not None:
+            return min(self._at_once, MOST)
+        places = int(self._ray.cluster_resources().get("CPU", 0)) // self._cpus
+        return min(max(AHEAD * places, 1), MOST)
+
+    def _claim_and_send(self, job: BenchmarkJob, left: list[BenchmarkJob]) -> None:
+        claim = ExitStack()
+        try:
+            claim.enter_context(claimed_file(job.path))
+        except BusyFolder:
+            left.append(job)
+            self._bar.update()
+            return
+        if job.path.exists():  # since it was looked for, another process has done it
+            claim.close()
+            self._bar.update()
+            return
+        self._send(job, claim)
+
+    def _send(self, job: BenchmarkJob, claim: ExitStack) -> None:
+        options = {
+            "num_cpus": self._cpus,
+            "num_gpus": int(job.spec.device.startswith("cuda")),
+            "max_retries": 0,  # told here, and tried again from here
+            "name": job.title,
+        }
+        self._sent[self._compute.options(**options).remote(job.spec, os.getcwd())] = job, claim
+        self._bar.set_description(job.title)
+
+    def _take(self, done: Any) -> None:
+        """Writes the record of a run that has ended, or sends it once more.
+
+        Raises:
+            RunError, RuntimeError: where it failed.
+        """
+        job, claim = self._sent.pop(done)
+        with claim:
+            try:
+                kind, told = self._ray.get(done)
+            except self._ray.exceptions.RayTaskError as error:  # not even begun: `compute` catches what is raised in it
+                why = str(error).strip().splitlines()[-1]
+                raise RunError(
+                    f"a Ray node cannot compute the run of {job.path} ({why}): each needs this version of ada3d-gym"
+                ) from error
+            except self._ray.exceptions.RayError as error:
+                self._deaths[job.path] += 1
+                name = type(error).__name__
+                if self._deaths[job.path] == ATTEMPTS:
+                    raise RunError(f"{ATTEMPTS} Ray workers died in the run of {job.path} ({name})") from error
+                tqdm.write(f"{job.path}: its Ray worker has died ({name}), and it is begun again", file=sys.stderr)
+                self._send(job, claim.pop_all())
+                return
+            if kind == "failed":
+                raise RunError(f"{told} (in the run of {job.path})")
+            if kind == "fault":
+                raise RuntimeError(f"in the run of {job.path}:\n{told}")
+            told.write(job.path)
+            self._bar.update()
+
+    def _end(self) -> None:
+        """Writes the records that have come, and gives up all other runs."""
+        if not self._sent:
+            return
+        come = self._ray.wait(list(self._sent), num_returns=len(self._sent), timeout=0)[0]
+        for reference, (job, claim) in self._sent.items():
+            with claim:
+                if reference in come:
+                    kind, told = self._ray.get(reference)
+                    if kind == "done":
+                        told.write(job.path)
+                else:
+                    self._ray.cancel(reference)
