@@ -2,10 +2,11 @@
 
     ada3d benchmark tune motionshapes-tuning --agents ppo a2c --trials 16
 
-The first trial is the agent's own preset, as far as the ranges of `spaces.yaml` hold it, and the others are spread over these (a Sobol sequence).
-What counts is the mean score on the validation clips over all tasks of the suite, 0 for the best constant mask and 1
-for each clip's best. The best trial is written as the track's preset, `agents/presets/TRACK/AGENT.yaml`. Seeds are
-others than those of `ada3d benchmark run`. Interrupted and started again, the command goes on where it was.
+The first trial is the agent's own preset, as far as the ranges of `spaces.yaml` hold it, and the others are spread over
+these (a Sobol sequence). What counts is the mean score on the validation clips over all tasks of the suite, 0 for the
+best constant mask and 1 for each clip's best. The best trial is written as the track's preset,
+`agents/presets/TRACK/AGENT.yaml`. Seeds are others than those of `ada3d benchmark run`. Interrupted and started again,
+the command goes on where it was.
 """
 
 from __future__ import annotations

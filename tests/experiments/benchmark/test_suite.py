@@ -61,7 +61,7 @@ def test_an_id_is_a_suite_of_one_task():
 
 @pytest.mark.parametrize("name", ["motionshape", "Ada3D-MotionShapes-v2"])
 def test_an_unknown_suite_is_told_what_there_is(name: str):
-    with pytest.raises(InputError, match="expected one of .*quick.*, a YAML file, or the id.*did you mean"):
+    with pytest.raises(InputError, match=r"expected one of .*quick.*, a YAML file, or the id.*did you mean"):
         read_suite(name)
 
 
@@ -100,7 +100,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, told: str):
 
 
 def test_a_file_that_is_not_there_is_named():
-    with pytest.raises(InputError, match="nowhere.yaml: no such file"):
+    with pytest.raises(InputError, match=r"nowhere\.yaml: no such file"):
         read_suite("nowhere.yaml")
 
 
