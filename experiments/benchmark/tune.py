@@ -23,12 +23,12 @@ import yaml
 from scipy.stats import qmc
 from tabulate import tabulate
 
-from ada3d_gym.agents.registry import PRESETS, preset, read_yaml
+from ada3d_gym.agents.registry import PRESETS, agent_class, preset, read_yaml
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.benchmark.games import task_game
 from ada3d_gym.experiments.benchmark.jobs import claimed_file
-from ada3d_gym.experiments.benchmark.labels import label_options, with_options
+from ada3d_gym.experiments.benchmark.labels import agent_name, label_options, with_options
 from ada3d_gym.experiments.benchmark.learning import RunSpec, learn
 from ada3d_gym.experiments.benchmark.pool import do_all
 from ada3d_gym.experiments.benchmark.record import Track
@@ -228,13 +228,13 @@ def val_score(task: BenchmarkTask, reward: float) -> float:
 
 
 def _write_preset(path: Path, trial: Trial, score: float, suite: str, trials: int, seeds: int) -> None:
-    defaults = with_options(trial.agent, {})
     told = (
         f"# The best of {trials} trials on the validation clips of {suite}, mean score {score:.3f}:\n"
         f"# ada3d benchmark tune {suite} --track {trial.track} --agents {trial.agent} --trials {trials} "
         f"--seeds {seeds}\n"
     )
-    options = {key: value for key, value in trial.options.items() if value != defaults[key]}
+    by_budget = ("epochs",) if agent_class(agent_name(trial.agent)).feedback == "bandit" else ()
+    options = {key: value for key, value in trial.options.items() if key not in by_budget and value is not None}
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as part:
