@@ -14,7 +14,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.vec_env import VecEnv, VecMonitor
+from stable_baselines3.common.vec_env import VecEnv
 from tqdm import tqdm
 
 from ada3d_gym.agents.agent import Agent
@@ -64,11 +64,11 @@ class SB3Agent(Agent):
         super().__init__(bandit, options, seed=seed, device=device)
         env = Ada3DVecEnv(options.num_envs, bandit)
         self.mask_coding: MaskCoding | None = None
-        self.env: VecEnv = VecMonitor(env)
+        self.env: VecEnv = env  # without a VecMonitor, whose statistics of episodes nobody reads here
         if self.coding is not None:
             menu = {"masks": options.masks} if isinstance(options, DQNOptions) else {}
             coded = VecCodedAction(env, self.coding, **menu)
-            self.mask_coding, self.env = coded.coding, VecMonitor(coded)
+            self.mask_coding, self.env = coded.coding, coded
         self.total_epochs = options.epochs + options.joint_epochs
         self._rollout = rollout = options.num_envs * getattr(options, "n_steps", 1)
         videos = len(bandit.source) // bandit.source.views
