@@ -19,6 +19,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import tyro
+
 from ada3d_gym.agents.registry import agent_class
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
@@ -58,7 +60,7 @@ class FullOptions:
     trunk: str | None = None
     backbone: str | None = None
     size: int | None = None
-    sets: tuple[str, ...] = ()
+    sets: tyro.conf.Suppress[tuple[str, ...]] = ()
     quick: bool = False
     rivals: Against = "first"
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from itertools import product
 from pathlib import Path
@@ -28,6 +28,7 @@ from ada3d_gym.registration import ENVIRONMENTS, check_id
 from ada3d_gym.rewards import Cost, Shaping
 
 SUITES = Path(__file__).parent / "suites"
+GAMMA = 6.0
 PULLS = 26_880  # eight masks for each training video of MotionShapes
 
 
@@ -48,7 +49,7 @@ class BenchmarkTask:
 
     env: str
     name: str = ""
-    gamma: float = 6.0
+    gamma: float = GAMMA
     cost: Cost = "usage"
     reward: Shaping = "accuracy"
     pulls: int = PULLS
@@ -114,14 +115,20 @@ def suite_names() -> list[str]:
     return sorted(path.stem for path in SUITES.glob("*.yaml"))
 
 
-def read_suite(name: str) -> Suite:
-    """A suite that comes with the package, one's own by its path, or a single task by an environment's id.
+def read_suite(name: str, gammas: Sequence[float] = ()) -> Suite:
+    """A suite that comes with the package, one's own by its path, or tasks by an environment's id.
+
+    Args:
+        name: of the suite.
+        gammas: of an id's tasks, one for each; one task with the usual gamma by default.
 
     Raises:
         InputError: for what is none, naming the entry that is wrong.
     """
     if name in ENVIRONMENTS:
-        return Suite(name, (BenchmarkTask(name),))
+        return Suite(name, tuple(BenchmarkTask(name, gamma=gamma) for gamma in dict.fromkeys(gammas or (GAMMA,))))
+    if gammas:
+        raise InputError(f"gammas given beside suite {name}, whose tasks have theirs: give the id of an environment")
     if name in suite_names():
         path = SUITES / f"{name}.yaml"
     elif name.endswith((".yaml", ".yml")):

@@ -2,10 +2,11 @@
 
     ada3d benchmark tune motionshapes-tuning --agents ppo a2c --trials 16
 
-The first trial is the agent's own preset, the others are spread over the ranges of `spaces.yaml` (a Sobol sequence).
-What counts is the mean score on the validation clips over all tasks of the suite, 0 for the best constant mask and 1
-for each clip's best. The best trial is written as the track's preset, `agents/presets/TRACK/AGENT.yaml`. Seeds are
-others than those of `ada3d benchmark run`. Interrupted and started again, the command goes on where it was.
+The first trial is the agent's own preset, as far as the ranges of `spaces.yaml` hold it, and the others are spread over
+these (a Sobol sequence). What counts is the mean score on the validation clips over all tasks of the suite, 0 for the
+best constant mask and 1 for each clip's best. The best trial is written as the track's preset,
+`agents/presets/TRACK/AGENT.yaml`. Seeds are others than those of `ada3d benchmark run`. Interrupted and started again,
+the command goes on where it was.
 """
 
 from __future__ import annotations
@@ -174,6 +175,7 @@ def agent_trials(
         raise InputError(f"{agent} has no ranges in {SPACES.name}, where 'tune' looks for them")
     name, _, other = agent.partition("@")
     own = with_options(agent, preset(name, other or None) | _forced(label_options(agent, track)))
+    own = with_options(agent, own, **{key: nearest(values, own[key]) for key, values in space.items()})
     drawn = [with_options(agent, own, **point) for point in spread(space, count - 1, seed)]
     folder = output / suite.name / track / "@".join(map(folder_name, agent.split("@")))
     return [
@@ -202,6 +204,15 @@ def _at(values: Sequence[Any] | Mapping[str, float], share: float) -> Any:
         low, high = np.log(values["low"]), np.log(values["high"])
         return float(f"{np.exp(low + share * (high - low)):.3g}")
     return values[min(int(share * len(values)), len(values) - 1)]
+
+
+def nearest(values: Sequence[Any] | Mapping[str, float], own: Any) -> Any:
+    """An option's own value as far as its range holds it, else what is next to it there; the first of other choices."""
+    if isinstance(values, Mapping):
+        return min(max(own, values["low"]), values["high"])
+    if own in values or isinstance(own, str | bool):
+        return own if own in values else values[0]
+    return min(values, key=lambda value: abs(value - own))
 
 
 def _forced(options: Mapping[str, Any]) -> dict[str, Any]:

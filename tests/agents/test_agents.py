@@ -83,10 +83,15 @@ def test_an_agent_trains_acts_and_goes_on_after_an_interruption(name: str, tmp_p
     resumed = small_agent(name)
     resumed.load(tmp_path / "agent.pt")
     again |= learn(resumed, total)
-    assert again == figures
+    # on some processors a clip's features are rounded by which clips were looked at with it, and a resumed training
+    # looks at others together
+    rounded = agent.observation == "features"
+    assert again == (
+        {epoch: pytest.approx(each, 1e-3, 1e-5) for epoch, each in figures.items()} if rounded else figures
+    )
     resumed.save(tmp_path / "resumed.pt")
     agent.save(tmp_path / "unbroken.pt")
-    assert_same(load_state(tmp_path / "resumed.pt"), load_state(tmp_path / "unbroken.pt"))
+    assert_same(load_state(tmp_path / "resumed.pt"), load_state(tmp_path / "unbroken.pt"), rounded)
 
     shown = agent.bandit.observer(np.arange(5))
     for deterministic in (True, False):
@@ -117,18 +122,21 @@ def test_one_rollout_is_learned_from_where_it_is_a_whole_epoch():
     assert figures["classifier/learning_rate"] == pytest.approx(agent.options.classifier_lr)
 
 
-def assert_same(one: Any, other: Any) -> None:
-    """Equal to the bit, all the way down."""
+def assert_same(one: Any, other: Any, rounded: bool = False) -> None:
+    """Equal to the bit, all the way down; or but for rounding."""
     if isinstance(one, torch.Tensor):
-        assert torch.equal(one, other)
+        if rounded and one.is_floating_point():
+            torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+        else:
+            assert torch.equal(one, other)
     elif isinstance(one, dict):
         assert one.keys() == other.keys()
         for key in one:
-            assert_same(one[key], other[key])
+            assert_same(one[key], other[key], rounded)
     elif isinstance(one, list | tuple):
         assert len(one) == len(other)
         for pair in zip(one, other, strict=True):
-            assert_same(*pair)
+            assert_same(*pair, rounded)
     else:
         assert one == other
 

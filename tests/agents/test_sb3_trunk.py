@@ -30,7 +30,8 @@ def numbers(**options: Any) -> ClipBandit:
 
 
 def training(name: str, bandit: ClipBandit | None = None, **options: Any) -> SB3Agent:
-    agent = make_agent(name, bandit or numbers(), {**SMALL[name], "train_trunk": True, **options}, seed=3)
+    fast = {"cg_max_steps": 2} if name == "trpo" else {}  # it differentiates twice through the backbone
+    agent = make_agent(name, bandit or numbers(), {**SMALL[name], **fast, "train_trunk": True, **options}, seed=3)
     assert isinstance(agent, SB3Agent)
     return agent
 

@@ -12,6 +12,7 @@ import pytest
 
 import ada3d_gym
 from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.benchmark.commands import COMMANDS as BENCHMARK
 from ada3d_gym.experiments.main import COMMANDS, main
 from tests.processes import ROOT, run, start
 
@@ -42,12 +43,23 @@ def test_all_commands_are_listed(asked: tuple[str, ...], ada3d: Ada3D, capsys: P
     assert {"demo", "train", "evaluate", "ablations", "index-videos"} <= set(listed)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+TYPED = [*(name for name in COMMANDS if name != "benchmark"), *(f"benchmark {name}" for name in BENCHMARK)]
+
+
+@pytest.mark.parametrize("name", TYPED)
 def test_a_command_says_how_it_is_called(name: str, ada3d: Ada3D, capsys: Printed):
     with pytest.raises(SystemExit) as ended:
-        ada3d(name, "--help")
+        ada3d(*name.split(), "--help")
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith(f"usage: ada3d {name} ")
+
+
+@pytest.mark.parametrize("typed", [(), ("--help",)])
+def test_commands_of_commands_are_listed(typed: tuple[str, ...], ada3d: Ada3D, capsys: Printed):
+    ada3d("benchmark", *typed)
+    out = capsys.readouterr().out
+    assert out.startswith("usage: ada3d benchmark COMMAND")
+    assert re.findall(r"^  (\S+)  +\w", out, re.MULTILINE) == list(BENCHMARK)
 
 
 def test_a_module_says_how_it_is_called():

@@ -82,7 +82,7 @@ def test_own_tables_lie_beside_the_suite(tmp_path: Path):
         ("task: []\ntasks: []", "unknown task; expected name, pulls and tasks"),
         ("- env", "expected names and values, got list"),
         ("tasks: [", "not a readable YAML file"),
-        (f"tasks:\n- env: {I3D}\n- {{env: {I3D}, gama: 2}}", "entry 2: gama.*did you mean gamma"),
+        (f"tasks:\n- env: {I3D}\n- {{env: {I3D}, gama: 2}}", "entry 2: gama.*did you mean 'gamma'"),
         (f"tasks:\n- {{env: {I3D}, gamma: [2, high]}}", "entry 1: gamma.*got 'high'"),
         (f"tasks:\n- {{env: {I3D}, gamma: -1}}", "gamma=-1.0: expected a finite number of at least 0"),
         (f"tasks:\n- {{env: {I3D}, gamma: .nan}}", "gamma=nan"),
@@ -100,7 +100,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, told: str):
 
 
 def test_a_file_that_is_not_there_is_named():
-    with pytest.raises(InputError, match=r"nowhere.yaml: no such file"):
+    with pytest.raises(InputError, match=r"nowhere\.yaml: no such file"):
         read_suite("nowhere.yaml")
 
 
