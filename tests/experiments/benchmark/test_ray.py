@@ -142,7 +142,7 @@ def test_a_run_that_fails_ends_the_others(
     with pytest.raises(error, match=told):
         run(agents=("random", f"{OWN}{agent}"))
     assert threads.connected is None
-    assert len(timeless(tmp_path)) == 1
+    assert {record["agent"] for record in timeless(tmp_path).values()} == {"random"}
     assert not list(tmp_path.rglob("*.lock"))
 
 
@@ -169,7 +169,13 @@ def test_what_others_work_on_is_left_to_them(
     assert len(timeless(tmp_path)) == 1
 
 
-def test_few_runs_are_claimed_at_a_time(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("options", "claimed"),
+    [({}, 2 * ray_pool.AHEAD), ({"ray_cpus": 2}, ray_pool.AHEAD), ({"ray_cpus": 2, "workers": 3}, 3)],
+)
+def test_few_runs_are_claimed_at_a_time(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], claimed: int
+):
     """So that other processes find some, and no process runs out of open files."""
     threads, most = place(monkeypatch, Threads()), [0]
     waited = threads.wait
@@ -179,10 +185,8 @@ def test_few_runs_are_claimed_at_a_time(run: Run, tmp_path: Path, monkeypatch: p
         return waited(*given, **options)
 
     monkeypatch.setattr(threads, "wait", looked)
-    run(agents=("random",), seeds=5)
-    assert most[0] == 2 * ray_pool.AHEAD
-    run(agents=("upper",), seeds=5, ray_cpus=2, workers=3, output=tmp_path / "other")
-    assert most[0] == 2 * ray_pool.AHEAD
+    run(agents=("random",), seeds=4, **options)
+    assert most[0] == claimed
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_own_tables_lie_beside_the_suite(tmp_path: Path):
         ("task: []\ntasks: []", "unknown task; expected name, pulls and tasks"),
         ("- env", "expected names and values, got list"),
         ("tasks: [", "not a readable YAML file"),
-        (f"tasks:\n- env: {I3D}\n- {{env: {I3D}, gama: 2}}", "entry 2: gama.*did you mean 'gamma'"),
+        (f"tasks:\n- env: {I3D}\n- {{env: {I3D}, gama: 2}}", "entry 2: gama.*did you mean gamma"),
         (f"tasks:\n- {{env: {I3D}, gamma: [2, high]}}", "entry 1: gamma.*got 'high'"),
         (f"tasks:\n- {{env: {I3D}, gamma: -1}}", "gamma=-1.0: expected a finite number of at least 0"),
         (f"tasks:\n- {{env: {I3D}, gamma: .nan}}", "gamma=nan"),
