@@ -38,7 +38,7 @@ def do_all_on_ray(
 
     Args:
         jobs: in the order in which they are begun.
-        address: of the cluster, as HOST:PORT or ray://HOST:PORT; "auto" for the one that this machine belongs to,
+        address: of the cluster, as HOST:PORT; "auto" for the one that this machine belongs to,
             "local" for one of this machine alone, which ends with this process.
         cpus: CPU cores that each run has to itself.
         at_once: runs sent at once; twice as many as there are places for by default.

@@ -67,8 +67,8 @@ def run_suite(
             has room for by default.
         device: where networks run.
         output: folder of all suites' folders.
-        ray: address of a Ray cluster that computes the runs, as HOST:PORT or ray://HOST:PORT; "auto" for the one that
-            this machine belongs to, "local" for one of this machine alone. Needs the extra "ray".
+        ray: address of a Ray cluster that computes the runs, as HOST:PORT; "auto" for the one that this machine belongs
+            to, "local" for one of this machine alone. Needs the extra "ray".
         ray_cpus: CPU cores that a run has to itself on the cluster.
         full: for track=full alone.
     """
