@@ -66,5 +66,6 @@ class BudgetByMotion(Agent):
 
 def _change(observations: NDArray[Any]) -> NDArray[np.float32]:
     """(B,) mean change from frame to frame, of pixels (B, T, 3, H, W) or features (B, T, C)."""
-    changes: NDArray[np.float32] = np.abs(np.diff(observations.astype(np.float32), axis=1))
-    return changes.reshape(len(changes), -1).mean(1)
+    changes = np.abs(np.diff(observations.astype(np.float32), axis=1))
+    mean: NDArray[np.float32] = changes.reshape(len(changes), -1).mean(1)
+    return mean

@@ -32,7 +32,7 @@ NO_OPTIONS = FullOptions()
 AGENTS: dict[Track, tuple[str, ...]] = {
     "heads": (
         *("reinforce", "reinforce@self-critical", "reinforce@paper"),
-        *("ppo", "a2c", "dqn", "thompson", "ucb", "epsilon-greedy", "exact"),
+        *("ppo", "a2c", "thompson", "ucb", "epsilon-greedy", "exact", "random"),
     ),
     "trunk": ("reinforce", "ppo", "a2c", "exact"),
     "full": ("reinforce", "ppo", "a2c", "trpo", "dqn"),
