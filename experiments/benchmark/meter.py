@@ -13,7 +13,7 @@ from ada3d_gym.agents.agent import Agent
 from ada3d_gym.experiments.benchmark.record import Point, Standing
 
 Judge = Callable[[Agent], tuple[Standing, NDArray[np.int8]]]
-SHARES = (0.0, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
+SHARES = (0.0, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 """Of the budget, at which a policy is judged: finely while little has been tried."""
 
 

@@ -23,7 +23,7 @@ from ada3d_gym.outcomes.values import Game
 from ada3d_gym.registration import ENVIRONMENTS
 from ada3d_gym.rewards import MaskReward
 
-BATCH = 512  # clips that an agent is shown together when it is judged
+BATCH = 1024  # clips that an agent is shown together when it is judged
 
 
 class KnownFeatures:
