@@ -106,15 +106,19 @@ class Worker:
             raise self._ended()
         try:
             kind, told = self._connection.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             self._process.join()
             raise self._ended() from None
+        folder, self._job = self._folder, None
         if kind == "failed":
-            raise RunError(f"{told} (in the run of {self._folder})")
+            raise RunError(f"{told} (in the run of {folder})")
         if kind == "fault":
-            raise RuntimeError(f"in the run of {self._folder}:\n{told}")
-        self._job = None
+            raise RuntimeError(f"in the run of {folder}:\n{told}")
         return kind == "done", told
+
+    @property
+    def alive(self) -> bool:
+        return self._process.is_alive()
 
     @property
     def _folder(self) -> Path | None:

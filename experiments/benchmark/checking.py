@@ -148,7 +148,10 @@ def _claims(where: str, submission: Submission, run: SubmittedRun, game: Game) -
 def _check_figures(where: str, claimed: Standing, found: Standing) -> None:
     for name, value in asdict(found).items():
         given = getattr(claimed, name)
-        if given is None or not math.isclose(given, value, rel_tol=EXACT, abs_tol=EXACT):
+        alike = given == value or (
+            isinstance(given, float) and math.isclose(given, value, rel_tol=EXACT, abs_tol=EXACT)
+        )
+        if not alike:
             raise InputError(f"{where}: {name} is claimed to be {given}, and its masks and outcomes make {value}")
 
 

@@ -48,9 +48,11 @@ class BenchmarkJob:
     def check(self, record: Record) -> None:
         """Raises InputError where the file's record is of another run than this one."""
         spec = self.spec
-        wanted = {"task": spec.task, "track": spec.track, "agent": spec.agent, "seed": spec.seed}
+        theirs_, ours_ = record.task.without_paths(), spec.task.without_paths()
+        wanted = {"track": spec.track, "agent": spec.agent, "seed": spec.seed}
         wanted["epochs_given"] = not spec.timed_epochs
         different = [f"{key} {getattr(record, key)}" for key, value in wanted.items() if getattr(record, key) != value]
+        different += [] if theirs_ == ours_ else [f"task {record.task}"]
         if spec.timed_epochs and record.feedback == "bandit":  # how many there are follows from the budget
             theirs, ours = ({**options, "epochs": 0} for options in (record.options, spec.options))
         else:

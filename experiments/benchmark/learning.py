@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import time
 import warnings
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ada3d_gym import __version__
 from ada3d_gym.agents.figures import CollapseWarning
@@ -52,6 +56,7 @@ def learn(spec: RunSpec) -> Record:
     """
     train, test = (_clips(spec, split) for split in ("train", spec.judged_on))
     bandit, kind = train.bandit(), agent_class(agent_name(spec.agent))
+    bandit.on_pull = _too_early
     limited = kind.feedback == "bandit"
     options = _within(spec, bandit) if limited and spec.timed_epochs else spec.options
     agent = make_agent(agent_name(spec.agent), bandit, options, seed=spec.seed, device=spec.device)
@@ -63,15 +68,17 @@ def learn(spec: RunSpec) -> Record:
         agent.check_learning()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)  # the record says how many masks there are
+        trained, seconds = None, 0.0
         try:
-            agent.learn(agent.total_epochs, lambda epoch, figures: None)
-        except BudgetSpent:
-            pass
+            with suppress(BudgetSpent):
+                agent.learn(agent.total_epochs, lambda epoch, figures: None)
+            seconds = time.perf_counter() - start - meter.judging
+            if not meter.attached:
+                raise InputError(f"{spec.agent} has taken the bandit's on_pull, by which its pulls are counted")
+            meter.finish()
+            trained = train.judge(agent)[0]
         except DivergedError as error:
-            diverged = str(error)
-    seconds = time.perf_counter() - start - meter.judging
-    if not diverged:
-        meter.finish()
+            diverged, seconds = str(error), time.perf_counter() - start - meter.judging
     if meter.masks is None:  # diverged before anything was tried
         raise InputError(f"{spec.agent}, seed {spec.seed} on {spec.task.name}: {diverged}")
     table = test.game.table
@@ -86,7 +93,7 @@ def learn(spec: RunSpec) -> Record:
         pulls=agent.epoch * (agent.pulls_per_epoch or 0) if looks_up else meter.pulls,
         macs_selection=agent.macs,
         test=meter.curve[-1].test,
-        train=None if diverged else train.judge(agent)[0],
+        train=None if diverged else trained,
         curve=tuple(meter.curve),
         num_frames=table.num_frames,
         num_stages=table.num_stages,
@@ -98,6 +105,10 @@ def learn(spec: RunSpec) -> Record:
         diverged=diverged,
         epochs_given=not spec.timed_epochs,
     )
+
+
+def _too_early(ids: NDArray[np.int64], u: NDArray[np.bool_], v: NDArray[np.bool_]) -> None:
+    raise InputError("the agent pulls masks while it is made: an agent may try them only while it learns")
 
 
 def _clips(spec: RunSpec, split: str) -> Clips:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ada3d_gym.agents.agent import Agent
+from ada3d_gym.divergence import check_state
+from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.benchmark.record import Point, Standing
 
 Judge = Callable[[Agent], tuple[Standing, NDArray[np.int8]]]
@@ -17,8 +19,8 @@ SHARES = (0.0, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 """Of the budget, at which a policy is judged: finely while little has been tried."""
 
 
-class BudgetSpent(Exception):
-    """The agent asks for more pulls than it may have. Not an error: it ends the training."""
+class BudgetSpent(BaseException):
+    """The agent asks for more pulls than it may have. It is no error, and ends the training past what agents catch."""
 
 
 class PullMeter:
@@ -43,11 +45,21 @@ class PullMeter:
         self.pulls, self.curve, self.judging = 0, list[Point](), 0.0
         self.masks: NDArray[np.int8] | None = None
         self._budget, self._judge = budget, judge
+        self._judging = False
         self._ahead = [] if budget is None else sorted({round(share * budget) for share in shares})
         self._agent = agent
         agent.bandit.on_pull = self._note
 
+    @property
+    def attached(self) -> bool:
+        """Whether it still sees every pull."""
+        return self._agent.bandit.on_pull == self._note
+
     def _note(self, ids: NDArray[np.int64], u: NDArray[Any], v: NDArray[Any]) -> None:
+        if self._judging:
+            raise InputError(
+                f"{type(self._agent).__name__}.act() pulls masks: an agent may try them while it learns alone"
+            )
         after = self.pulls + len(ids)
         while self._ahead and self._ahead[0] < after:
             self.judge(self._ahead.pop(0))
@@ -56,9 +68,19 @@ class PullMeter:
         self.pulls = after
 
     def judge(self, pulls: int) -> Standing:
-        """Judges the agent as it is, and notes it at a number of pulls."""
+        """Judges the agent as it is, and notes it at a number of pulls.
+
+        Raises:
+            DivergedError: where its state is no longer finite; the last judgement stays.
+            InputError: for an agent that pulls masks to act.
+        """
+        check_state(self._agent.state_dict())
         start = time.perf_counter()
-        standing, self.masks = self._judge(self._agent)
+        self._judging = True
+        try:
+            standing, self.masks = self._judge(self._agent)
+        finally:
+            self._judging = False
         self.curve.append(Point(pulls, standing))
         self.judging += time.perf_counter() - start
         return standing

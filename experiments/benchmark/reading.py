@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.experiments.benchmark.record import Record, Track, read_record
 from ada3d_gym.experiments.benchmark.references import TaskReferences
 from ada3d_gym.experiments.benchmark.suite import BenchmarkTask, Suite
+
+VERSIONS = ("ada3d-gym", "torch")  # that a training's numbers hang on
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,11 @@ def read_entrants(
         _entrant(agent, [record for _, record in found.values() if record.agent == agent], suite)
         for agent in sorted(set(agents) or known)
     ]
+    versions = {record.versions.get(key, "") for key in VERSIONS for _, record in found.values()}
+    if len(versions) > len(VERSIONS):
+        warnings.append(
+            f"runs were made with different versions of {' or '.join(VERSIONS)}: {', '.join(sorted(versions))}"
+        )
     return entrants, warnings + [told for each in entrants for told in _differences(each)]
 
 
@@ -92,7 +99,7 @@ def _check(path: Path, record: Record, suite: Suite, track: Track, tasks: Mappin
     if record.task.name not in tasks:
         raise InputError(f"{path}: of task {record.task.name}, which suite {suite.name} does not have")
     its = tasks[record.task.name]
-    there, here = _without_paths(record.task), _without_paths(its.task)
+    there, here = record.task.without_paths(), its.task.without_paths()
     if there != here:
         names = [each.name for each in fields(BenchmarkTask)]
         changed = [
@@ -106,11 +113,6 @@ def _check(path: Path, record: Record, suite: Suite, track: Track, tasks: Mappin
         raise InputError(f"{path}: judged on other clips than those of {its.test.table.name}")
     if track != "full" and record.classifier_sha256 != about.classifier_sha256:
         raise InputError(f"{path}: judged with another classifier than that of {its.test.table.name}")
-
-
-def _without_paths(task: BenchmarkTask) -> BenchmarkTask:
-    """Tables may have moved; their clips and classifiers tell what they are."""
-    return replace(task, outcomes="", val_outcomes="", test_outcomes="")
 
 
 def _entrant(agent: str, records: Sequence[Record], suite: Suite) -> Entrant:

@@ -117,13 +117,17 @@ def read_record(path: Path) -> Record:
         InputError: for what is none.
     """
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(), parse_constant=_refuse)
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: no record of a benchmark run ({error})") from error
+        raise InputError(f"{path}: no record of a benchmark run ({error}); delete it to have it made again") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path}: no record of a benchmark run of format {FORMAT}")
     record: Record = parse(Record, content, f"field in {path}")
     return record
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON's")
 
 
 def pack_masks(masks: NDArray[Any]) -> str:

@@ -35,6 +35,7 @@ def report(
     resamples: int = 2000,
     to: Path | None = None,
     seed: int = 0,
+    gammas: tuple[float, ...] = (),
 ) -> None:
     """Reads all runs of a suite, prints tables and writes them, pictures and a page.
 
@@ -46,10 +47,11 @@ def report(
         resamples: of the bootstrap, for intervals.
         to: folder that gets the report; OUTPUT/SUITE/TRACK/report by default.
         seed: what the resamples are drawn from.
+        gammas: as of the runs, for a suite that is the id of an environment.
     """
     if resamples < 1:
         raise InputError(f"resamples={resamples}: expected at least 1")
-    tasks = read_suite(suite)
+    tasks = read_suite(suite, gammas)
     folder = output / tasks.name / track
     to = folder / "report" if to is None else to
     references = [TaskReferences(task) for task in tasks.tasks]

@@ -29,6 +29,7 @@ from ada3d_gym.experiments.benchmark.suite import read_suite
 from ada3d_gym.experiments.workers import processes
 
 NO_OPTIONS = FullOptions()
+OUTPUT = Path("runs/benchmark")
 AGENTS: dict[Track, tuple[str, ...]] = {
     "heads": (
         *("reinforce", "reinforce@self-critical", "reinforce@paper"),
@@ -48,7 +49,7 @@ def run_suite(
     gammas: tuple[float, ...] = (),
     workers: int | None = None,
     device: str = "cpu",
-    output: Path = Path("runs/benchmark"),
+    output: Path = OUTPUT,
     ray: str | None = None,
     ray_cpus: int = 1,
     full: tyro.conf.OmitArgPrefixes[FullOptions] = NO_OPTIONS,
@@ -100,6 +101,8 @@ def run_suite(
         others = do_all_on_ray(left, ray, ray_cpus, workers) if left else []
     if others:
         print(f"{len(others)} runs are left to other processes, which work on them")
-    print(
-        f"{len(jobs) - len(others)} runs in {output / tasks.name / track}: 'ada3d benchmark report {suite}' reads them"
-    )
+    where = f" --track {track}" if track != "heads" else ""
+    where += f" --output {output}" if output != OUTPUT else ""
+    where += f" --gammas {' '.join(f'{gamma:g}' for gamma in gammas)}" if gammas else ""
+    told = f"'ada3d benchmark report {suite}{where}' reads them"
+    print(f"{len(jobs) - len(others)} runs in {output / tasks.name / track}: {told}")

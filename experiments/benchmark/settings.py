@@ -18,6 +18,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.benchmark.games import standing, table_path, task_game
 from ada3d_gym.experiments.benchmark.record import Standing
 from ada3d_gym.experiments.benchmark.suite import BenchmarkTask
+from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.observers import FeatureObserver, Observation
 from ada3d_gym.outcomes.values import Game
 from ada3d_gym.registration import ENVIRONMENTS
@@ -70,7 +71,9 @@ class Clips:
         """What an agent's greedy masks earn, and these masks (n, T + K) in the table's order."""
         ids = self.game.table.arrays["clip"][self.game.rows]
         parts = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
-        masks = np.concatenate([agent.act(self._made.observer(part)) for part in parts]).astype(np.int8)
+        bits = self.game.table.num_frames, self.game.table.num_stages
+        acted = [split_mask(agent.act(self._made.observer(part)), *bits, batch=(len(part),)) for part in parts]
+        masks = np.concatenate([join_mask(*each) for each in acted])
         return standing(self.game, masks), masks
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from ada3d_gym.experiments.benchmark.suite import BenchmarkTask, Suite, read_sui
 from ada3d_gym.files import replacing, writing
 from ada3d_gym.masks import mask_numbers, split_mask
 from ada3d_gym.outcomes.values import Game
+from ada3d_gym.registration import ENVIRONMENTS
 from ada3d_gym.rewards import Answers, Cost, Shaping
 
 FORMAT = 1
@@ -207,12 +209,21 @@ def find_task(suite: Suite | str, name: str) -> BenchmarkTask:
     Raises:
         InputError: where it has none of that name.
     """
-    suite = read_suite(suite) if isinstance(suite, str) else suite
+    if isinstance(suite, str):
+        suite = read_suite(suite, _gammas_of(suite, name))
     tasks = {task.name: task for task in suite.tasks}
     if name not in tasks:
         expected = f"expected one of {', '.join(tasks)}{did_you_mean([name], tasks)}"
         raise InputError(f"suite {suite.name} has no task {name[:80]!r}: {expected}")
     return tasks[name]
+
+
+def _gammas_of(suite: str, task: str) -> tuple[float, ...]:
+    """For an id in the place of a suite, whose tasks are told apart by their gammas."""
+    if suite in ENVIRONMENTS:
+        with suppress(ValueError):
+            return (float(task.rpartition("-gamma")[2]),)
+    return ()
 
 
 def earned(game: Game, masks: NDArray[Any], correct: NDArray[np.bool_]) -> Standing:

@@ -147,7 +147,7 @@ def submit(
         link: an http(s) address where more is to be read.
     """
     groups: dict[tuple[str, str, str, str], list[tuple[Path, Record]]] = {}
-    for path in files_in(records):
+    for path in files_in(records, "seed*.json"):
         record = read_record(path)
         key = record.suite, record.track, record.task.name, record.agent
         groups.setdefault(key, []).append((path, record))
@@ -164,13 +164,13 @@ def submit(
     print(f"submissions: {len(groups)}, of {sum(map(len, groups.values()))} runs, in {output}")
 
 
-def files_in(paths: Sequence[Path]) -> list[Path]:
-    """Files, and the JSON files in folders, each once.
+def files_in(paths: Sequence[Path], pattern: str = "*.json") -> list[Path]:
+    """Files, and those in folders whose names are like the pattern, each once.
 
     Raises:
         InputError: where there are none.
     """
-    found = [each for path in paths for each in (sorted(path.rglob("*.json")) if path.is_dir() else [path])]
+    found = [each for path in paths for each in (sorted(path.rglob(pattern)) if path.is_dir() else [path])]
     if not found:
         raise InputError(
             f"no JSON files in {', '.join(map(str, paths)) or 'nothing'}: expected files or folders of them"

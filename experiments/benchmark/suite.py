@@ -17,7 +17,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -68,8 +68,7 @@ class BenchmarkTask:
             raise InputError(f"environment of a task has {', '.join(sorted(taken))}: these are not among its own")
         if not self.name:
             object.__setattr__(self, "name", self._made_name())
-        if not re.fullmatch(r"[\w.-]+", self.name):
-            raise InputError(f"task name {self.name!r}: expected letters, digits, dots and dashes")
+        check_name("task", self.name)
 
     def _made_name(self) -> str:
         settings = ENVIRONMENTS[self.env]
@@ -87,6 +86,10 @@ class BenchmarkTask:
         """All of it, in one line: the same for the same task."""
         return json.dumps(asdict(self), sort_keys=True)
 
+    def without_paths(self) -> BenchmarkTask:
+        """Tables may have moved; their clips and classifiers tell what they are."""
+        return replace(self, outcomes="", val_outcomes="", test_outcomes="")
+
     def table_of(self, split: str) -> str:
         """The outcome table of a split: "table", or a file."""
         return {"train": self.outcomes, "val": self.val_outcomes, "test": self.test_outcomes}[split]
@@ -103,11 +106,18 @@ class Suite:
     tasks: tuple[BenchmarkTask, ...]
 
     def __post_init__(self) -> None:
+        check_name("suite", self.name)
         names = [task.name for task in self.tasks]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(f"suite {self.name} has several tasks called {', '.join(twice)}: give each a name")
         if not self.tasks:
             raise InputError(f"suite {self.name} has no tasks")
+
+
+def check_name(what: str, name: str) -> None:
+    """Raises InputError for a name that is none of a folder."""
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise InputError(f"{what} name {name!r}: expected letters, digits, dots and dashes, a letter or digit first")
 
 
 def suite_names() -> list[str]:

@@ -137,8 +137,8 @@ def tune(
     checked_device(device)
     if track == "full":
         raise InputError("track=full has presets of its own: expected heads or trunk")
-    for name, number in (("trials", trials), ("seeds", seeds)):
-        if number < 1:
+    for name, number in (("trials", trials), ("seeds", seeds), ("workers", workers)):
+        if number is not None and number < 1:
             raise InputError(f"{name}={number}: expected at least 1")
     tasks = read_suite(suite)
     all_trials = {agent: agent_trials(tasks, track, agent, trials, seeds, seed, device, output) for agent in agents}
