@@ -189,3 +189,31 @@ def test_what_is_wrong_is_named_before_anything_is_computed(
     with pytest.raises(InputError, match=told):
         run(**options)
     assert not computed
+
+
+@pytest.mark.parametrize(
+    ("agent", "told"),
+    [
+        ("Misshapen", "expected"),
+        ("PullsToAct", r"act\(\) pulls masks"),
+        ("PullsWhenMade", "pulls masks while it is made"),
+        ("Unhooks", "by which its pulls are counted"),
+    ],
+)
+def test_what_an_agent_must_not_do_is_told(suite: Suite, agent: str, told: str):
+    with pytest.raises(InputError, match=told):
+        learn(spec(suite, OWN + agent))
+
+
+def test_a_policy_that_is_no_longer_finite_does_not_count(suite: Suite):
+    record = learn(spec(suite, OWN + "NotFinite"))
+    assert "weight is no longer finite" in record.diverged
+    assert record.train is None
+    assert record.curve[-1].pulls < 840
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_runs_go_on_beside_one_that_fails(run: Start, tmp_path: Path, workers: int):
+    with pytest.raises((InputError, RunError), match="never acts"):
+        run(agents=(OWN + "Wrong", "random"), seeds=1, workers=workers)
+    assert len(list((tmp_path / "runs").rglob("random/seed0.json"))) == 2

@@ -36,6 +36,9 @@ class Counting:
         self.bandit.pull(self.bandit.draw(count), *masks)
         self.learned += count
 
+    def state_dict(self) -> dict[str, int]:
+        return {"learned": self.learned}
+
     def judge(self, agent: Agent) -> tuple[Standing, NDArray[np.int8]]:
         self.judged.append(self.learned)
         return Standing(float(self.learned), 1.0, 1.0, 1), np.zeros((1, 3), np.int8)
@@ -121,8 +124,8 @@ def test_agents_pull_what_their_records_say(suite: Suite, name: str, monkeypatch
 
     monkeypatch.setattr(ClipBandit, "pull", counted)
     record = learn(spec(suite, name))
-    assert 0.9 * BUDGET <= record.pulls == sum(counts) <= BUDGET
-    assert [point.pulls for point in record.curve] == [0, 26, 52, 105, 210, 420, 630, 840]
+    assert 0.8 * BUDGET <= record.pulls == sum(counts) <= BUDGET
+    assert [point.pulls for point in record.curve] == [0, 26, 52, 105, 210, 420, 840]
     assert record.curve[-1].test == record.test
     assert record.curve[0].test != record.test
 
