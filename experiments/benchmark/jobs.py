@@ -48,15 +48,13 @@ class BenchmarkJob:
     def check(self, record: Record) -> None:
         """Raises InputError where the file's record is of another run than this one."""
         spec = self.spec
-        theirs_, ours_ = record.task.without_paths(), spec.task.without_paths()
-        wanted = {"track": spec.track, "agent": spec.agent, "seed": spec.seed}
-        wanted["epochs_given"] = not spec.timed_epochs
+        wanted = {"track": spec.track, "agent": spec.agent, "seed": spec.seed, "epochs_given": not spec.timed_epochs}
         different = [f"{key} {getattr(record, key)}" for key, value in wanted.items() if getattr(record, key) != value]
-        different += [] if theirs_ == ours_ else [f"task {record.task}"]
+        if record.task.without_paths() != spec.task.without_paths():
+            different.append(f"task {record.task}")
+        theirs, ours = record.options, spec.options
         if spec.timed_epochs and record.feedback == "bandit":  # how many there are follows from the budget
-            theirs, ours = ({**options, "epochs": 0} for options in (record.options, spec.options))
-        else:
-            theirs, ours = record.options, spec.options
+            theirs, ours = ({**options, "epochs": 0} for options in (theirs, ours))
         different += [f"{key}={value!r}" for key, value in theirs.items() if ours.get(key) != value]
         if different:
             raise InputError(
