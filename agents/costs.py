@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -26,6 +27,12 @@ def policy_macs(bandit: ClipBandit, compute: Callable[[Tensor], object], device:
 
 def backbone_macs(bandit: ClipBandit) -> int:
     """Multiply-accumulates of a trunk's backbone for all frames of a clip."""
-    one = bandit.usable(np.array([0]))
-    trunk = build_trunk(bandit.num_frames, bandit.source.observation_size).eval()
-    return count_macs(trunk.frames, torch.from_numpy(bandit.source.observations(one)))
+    return _backbone_macs(bandit.num_frames, bandit.source.observation_size)
+
+
+@lru_cache
+def _backbone_macs(num_frames: int, side: int) -> int:
+    """Counted once: of agents that learn within a second, making a trunk to count took a twentieth of it."""
+    with torch.random.fork_rng(devices=[]):  # its weights are drawn, and do not matter
+        trunk = build_trunk(num_frames, side).eval()
+    return count_macs(trunk.frames, torch.zeros(1, num_frames, 3, side, side, dtype=torch.uint8))
