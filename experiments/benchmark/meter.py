@@ -58,7 +58,7 @@ class PullMeter:
     def _note(self, ids: NDArray[np.int64], u: NDArray[Any], v: NDArray[Any]) -> None:
         if self._judging:
             raise InputError(
-                f"{type(self._agent).__name__}.act() pulls masks: an agent may try them while it learns alone"
+                f"{type(self._agent).__name__}.act() pulls masks: an agent may try them only while it learns"
             )
         after = self.pulls + len(ids)
         while self._ahead and self._ahead[0] < after:
@@ -90,7 +90,6 @@ class PullMeter:
         if self._budget is None:
             self.judge(self.pulls)
             return
-        if self.curve and self.curve[-1].pulls == self._budget:
-            self.curve.pop()
         final = self.judge(self._budget)
-        self.curve[-1:] = [Point(pulls, final) for pulls in dict.fromkeys([*self._ahead, self._budget])]
+        earlier = [point for point in self.curve[:-1] if point.pulls < self._budget]
+        self.curve = earlier + [Point(pulls, final) for pulls in dict.fromkeys([*self._ahead, self._budget])]
