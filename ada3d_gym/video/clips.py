@@ -111,12 +111,10 @@ class VideoClips:
 
     def visible_frames(self, ids: Ids) -> NDArray[np.bool_]:
         """Which frames of each clip show its class, (B, T) bool; all, where a record does not say."""
-        visible = np.ones((len(ids), self.num_frames), np.bool_)
+        visible = np.empty((len(ids), self.num_frames), np.bool_)
         for row, clip in zip(visible, ids.tolist(), strict=True):
             record = self.record(clip)
-            if record.visible is not None:
-                numbers = self.frame_numbers(clip, record.frames, record.rate)
-                row[:] = (record.visible[0] <= numbers) & (numbers < record.visible[1])
+            row[:] = record.visible is None or record.shows_class(self.frame_numbers(clip, record.frames, record.rate))
         return visible
 
     def expect(self, ids: Ids) -> None:
