@@ -45,6 +45,7 @@ class VideoClips:
         ahead_bytes: memory for decoded clips: those under way, and those whose observation has just been shown. Two
             batches should fit, for the next to be decoded while one is worked on. Where one does not, clips are decoded
             several times.
+        dataset: its name, by which weights that ship for it are found, or "".
     """
 
     def __init__(
@@ -61,9 +62,10 @@ class VideoClips:
         max_bad_share: float | None = None,
         workers: int = 2,
         ahead_bytes: int = AHEAD_BYTES,
+        dataset: str = "",
     ):
         self.records, self._columns = records, RecordColumns(records)
-        self.class_names = tuple(class_names)
+        self.class_names, self.dataset = tuple(class_names), dataset
         self.sampler = sampler
         self.num_frames, self.views, self.size = sampler.num_frames, sampler.views, sampler.size
         self.observation_size = observation_size

@@ -61,6 +61,7 @@ class DrawnSet:
         splits: how many videos each has, the classes in turn.
         frames: of every video.
         draw: draws a video of a class from a generator.
+        views: clips of a video by default, at evenly spread starts.
     """
 
     name: str
@@ -70,6 +71,7 @@ class DrawnSet:
     splits: Mapping[str, int]
     frames: int
     draw: Callable[[int, np.random.Generator], Drawing]
+    views: int
 
     def records(self, split: str, limit: int | None = None, folder: Path | None = None) -> list[VideoRecord]:
         """The records of a split, rendering the videos that are not there yet.
@@ -171,6 +173,7 @@ MOTIONSHAPES = DrawnSet(
     {"train": 3360, "val": 280, "test": 700},
     drawing.FRAMES,
     drawing.draw,
+    views=4,  # all that clips of 8 frames have
 )
 UNTRIMMED = DrawnSet(
     "motionshapes-untrimmed",
@@ -180,6 +183,7 @@ UNTRIMMED = DrawnSet(
     {"train": 1120, "val": 140, "test": 420},
     untrimmed.FRAMES,
     untrimmed.draw_untrimmed,
+    views=16,
 )
 SPLITS = MOTIONSHAPES.splits
 
