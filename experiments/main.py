@@ -19,6 +19,10 @@ COMMANDS = {
     "ablations": ("ablations:ablations", "the paper's Tables 1, 5 and 6 on the embedded videos"),
     "index-videos": ("index_videos:index_videos", "finds and checks the videos of a data set, once"),
     "pretrain": ("pretrain:pretrain", "trains the networks that ship with the package"),
+    "pretrain-untrimmed": (
+        "pretrain_untrimmed:pretrain_untrimmed",
+        "trains the classifier that ships for untrimmed videos",
+    ),
     "tabulate": ("tabulate:tabulate", "plays out every mask of every clip, once and for all"),
     "regret": ("regret:regret", "how far agents are from the best possible, exactly"),
     "croissant": ("croissant:croissant", "describes outcome tables for data set searches"),
