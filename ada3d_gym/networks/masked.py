@@ -54,6 +54,15 @@ class MaskedNetwork(nn.Module, ABC):
             v: stage masks (B, K) bool.
         """
 
+    def with_features(self, clips: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """What describes each clip to what comes after, (B, D), and the logits (B, C); arguments as of `forward`.
+
+        Networks of this package give the input of their last layer, zeros for a clip that keeps no frame. Of others it
+        is not known which layer that is: they give the logits twice.
+        """
+        logits: Tensor = self(clips, u, v)
+        return logits, logits
+
 
 class Segment(NamedTuple):
     """Packed frames start to stop: clips of `length` frames each, or frames by themselves where it is 1."""
