@@ -40,6 +40,11 @@ class MaskedNetwork(nn.Module, ABC):
         """K, the length of the stage mask."""
         return len(self.stage_names)
 
+    @property
+    def features(self) -> int:
+        """D, the width of what `with_features` describes a clip by."""
+        return self.classes
+
     @abstractmethod
     def count(self, size: int) -> MacCounter:
         """The MACs of clips of `size` by `size` pixels."""

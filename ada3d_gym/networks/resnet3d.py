@@ -79,6 +79,10 @@ class MaskedResNet3d(MaskedNetwork):
     def classes(self) -> int:
         return self.head.out_features
 
+    @property
+    def features(self) -> int:
+        return self.head.in_features
+
     def count(self, size: int) -> MacCounter:
         return MacCounter.of_spec(self.spec, size, self.classes)
 
