@@ -57,22 +57,22 @@ def pretrain_untrimmed(
         raise InputError(f"epochs={epochs}: expected at least 1")
     with claimed(output, {"seed": seed, "videos": videos, "epochs": epochs, "lr": lr}):
         clips = build_clips(UNTRIMMED.name, split="train", num_frames=16, videos=videos)
-        test_clips = build_clips(UNTRIMMED.name, split="test", videos=videos and min(videos, UNTRIMMED.splits["test"]))
-        for each, split in ((clips, "train"), (test_clips, "test")):
+        val_clips = build_clips(UNTRIMMED.name, split="val", videos=videos and min(videos, UNTRIMMED.splits["val"]))
+        for each, split in ((clips, "train"), (val_clips, "val")):
             each.fill_cache(f"decoding {split}")
         network = MaskedResNet3d(I3D_TINY, len(clips.class_names), dropout=0.0)
         load_weights(network, CLASSIFIER)
         classifier = NetworkClassifier(network, clips.size, device=on)
-        bandit, test = (ClipBandit(each, classifier, MaskReward()) for each in (clips, test_clips))
-        show("before, on the test videos:", report(test, seed))
+        bandit, val = (ClipBandit(each, classifier, MaskReward()) for each in (clips, val_clips))
+        show("before, on the validation videos:", report(val, seed))
         phase = Phase("classifier on untrimmed videos", epochs, lr, masked_loss(1, 0.9))
         train(network, phase, bandit, (seed, 6), on, output / "classifier.pt")
         classifier.invalidate()
-        reports = report(test, seed)
-        show("after, on the test videos:", reports)
+        reports = report(val, seed)
+        show("after, on the validation videos:", reports)
         metadata = {
             "command": f"python -m experiments.pretrain_untrimmed --seed {seed}",
-            "test_top1": json.dumps({name: round(result.top1, 4) for name, result in reports.items()}),
+            "val_top1": json.dumps({name: round(result.top1, 4) for name, result in reports.items()}),
         }
         save_weights(network, (weights or output) / UNTRIMMED_CLASSIFIER.name, metadata)
 

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from ada3d_gym.building import build_bandit, build_clips
 from ada3d_gym.datasets import count_videos
-from ada3d_gym.shipped import UNTRIMMED_CLASSIFIER
+from ada3d_gym.networks.selection import greedy
+from ada3d_gym.networks.selection_file import load_selection
+from ada3d_gym.shipped import UNTRIMMED_CLASSIFIER, UNTRIMMED_SELECTION
 from ada3d_gym.video.decoders.video import Video
 from ada3d_gym.video.motionshapes import UNTRIMMED
 from ada3d_gym.video.motionshapes.drawing import CLASSES, FAMILIES, SLOT
@@ -130,6 +133,14 @@ def test_the_classifier_for_it_is_found_by_the_data_sets_name():
     assert env.source.views == 16
     clips, masks = env.source.clips(np.arange(4)), (np.ones((4, 8), np.bool_), np.ones((4, 5), np.bool_))
     assert np.array_equal(env.classifier.scores(clips, *masks), named.classifier.scores(clips, *masks))
+
+
+def test_the_selection_network_for_it_fits_its_clips_and_classifier():
+    bandit = build_bandit(dataset="motionshapes-untrimmed", split="test", videos=2)
+    names = bandit.classifier.stage_names
+    selection = load_selection(UNTRIMMED_SELECTION, num_frames=8, stage_names=names, side=bandit.source.size)
+    u, v = greedy(selection(torch.from_numpy(bandit.source.observations(np.arange(4)))))
+    assert u.shape == (4, 8) and v.shape == (4, 5) and u.any(1).all()
 
 
 @pytest.mark.parametrize(
