@@ -14,7 +14,7 @@ from ada3d_gym.agents.search import Constant, read_constants
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.judging import load_masks
 from ada3d_gym.experiments.results import Result, ResultFile
-from ada3d_gym.experiments.runs import Run, read_run
+from ada3d_gym.experiments.runs import PRETRAINED, Run, read_run
 from ada3d_gym.seeding import Stream, spawn
 from ada3d_gym.shipped import shipped_table
 
@@ -54,7 +54,7 @@ class Rivals:
         run_ = self.compose(agent, options=options)
         if not run_.classifier_epochs:
             return run_
-        checkpoint = str(self.learned / "pretrained.safetensors")
+        checkpoint = str(self.learned / PRETRAINED)
         return replace(run_, classifier_epochs=0, environment=run_.environment | {"checkpoint": checkpoint})
 
     def best_fixed(self) -> Run:

@@ -72,7 +72,7 @@ def table(found: Found, style: str = "simple", *, count: bool = False) -> str:
         count: say in a last column how many runs a row has.
     """
     everything = [result for results in found.values() for result in results]
-    shown = [column for column in columns(everything) if column.key != "regret" or column.known(everything)]
+    shown = [column for column in columns(everything) if column.known(everything)]
     rows = [
         [method, *(_mean(column, results) for column in shown), *([len(results)] if count else [])]
         for method, results in found.items()
