@@ -88,6 +88,13 @@ class Rivals:
         chosen = cheapest_losing(read_constants(self.search), lost)
         return self.made("fixed", mask=chosen.mask, **self._tuning())
 
+    def one_head(self, head: str) -> Run:
+        """REINFORCE on one head ("frames" or "stages"), beside random masks of the other that, with the learned run's
+        own, spend what its classifier does (the paper's Table 6)."""
+        usage = self.matched()
+        options = {"heads": head, "other_frames": usage.frames, "other_stages": usage.stages.tolist()}
+        return self.made("reinforce", **options)
+
     def matched(self, more: float = 0.0) -> Random:
         """Random masks that spend the learned run's operations of the classifier, and `more` a clip."""
         macs = self.run.bandit("test", "cpu").classifier.macs
