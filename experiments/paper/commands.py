@@ -7,4 +7,6 @@ COMMANDS = {
     "table4": ("paper.table4:table4", "the same with SlowOnly"),
     "table5": ("paper.table5:table5", "what the two training stages are worth"),
     "table6": ("paper.table6:table6", "what each head of the selection network is worth"),
+    "figure3": ("paper.figure3:figure3", "recognition against operations, by the penalty of a wrong answer"),
+    "figure4": ("paper.figure4:figure4", "what is kept of the cheapest and the dearest clips"),
 }

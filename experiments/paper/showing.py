@@ -9,7 +9,8 @@ from pathlib import Path
 import tyro
 from tabulate import tabulate
 
-from ada3d_gym.datasets import EMBEDDED, VIDEO_SETS
+from ada3d_gym.datasets import VIDEO_SETS
+from ada3d_gym.experiments.figures import Metric, score_of
 from ada3d_gym.experiments.intervals import interval
 from ada3d_gym.experiments.paper.lists import PaperRuns
 from ada3d_gym.experiments.paper.options import DEFAULTS, PaperOptions
@@ -69,7 +70,7 @@ def table_command(make: Table) -> Callable[[PaperOptions], None]:
 
 def show(sections: Sequence[Section], runs: PaperRuns) -> None:
     """Prints sections, and writes them as JSON where that is asked for."""
-    found = {section.title: _found(section, runs) for section in sections}
+    found = {section.title: found_in(section, runs) for section in sections}
     for section in sections:
         print("\n" + text(section, found[section.title], runs.options.dataset))
     if runs.options.json is not None:
@@ -82,7 +83,8 @@ def write_sections(path: Path, found: Mapping[str, Found]) -> None:
     write_json(path, everything, {title: {row: f"{title}: {row}" for row in rows} for title, rows in found.items()})
 
 
-def _found(section: Section, runs: PaperRuns) -> dict[str, list[Result]]:
+def found_in(section: Section, runs: PaperRuns) -> dict[str, list[Result]]:
+    """The results of a section's finished runs, by row."""
     rows = {
         name: [Result(**asdict(row.result) | {"method": name}) for row in runs.done(members)]
         for name, members in section.rows.items()
@@ -106,37 +108,32 @@ def _beside(section: Section, found: Found, dataset: str, rows: Sequence[PaperRo
     titles = list(dict.fromkeys(row.dataset for row in rows))
     if own in titles:
         titles = [own]
-    mean_precision = metric_of(dataset) == "mAP"
-    headers = ["", f"ours, {metric_of(dataset)}", *(f"paper, {title}, {_metric(rows, title)}" for title in titles)]
+    metric = metric_of(dataset)
+    headers = ["", f"ours, {metric}", *(f"paper, {title}, {_metric(rows, title)}" for title in titles)]
     lines = []
     for name, results in found.items():
-        cells = [_ours(results, found.get("Upper", ()), mean_precision)]
+        cells = [_ours(results, found.get("Upper", ()), metric)]
         for title in titles:
             cells.append(_theirs([row for row in rows if row.dataset == title], section.printed.get(name, name)))
         lines.append([name, *cells])
     return str(tabulate(lines, headers, tablefmt="github", disable_numparse=True))
 
 
-def metric_of(dataset: str) -> str:
+def metric_of(dataset: str) -> Metric:
     """What the paper reports of a data set."""
-    return "top-1" if dataset.startswith(EMBEDDED) else VIDEO_SETS[dataset].metric
-
-
-def score(result: Result, mean_precision: bool) -> float:
-    """In the data set's metric."""
-    return result.map if mean_precision else result.top1
+    return "mAP" if dataset in VIDEO_SETS and VIDEO_SETS[dataset].metric == "mAP" else "top-1"
 
 
 def _metric(rows: Sequence[PaperRow], title: str) -> str:
     return next(row.metric for row in rows if row.dataset == title).replace("top1", "top-1")
 
 
-def _ours(results: Sequence[Result], upper: Sequence[Result], mean_precision: bool) -> str:
-    scores = [score(result, mean_precision) for result in results]
+def _ours(results: Sequence[Result], upper: Sequence[Result], metric: Metric) -> str:
+    scores = [score_of(result, metric) for result in results]
     shown = interval(scores, 1)
     if not upper:
         return shown
-    reached = sum(score(each, mean_precision) for each in upper) / len(upper)
+    reached = sum(score_of(each, metric) for each in upper) / len(upper)
     spent = sum(each.gmacs_total for each in upper) / len(upper)
     ours = sum(each.gmacs_total for each in results) / len(results)
     return f"{shown} ({_signed(sum(scores) / len(scores) - reached)}) at {100 * ours / spent:.0f} %"
