@@ -215,15 +215,18 @@ def _absent(root: Path, entries: dict[int, dict[str, Any]], count: int) -> list[
     return [i for i in range(count) if i not in entries or sizes.get(entries[i]["file"]) != entries[i]["bytes"]]
 
 
-def write_video(path: Path, frames: NDArray[np.uint8], fps: int) -> None:
-    """Writes (F, H, W, 3) uint8 RGB frames as an H.264 mp4; the same frames give the same bytes in every process."""
+def write_video(path: Path, frames: NDArray[np.uint8], fps: int, key_frames: int = 12) -> None:
+    """Writes (F, H, W, 3) uint8 RGB frames as an H.264 mp4; the same frames give the same bytes in every process.
+
+    `key_frames` is how far apart those are.
+    """
     with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("libx264", rate=fps)
         stream.width, stream.height = frames.shape[2], frames.shape[1]
         stream.pix_fmt = "yuv420p"
         stream.thread_count = 1
         # Without mbtree=0 x264's rate control differs from run to run.
-        stream.options = {"preset": "veryfast", "crf": "23", "g": "12", "x264-params": "mbtree=0"}
+        stream.options = {"preset": "veryfast", "crf": "23", "g": str(key_frames), "x264-params": "mbtree=0"}
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())

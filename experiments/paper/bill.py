@@ -1,0 +1,166 @@
+"""Costs of many runs in figures: by phase, by table and in all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tabulate import tabulate
+
+from ada3d_gym.experiments.paper import memory
+from ada3d_gym.experiments.paper.phases import Phase, Videos
+from ada3d_gym.experiments.paper.rates import Machine, Time, cores_needed, idle, time_of
+from ada3d_gym.experiments.paper.reproduction import Job
+
+HOUR, GIB, GB = 3600, 2**30, 1e9
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A phase of a run, and how long it takes."""
+
+    job: Job
+    phase: Phase
+    time: Time
+
+
+def figures(
+    tables: Mapping[str, Sequence[Job]], videos: Videos, video_bytes: int | None, machine: Machine, seeds: int
+) -> dict[str, Any]:
+    """What is printed and written.
+
+    Args:
+        tables: the jobs of each.
+        videos: that they run on.
+        video_bytes: of the files.
+        machine: that they run on.
+        seeds: of every job.
+
+    Returns:
+        "phases" and "tables", a dict for each row; "total", of jobs that tables share once; "disk", bytes by what for;
+        "sentence", on what waits for what.
+    """
+    entries = {name: _entries(jobs, machine, seeds) for name, jobs in tables.items()}
+    every = _entries(list({job.name: job for jobs in tables.values() for job in jobs}.values()), machine, seeds)
+    groups: dict[str, list[Entry]] = {}
+    for entry in every:
+        groups.setdefault(_group(entry.phase.name), []).append(entry)
+    jobs = {entry.job.name: entry.job for entry in every}
+    return {
+        "phases": [
+            _row("phase", name, group, machine) | _memory(group, videos, machine) for name, group in groups.items()
+        ],
+        "tables": [_row("table", name, group, machine) for name, group in entries.items()],
+        "total": _row("table", "all, shared runs once", every, machine) | _memory(every, videos, machine),
+        "disk": _disk(list(jobs.values()), videos, video_bytes, seeds),
+        "sentence": sentence([entry.time for entry in every], machine),
+    }
+
+
+def sentence(times: Sequence[Time], machine: Machine) -> str:
+    """What waits for what."""
+    needed, waiting = cores_needed(times, machine), idle(times)
+    gpus = f"{machine.gpus} GPU{'s' if machine.gpus > 1 else ''} busy"
+    told = f"decoding needs {needed:.0f} cores to keep {gpus}"
+    if waiting > 0.005:
+        return f"{told}; with {machine.cores} cores GPUs idle {waiting:.0%} of the time"
+    return f"{told}; with {machine.cores} cores it never keeps them waiting"
+
+
+def shown(report: Mapping[str, Any], machine: Machine) -> str:
+    """As text."""
+    phases = [_cells(row) for row in report["phases"]]
+    tables = [_cells(row) for row in (*report["tables"], report["total"])]
+    disk = [
+        [name, f"{size / GB:,.1f} GB" if size is not None else "not known"] for name, size in report["disk"].items()
+    ]
+    parts = [tabulate(rows, "keys", tablefmt="github", disable_numparse=True) for rows in (phases, tables)]
+    parts.append(tabulate(disk, ["disk", "bytes"], tablefmt="github", disable_numparse=True))
+    return "\n\n".join([*parts, f"{report['sentence'][0].upper()}{report['sentence'][1:]}."])
+
+
+def _entries(jobs: Iterable[Job], machine: Machine, seeds: int) -> list[Entry]:
+    return [
+        Entry(job, phase, time_of(phase, int(job.run.settings["num_frames"]), machine))
+        for job in jobs
+        for phase in (each.times(seeds) for each in job.phases)
+    ]
+
+
+def _group(name: str) -> str:
+    """Judgements of all methods count together."""
+    return re.sub(r"^judging .*, (\d+ clips)$", r"judging, \1", name)
+
+
+def _row(kind: str, name: str, entries: Sequence[Entry], machine: Machine) -> dict[str, Any]:
+    times = [entry.time for entry in entries]
+    return {
+        kind: name,
+        "runs": len({entry.job.name for entry in entries}),
+        "clips": sum(entry.phase.clips for entry in entries),
+        "pulls": sum(entry.phase.pulls for entry in entries),
+        "forward": sum(entry.phase.forward for entry in entries),
+        "backward": sum(entry.phase.backward for entry in entries),
+        "gpu_hours": sum(each.gpu for each in times) / HOUR,
+        "core_hours": sum(each.core for each in times) / HOUR,
+        "hours": sum(each.wall for each in times) / HOUR,
+        "bottleneck": "GPUs" if idle(times) < 0.5 * _waiting(times) or idle(times) < 0.005 else "decoding",
+        "cores_needed": cores_needed(times, machine),
+    }
+
+
+def _waiting(times: Sequence[Time]) -> float:
+    """Share of the wall time in which decoding waits."""
+    wall = sum(each.wall for each in times)
+    return 1 - sum(each.decode for each in times) / wall if wall else 0.0
+
+
+def _memory(entries: Sequence[Entry], videos: Videos, machine: Machine) -> dict[str, float]:
+    """Bytes at the peak of any phase, of each GPU and of all processes."""
+    gpu, host = 0.0, 0.0
+    seen = {
+        (entry.job.run.settings["backbone"], entry.job.run.settings["num_frames"], entry.phase.batch): entry
+        for entry in entries
+    }
+    for entry in seen.values():
+        settings, aggregation = entry.job.run.settings, entry.job.run.options.get("aggregation", "concat")
+        gpu = max(gpu, memory.gpu_memory(entry.phase, settings, videos.classes, aggregation, machine.gpus))
+        host = max(host, memory.host_memory(entry.phase, settings, videos, machine.gpus, machine.cores))
+    return {"gpu_bytes": gpu, "host_bytes": host}
+
+
+def _disk(jobs: Sequence[Job], videos: Videos, video_bytes: int | None, seeds: int) -> dict[str, float | None]:
+    runs = cache = 0
+    for job in jobs:
+        settings, aggregation = job.run.settings, job.run.options.get("aggregation", "concat")
+        judged = [phase.clips for phase in job.phases if phase.name.startswith("judging")]
+        trained = any(phase.training == "classifier" for phase in job.phases) and job.run.agent == "reinforce"
+        runs += memory.run_disk(settings, videos.classes, aggregation, sum(judged), trained)
+        cache = max(cache, memory.test_cache(settings, max(judged, default=0)))
+    return {
+        "videos": video_bytes,
+        "indexes": memory.INDEX * (videos.train + videos.test),
+        "folders of runs": seeds * runs,
+        "decoded test clips, if cached": cache,
+    }
+
+
+def _cells(row: Mapping[str, Any]) -> dict[str, str]:
+    kind = next(iter(row))
+    cells = {
+        kind: str(row[kind]),
+        "runs": str(row["runs"]),
+        "10⁶ clips": f"{row['clips'] / 1e6:,.2f}",
+        "forward, 10¹⁵ MACs": f"{row['forward'] / 1e15:,.1f}",
+        "backward": f"{row['backward'] / 1e15:,.1f}",
+        "GPU h": f"{row['gpu_hours']:,.1f}",
+        "core h": f"{row['core_hours']:,.1f}",
+        "h": f"{row['hours']:,.1f}",
+        "waits for": row["bottleneck"],
+        "cores needed": f"{row['cores_needed']:,.0f}",
+    }
+    if "gpu_bytes" in row and kind == "phase":
+        cells |= {"GPU GiB": f"{row['gpu_bytes'] / GIB:.1f}", "host GiB": f"{row['host_bytes'] / GIB:.1f}"}
+    return cells
