@@ -10,8 +10,9 @@ from typing import Any
 from tabulate import tabulate
 
 from ada3d_gym.experiments.paper import memory
+from ada3d_gym.experiments.paper.memory import Setting
 from ada3d_gym.experiments.paper.phases import Phase, Videos
-from ada3d_gym.experiments.paper.rates import Machine, Time, cores_needed, idle, time_of
+from ada3d_gym.experiments.paper.rates import BUSY, Machine, Time, bottleneck, cores_needed, idle, time_of
 from ada3d_gym.experiments.paper.reproduction import Job
 
 HOUR, GIB, GB = 3600, 2**30, 1e9
@@ -63,10 +64,8 @@ def sentence(times: Sequence[Time], machine: Machine) -> str:
     """What waits for what."""
     needed, waiting = cores_needed(times, machine), idle(times)
     gpus = f"{machine.gpus} GPU{'s' if machine.gpus > 1 else ''} busy"
-    told = f"decoding needs {needed:.0f} cores to keep {gpus}"
-    if waiting > 0.005:
-        return f"{told}; with {machine.cores} cores GPUs idle {waiting:.0%} of the time"
-    return f"{told}; with {machine.cores} cores it never keeps them waiting"
+    told = f"decoding needs {needed} core{'s' if needed > 1 else ''} to keep {gpus} {BUSY:.0%} of the time"
+    return f"{told}; with {machine.cores} cores GPUs idle {waiting:.0%} of the time"
 
 
 def shown(report: Mapping[str, Any], machine: Machine) -> str:
@@ -74,7 +73,7 @@ def shown(report: Mapping[str, Any], machine: Machine) -> str:
     phases = [_cells(row) for row in report["phases"]]
     tables = [_cells(row) for row in (*report["tables"], report["total"])]
     disk = [
-        [name, f"{size / GB:,.1f} GB" if size is not None else "not known"] for name, size in report["disk"].items()
+        [name, f"{size / GB:,.2f} GB" if size is not None else "not known"] for name, size in report["disk"].items()
     ]
     parts = [tabulate(rows, "keys", tablefmt="github", disable_numparse=True) for rows in (phases, tables)]
     parts.append(tabulate(disk, ["disk", "bytes"], tablefmt="github", disable_numparse=True))
@@ -106,39 +105,34 @@ def _row(kind: str, name: str, entries: Sequence[Entry], machine: Machine) -> di
         "gpu_hours": sum(each.gpu for each in times) / HOUR,
         "core_hours": sum(each.core for each in times) / HOUR,
         "hours": sum(each.wall for each in times) / HOUR,
-        "bottleneck": "GPUs" if idle(times) < 0.5 * _waiting(times) or idle(times) < 0.005 else "decoding",
+        "bottleneck": bottleneck(times),
         "cores_needed": cores_needed(times, machine),
     }
-
-
-def _waiting(times: Sequence[Time]) -> float:
-    """Share of the wall time in which decoding waits."""
-    wall = sum(each.wall for each in times)
-    return 1 - sum(each.decode for each in times) / wall if wall else 0.0
 
 
 def _memory(entries: Sequence[Entry], videos: Videos, machine: Machine) -> dict[str, float]:
     """Bytes at the peak of any phase, of each GPU and of all processes."""
     gpu, host = 0.0, 0.0
-    seen = {
-        (entry.job.run.settings["backbone"], entry.job.run.settings["num_frames"], entry.phase.batch): entry
-        for entry in entries
-    }
+    seen: dict[tuple[object, ...], Entry] = {}
+    for entry in entries:
+        settings, phase = entry.job.run.settings, entry.phase
+        key = settings["backbone"], settings["num_frames"], phase.batch, phase.training, phase.pulls > 0, phase.alone
+        seen.setdefault(key, entry)
     for entry in seen.values():
-        settings, aggregation = entry.job.run.settings, entry.job.run.options.get("aggregation", "concat")
-        gpu = max(gpu, memory.gpu_memory(entry.phase, settings, videos.classes, aggregation, machine.gpus))
-        host = max(host, memory.host_memory(entry.phase, settings, videos, machine.gpus, machine.cores))
+        of = Setting.of(entry.job.run, videos.classes)
+        gpu = max(gpu, memory.gpu_memory(entry.phase, of, machine.gpus))
+        host = max(host, memory.host_memory(entry.phase, of, videos, machine.gpus, machine.cores))
     return {"gpu_bytes": gpu, "host_bytes": host}
 
 
 def _disk(jobs: Sequence[Job], videos: Videos, video_bytes: int | None, seeds: int) -> dict[str, float | None]:
     runs = cache = 0
     for job in jobs:
-        settings, aggregation = job.run.settings, job.run.options.get("aggregation", "concat")
+        of = Setting.of(job.run, videos.classes)
         judged = [phase.clips for phase in job.phases if phase.name.startswith("judging")]
         trained = any(phase.training == "classifier" for phase in job.phases) and job.run.agent == "reinforce"
-        runs += memory.run_disk(settings, videos.classes, aggregation, sum(judged), trained)
-        cache = max(cache, memory.test_cache(settings, max(judged, default=0)))
+        runs += memory.run_disk(of, sum(judged), trained)
+        cache = max(cache, max(judged, default=0) * of.clip(of.test))
     return {
         "videos": video_bytes,
         "indexes": memory.INDEX * (videos.train + videos.test),
@@ -159,7 +153,7 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str]:
         "core h": f"{row['core_hours']:,.1f}",
         "h": f"{row['hours']:,.1f}",
         "waits for": row["bottleneck"],
-        "cores needed": f"{row['cores_needed']:,.0f}",
+        "cores needed": f"{row['cores_needed']:,}",
     }
     if "gpu_bytes" in row and kind == "phase":
         cells |= {"GPU GiB": f"{row['gpu_bytes'] / GIB:.1f}", "host GiB": f"{row['host_bytes'] / GIB:.1f}"}

@@ -10,17 +10,19 @@ Masks that drop frames or stages leave less.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
+from torch import Tensor, nn
 
 from ada3d_gym.building import build_trunk
-from ada3d_gym.experiments.paper.phases import Phase, Videos, sizes
+from ada3d_gym.experiments.paper.phases import OBSERVED, Phase, Videos, sizes
+from ada3d_gym.experiments.runs import Run
 from ada3d_gym.networks.masked import LARGE_FRAME
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
+from ada3d_gym.networks.selection import Aggregation, ClipTrunk
 from ada3d_gym.networks.spec import SPECS, ResNet3dSpec
-from ada3d_gym.video.clips import AHEAD_BYTES
 
 FLOAT = 4  # bytes
 CONTEXT = 2**30  # of a CUDA context with cuDNN's workspaces; an assumption
@@ -54,97 +56,116 @@ def largest_map(spec: ResNet3dSpec, size: int) -> int:
     return FLOAT * max(conv.out_channels * conv.out_side**2 for conv in spec.convolutions(size))
 
 
-def saved_by_trunk(settings: Mapping[str, Any], aggregation: str) -> int:
+@lru_cache
+def saved_by_trunk(frames: int, side: int, aggregation: Aggregation) -> int:
     """Bytes of one clip that the backward pass of the selection network's trunk needs, as autograd counts them."""
     kept: dict[int, int] = {}
 
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
+    def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         kept[storage._cdata] = storage.nbytes()
         return tensor
 
-    trunk = _trunk(settings, aggregation).to("meta")
+    trunk = _trunk(frames, side, aggregation).to("meta")
     own = {each.untyped_storage()._cdata for each in (*trunk.parameters(), *trunk.buffers())}
-    side = min(112, sizes(settings)[0])
-    clip = torch.zeros(1, settings["num_frames"], 3, side, side, dtype=torch.uint8, device="meta")
+    clip = torch.zeros(1, frames, 3, side, side, dtype=torch.uint8, device="meta")
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         out = trunk.train()(clip)  # keeps what is saved alive, so that no storage has another's number
     del out
     return sum(size for storage, size in kept.items() if storage not in own)
 
 
-def weights(settings: Mapping[str, Any], classes: int, aggregation: str) -> tuple[int, int]:
+@dataclass(frozen=True)
+class Setting:
+    """What sizes of tensors depend on.
+
+    Attributes:
+        backbone: the 3D network's name.
+        frames: T.
+        train, test: sides of clips, in pixels.
+        aggregation: of the selection network's trunk.
+        classes: C.
+    """
+
+    backbone: str
+    frames: int
+    train: int
+    test: int
+    aggregation: Aggregation
+    classes: int
+
+    @classmethod
+    def of(cls, run: Run, classes: int) -> Setting:
+        settings = run.settings
+        aggregation = run.options.get("aggregation", "concat")
+        return cls(settings["backbone"], settings["num_frames"], *sizes(settings), aggregation, classes)
+
+    @property
+    def spec(self) -> ResNet3dSpec:
+        return SPECS[self.backbone]
+
+    @property
+    def observed(self) -> int:
+        """Side of what the selection network sees."""
+        return min(OBSERVED, self.train)
+
+    def clip(self, size: int) -> int:
+        """Bytes of a decoded clip."""
+        return self.frames * 3 * size**2
+
+
+@lru_cache
+def weights(of: Setting) -> tuple[int, int]:
     """Bytes of the classifier's weights, and of the selection network's trunk."""
     with torch.device("meta"):
-        network = MaskedResNet3d(SPECS[settings["backbone"]], classes)
-    return _bytes(network), _bytes(_trunk(settings, aggregation))
+        network = MaskedResNet3d(of.spec, of.classes)
+    return _bytes(network), _bytes(_trunk(of.frames, of.observed, of.aggregation))
 
 
-def gpu_memory(phase: Phase, settings: Mapping[str, Any], classes: int, aggregation: str, gpus: int) -> float:
+def gpu_memory(phase: Phase, of: Setting, gpus: int) -> float:
     """Bytes at the peak on each GPU: weights, what their training holds (gradients and momentum), maps and context."""
-    spec, frames = SPECS[settings["backbone"]], settings["num_frames"]
-    train, test = sizes(settings)
-    classifier, trunk = weights(settings, classes, aggregation)
+    classifier, trunk = weights(of)
     held = CONTEXT + classifier + trunk
     clips = -(-phase.batch // gpus)
     if not phase.training:  # whole batches go to one process each
-        return held + min(phase.batch, BATCH) * frames * INFERENCE_MAPS * largest_map(spec, test)
+        return held + min(phase.batch, BATCH) * of.frames * INFERENCE_MAPS * largest_map(of.spec, of.test)
     maps = 0.0
     if phase.training in ("classifier", "joint"):
         held += 2 * classifier
-        maps = clips * (saved_maps(spec, train, frames) + 2 * frames * largest_map(spec, train))
+        maps = clips * (saved_maps(of.spec, of.train, of.frames) + 2 * of.frames * largest_map(of.spec, of.train))
     if phase.training in ("selection", "joint"):
         held += 2 * trunk
-        watched = clips * saved_by_trunk(settings, aggregation)  # while the classifier is asked for rewards
-        asked = min(clips, BATCH) * frames * INFERENCE_MAPS * largest_map(spec, train) if phase.pulls else 0
-        maps = max(maps, watched + asked)
+        watched = clips * saved_by_trunk(of.frames, of.observed, of.aggregation)  # while rewards are asked for
+        asked = min(clips, BATCH) * of.frames * INFERENCE_MAPS * largest_map(of.spec, of.train)
+        maps = max(maps, watched + (asked if phase.pulls else 0))
     return held + maps
 
 
-def clip_bytes(settings: Mapping[str, Any], size: int) -> int:
-    """Of a decoded clip."""
-    return int(settings["num_frames"]) * 3 * size**2
-
-
-def host_memory(phase: Phase, settings: Mapping[str, Any], videos: Videos, gpus: int, cores: int) -> float:
+def host_memory(phase: Phase, of: Setting, videos: Videos, gpus: int, cores: int) -> float:
     """Bytes of all processes together: two batches of decoded clips each, decoders, indexes and torch."""
-    clips = phase.batch if not phase.training else -(-phase.batch // gpus)
-    size = sizes(settings)[0 if phase.training else 1]
+    clips = -(-phase.batch // gpus) if phase.training else phase.batch
+    ahead = 2 * clips * of.clip(of.train if phase.training else of.test)
     processes = 1 if phase.alone else gpus
-    ahead = 2 * clips * clip_bytes(settings, size)
     return processes * (PROCESS + ahead + INDEX * (videos.train + videos.test)) + cores * DECODER
 
 
-def ahead_needed(phase: Phase, settings: Mapping[str, Any], gpus: int) -> int:
-    """`ahead_bytes` with which the next batch is decoded beside this one; the default where that is enough."""
-    clips = phase.batch if not phase.training else -(-phase.batch // gpus)
-    return max(AHEAD_BYTES, 2 * clips * clip_bytes(settings, sizes(settings)[0 if phase.training else 1]))
-
-
-def run_disk(settings: Mapping[str, Any], classes: int, aggregation: str, test_clips: int, pretrained: bool) -> int:
+def run_disk(of: Setting, test_clips: int, pretrained: bool) -> int:
     """Bytes that a finished run leaves: weights before and after, the last state with its optimizers, and masks.
 
     Args:
-        settings, classes, aggregation: of the run.
+        of: what it works on.
         test_clips: that it was judged on.
         pretrained: whether it trained the classifier on whole clips and the trunk, whose states stay too.
     """
-    classifier, trunk = weights(settings, classes, aggregation)
-    state = 2 * (classifier + trunk)
-    masks = test_clips * (settings["num_frames"] + SPECS[settings["backbone"]].num_stages)
-    return 2 * (classifier + trunk) + state * (1 + pretrained) + masks
+    networks = sum(weights(of))
+    masks = test_clips * (of.frames + of.spec.num_stages)
+    return 2 * networks + 2 * networks * (1 + pretrained) + masks
 
 
-def test_cache(settings: Mapping[str, Any], test_clips: int) -> int:
-    """Bytes of all test clips, decoded, where `cache_bytes` allows for them."""
-    return test_clips * clip_bytes(settings, sizes(settings)[1])
-
-
-def _trunk(settings: Mapping[str, Any], aggregation: str) -> torch.nn.Module:
-    side = min(112, sizes(settings)[0])
+def _trunk(frames: int, side: int, aggregation: Aggregation) -> ClipTrunk:
     with torch.random.fork_rng(devices=[]):
-        return build_trunk(settings["num_frames"], side, None, aggregation)  # type: ignore[arg-type]
+        return build_trunk(frames, side, None, aggregation)
 
 
-def _bytes(network: torch.nn.Module) -> int:
+def _bytes(network: nn.Module) -> int:
     return sum(each.numel() * each.element_size() for each in (*network.parameters(), *network.buffers()))

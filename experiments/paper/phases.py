@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -21,11 +22,12 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.runs import Run
 from ada3d_gym.masks import all_masks, split_mask
 from ada3d_gym.networks.macs import MacCounter, count_macs
-from ada3d_gym.networks.selection import SelectionNetwork
+from ada3d_gym.networks.selection import Aggregation, SelectionNetwork
 from ada3d_gym.networks.spec import SPECS
 
 BACKWARD = 2  # times the forward pass
-EMBEDDED_VIEWS = 4
+EMBEDDED_VIEWS = 4  # test clips of a video of MotionShapes
+OBSERVED = 112  # side of what the selection network sees, in pixels, where clips are larger
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ class Phase:
 
     def times(self, count: int) -> Phase:
         """The same, so many times."""
-        whole = (count * each for each in (self.clips, self.pulls, self.forward, self.backward))
-        return replace(self, **dict(zip(("clips", "pulls", "forward", "backward"), whole, strict=True)))
+        clips, pulls = count * self.clips, count * self.pulls
+        return replace(self, clips=clips, pulls=pulls, forward=count * self.forward, backward=count * self.backward)
 
     @property
     def macs(self) -> float:
@@ -97,15 +99,8 @@ class Networks:
     @classmethod
     def of(cls, run: Run, classes: int) -> Networks:
         settings = run.settings
-        spec, frames = SPECS[settings["backbone"]], settings["num_frames"]
-        train, test = sizes(settings)
-        seen = min(112, train)
-        with torch.random.fork_rng(devices=[]):  # weights are drawn, and do not matter
-            trunk = build_trunk(frames, seen, None, run.options.get("aggregation", "concat"))
-            selection = SelectionNetwork(trunk, spec.num_stages).eval().to("meta")
-        clip = torch.zeros(1, frames, 3, seen, seen, dtype=torch.uint8, device="meta")
-        counters = (MacCounter.of_spec(spec, size, classes) for size in (train, test))
-        return cls(*counters, frames, count_macs(trunk, clip), trunk.features, count_macs(selection, clip))
+        aggregation = run.options.get("aggregation", "concat")
+        return _networks(settings["backbone"], settings["num_frames"], *sizes(settings), aggregation, classes)
 
     @property
     def whole_train(self) -> int:
@@ -114,6 +109,23 @@ class Networks:
     @property
     def whole_test(self) -> int:
         return self.test.full(self.frames)
+
+
+@lru_cache
+def _networks(backbone: str, frames: int, train: int, test: int, aggregation: Aggregation, classes: int) -> Networks:
+    spec, seen = SPECS[backbone], min(OBSERVED, train)
+    with torch.random.fork_rng(devices=[]):  # weights are drawn, and do not matter
+        trunk = build_trunk(frames, seen, None, aggregation)
+        selection = SelectionNetwork(trunk, spec.num_stages).eval().to("meta")
+    clip = torch.zeros(1, frames, 3, seen, seen, dtype=torch.uint8, device="meta")
+    return Networks(
+        MacCounter.of_spec(spec, train, classes),
+        MacCounter.of_spec(spec, test, classes),
+        frames,
+        count_macs(trunk, clip),
+        trunk.features,
+        count_macs(selection, clip),
+    )
 
 
 def sizes(settings: Mapping[str, Any]) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,8 @@ from ada3d_gym.video.sampling import ClipSampler
 
 FRAMES = 8  # of the clips that decoding is measured with
 ROUNDS = 3
+BUSY = 0.95  # share of the time; the last twentieth may take many times the cores
+Slower = Literal["GPUs", "decoding"]
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,6 @@ class Time:
         """By the clock: the next batch is decoded while this one is computed, so the slower of the two counts."""
         return max(self.compute, self.decode)
 
-    @property
-    def bottleneck(self) -> Literal["GPUs", "decoding"]:
-        return "GPUs" if self.compute >= self.decode else "decoding"
-
 
 def time_of(phase: Phase, frames: int, machine: Machine) -> Time:
     """Of a phase whose clips have so many frames; one that runs alone has a GPU and its share of the cores."""
@@ -76,16 +74,32 @@ def time_of(phase: Phase, frames: int, machine: Machine) -> Time:
     return Time(gpu, core, gpu / gpus, core / (machine.cores * gpus / machine.gpus))
 
 
-def cores_needed(times: Iterable[Time], machine: Machine) -> float:
-    """Decoding cores beside which GPUs would not wait, over all phases together."""
-    times = list(times)
+def cores_needed(times: Sequence[Time], machine: Machine) -> int:
+    """The fewest decoding cores beside which GPUs are busy 95 % of the time, over all phases together."""
     compute = sum(each.compute for each in times)
-    return sum(each.core for each in times) / compute if compute else float(machine.cores)
+    if not compute:
+        return 1
+
+    def busy(cores: int) -> float:
+        return compute / sum(max(each.compute, each.decode * machine.cores / cores) for each in times)
+
+    few, many = 0, 1
+    while busy(many) < BUSY:
+        few, many = many, 2 * many
+    while many - few > 1:
+        middle = (few + many) // 2
+        few, many = (middle, many) if busy(middle) < BUSY else (few, middle)
+    return many
 
 
-def idle(times: Iterable[Time]) -> float:
+def bottleneck(times: Sequence[Time]) -> Slower:
+    """What most of the wall time goes by."""
+    decoding = sum(each.wall for each in times if each.decode > each.compute)
+    return "decoding" if decoding > sum(each.wall for each in times) / 2 else "GPUs"
+
+
+def idle(times: Sequence[Time]) -> float:
     """Share of the wall time in which GPUs wait."""
-    times = list(times)
     wall = sum(each.wall for each in times)
     return 1 - sum(each.compute for each in times) / wall if wall else 0.0
 
