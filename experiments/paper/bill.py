@@ -20,11 +20,16 @@ HOUR, GIB, GB = 3600, 2**30, 1e9
 
 @dataclass(frozen=True)
 class Entry:
-    """A phase of a run, and how long it takes."""
+    """A phase of a run for all seeds, and how long it takes.
+
+    Attributes:
+        runs: how many of the job there are.
+    """
 
     job: Job
     phase: Phase
     time: Time
+    runs: int
 
 
 def figures(
@@ -81,11 +86,13 @@ def shown(report: Mapping[str, Any], machine: Machine) -> str:
 
 
 def _entries(jobs: Iterable[Job], machine: Machine, seeds: int) -> list[Entry]:
-    return [
-        Entry(job, phase, time_of(phase, int(job.run.settings["num_frames"]), machine))
-        for job in jobs
-        for phase in (each.times(seeds) for each in job.phases)
-    ]
+    entries = []
+    for job in jobs:
+        runs = 1 if job.shared else seeds
+        for phase in (each.times(runs) for each in job.phases):
+            time = time_of(phase, int(job.run.settings["num_frames"]), machine)
+            entries.append(Entry(job, phase, time, runs))
+    return entries
 
 
 def _group(name: str) -> str:
@@ -97,7 +104,7 @@ def _row(kind: str, name: str, entries: Sequence[Entry], machine: Machine) -> di
     times = [entry.time for entry in entries]
     return {
         kind: name,
-        "runs": len({entry.job.name for entry in entries}),
+        "runs": sum({entry.job.name: entry.runs for entry in entries}.values()),
         "clips": sum(entry.phase.clips for entry in entries),
         "pulls": sum(entry.phase.pulls for entry in entries),
         "forward": sum(entry.phase.forward for entry in entries),
@@ -120,8 +127,8 @@ def _memory(entries: Sequence[Entry], videos: Videos, machine: Machine) -> dict[
         seen.setdefault(key, entry)
     for entry in seen.values():
         of = Setting.of(entry.job.run, videos.classes)
-        gpu = max(gpu, memory.gpu_memory(entry.phase, of, machine.gpus))
-        host = max(host, memory.host_memory(entry.phase, of, videos, machine.gpus, machine.cores))
+        gpu = max(gpu, memory.gpu_memory(entry.phase, of, machine.processes))
+        host = max(host, memory.host_memory(entry.phase, of, videos, machine.processes, machine.gpus, machine.cores))
     return {"gpu_bytes": gpu, "host_bytes": host}
 
 
@@ -130,13 +137,13 @@ def _disk(jobs: Sequence[Job], videos: Videos, video_bytes: int | None, seeds: i
     for job in jobs:
         of = Setting.of(job.run, videos.classes)
         judged = [phase.clips for phase in job.phases if phase.name.startswith("judging")]
-        trained = any(phase.training == "classifier" for phase in job.phases) and job.run.agent == "reinforce"
-        runs += memory.run_disk(of, sum(judged), trained)
+        trained = job.run.classifier_epochs > 0
+        runs += memory.run_disk(of, sum(judged), trained) * (1 if job.shared else seeds)
         cache = max(cache, max(judged, default=0) * of.clip(of.test))
     return {
         "videos": video_bytes,
         "indexes": memory.INDEX * (videos.train + videos.test),
-        "folders of runs": seeds * runs,
+        "folders of runs": runs,
         "decoded test clips, if cached": cache,
     }
 

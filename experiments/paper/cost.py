@@ -10,7 +10,7 @@ is measured on this machine, in some 20 seconds. Everything else that is assumed
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from json import dumps
 from pathlib import Path
 from typing import Literal
@@ -37,6 +37,7 @@ DECODING_THREADS = 2  # of each process, `workers` of `video_clips`
 ASSUMPTIONS = (
     "a backward pass counts twice its forward pass; masks of REINFORCE's stage 1 count as whole clips",
     "clips of 16 frames take twice as long to decode; decoding and computing overlap",
+    "GPUs have something to do at all times, though runs wait for those that they are made of",
     "memory is estimated from feature maps, weights and optimizers, everything kept",
 )
 
@@ -44,6 +45,7 @@ ASSUMPTIONS = (
 def cost(
     env: tyro.conf.Positional[str],
     gpus: int = 8,
+    together: bool = False,
     gpu_gmacs_per_second: float | None = None,
     gpu: Literal["a100"] | None = None,
     decode_clips_per_second: float | None = None,
@@ -62,7 +64,8 @@ def cost(
 
     Args:
         env: a registered id; its data set counts, tables choose networks and lengths of clips.
-        gpus: that train a run together.
+        gpus: at work, each on runs of its own, as the same command started once for each shares them.
+        together: all of them train one run at a time, by torchrun; then each has its part of a batch.
         gpu_gmacs_per_second: 10^9 multiply-accumulates a second of each; measured on `device` by default.
         gpu: take an assumed rate instead.
         decode_clips_per_second: clips of 8 frames that a core decodes; measured by default, on generated videos.
@@ -92,6 +95,7 @@ def cost(
     plan = Reproduction(dataset, found, config, share)
     jobs = {table: list(plan.jobs(table)) for table in tables or reported(dataset)}
     machine, rates_told = _machine(gpus, gpu_gmacs_per_second, gpu, decode_clips_per_second, cores, device)
+    machine = replace(machine, together=together)
     told = [f"videos: {found.train:,} to train on and {found.test:,} to test ({source})", *rates_told]
     kept = {(job.run.settings["backbone"], job.run.settings["num_frames"]) for each in jobs.values() for job in each}
     told += [_masks(plan, backbone, frames) for backbone, frames in sorted(kept)]

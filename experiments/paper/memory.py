@@ -66,9 +66,9 @@ def saved_by_trunk(frames: int, side: int, aggregation: Aggregation) -> int:
         kept[storage._cdata] = storage.nbytes()
         return tensor
 
-    trunk = _trunk(frames, side, aggregation).to("meta")
+    trunk = _trunk(frames, side, aggregation)
     own = {each.untyped_storage()._cdata for each in (*trunk.parameters(), *trunk.buffers())}
-    clip = torch.zeros(1, frames, 3, side, side, dtype=torch.uint8, device="meta")
+    clip = torch.zeros(1, frames, 3, side, side, dtype=torch.uint8)
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         out = trunk.train()(clip)  # keeps what is saved alive, so that no storage has another's number
     del out
@@ -122,11 +122,14 @@ def weights(of: Setting) -> tuple[int, int]:
     return _bytes(network), _bytes(_trunk(of.frames, of.observed, of.aggregation))
 
 
-def gpu_memory(phase: Phase, of: Setting, gpus: int) -> float:
-    """Bytes at the peak on each GPU: weights, what their training holds (gradients and momentum), maps and context."""
+def gpu_memory(phase: Phase, of: Setting, processes: int) -> float:
+    """Bytes at the peak on each GPU: weights, what their training holds (gradients and momentum), maps and context.
+
+    Of several processes that train a run together, each has its part of a batch.
+    """
     classifier, trunk = weights(of)
     held = CONTEXT + classifier + trunk
-    clips = -(-phase.batch // gpus)
+    clips = -(-phase.batch // processes)
     if not phase.training:  # whole batches go to one process each
         return held + min(phase.batch, BATCH) * of.frames * INFERENCE_MAPS * largest_map(of.spec, of.test)
     maps = 0.0
@@ -141,12 +144,11 @@ def gpu_memory(phase: Phase, of: Setting, gpus: int) -> float:
     return held + maps
 
 
-def host_memory(phase: Phase, of: Setting, videos: Videos, gpus: int, cores: int) -> float:
-    """Bytes of all processes together: two batches of decoded clips each, decoders, indexes and torch."""
-    clips = -(-phase.batch // gpus) if phase.training else phase.batch
+def host_memory(phase: Phase, of: Setting, videos: Videos, processes: int, gpus: int, cores: int) -> float:
+    """Bytes of the processes on all GPUs: two batches of decoded clips each, decoders, indexes and torch."""
+    clips = -(-phase.batch // processes) if phase.training else phase.batch
     ahead = 2 * clips * of.clip(of.train if phase.training else of.test)
-    processes = 1 if phase.alone else gpus
-    return processes * (PROCESS + ahead + INDEX * (videos.train + videos.test)) + cores * DECODER
+    return gpus * (PROCESS + ahead + INDEX * (videos.train + videos.test)) + cores * DECODER
 
 
 def run_disk(of: Setting, test_clips: int, pretrained: bool) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 
 from ada3d_gym.agents.search import BUCKETS, EXHAUSTIVE_BITS, GROWTH, KEEP, LEAST, ROUNDS
@@ -113,19 +114,20 @@ class Networks:
 
 @lru_cache
 def _networks(backbone: str, frames: int, train: int, test: int, aggregation: Aggregation, classes: int) -> Networks:
-    spec, seen = SPECS[backbone], min(OBSERVED, train)
+    spec = SPECS[backbone]
+    trunk, features, selection = _selection(frames, min(OBSERVED, train), aggregation, spec.num_stages)
+    counters = [MacCounter.of_spec(spec, size, classes) for size in (train, test)]
+    return Networks(counters[0], counters[1], frames, trunk, features, selection)
+
+
+@lru_cache
+def _selection(frames: int, side: int, aggregation: Aggregation, num_stages: int) -> tuple[int, int, int]:
+    """Operations of the trunk for a clip, width of what it puts out, and operations of the whole."""
     with torch.random.fork_rng(devices=[]):  # weights are drawn, and do not matter
-        trunk = build_trunk(frames, seen, None, aggregation)
-        selection = SelectionNetwork(trunk, spec.num_stages).eval().to("meta")
-    clip = torch.zeros(1, frames, 3, seen, seen, dtype=torch.uint8, device="meta")
-    return Networks(
-        MacCounter.of_spec(spec, train, classes),
-        MacCounter.of_spec(spec, test, classes),
-        frames,
-        count_macs(trunk, clip),
-        trunk.features,
-        count_macs(selection, clip),
-    )
+        trunk = build_trunk(frames, side, None, aggregation)
+        selection = SelectionNetwork(trunk, num_stages).eval()
+    clip = torch.zeros(1, frames, 3, side, side, dtype=torch.uint8)
+    return count_macs(trunk, clip), trunk.features, count_macs(selection, clip)
 
 
 def sizes(settings: Mapping[str, Any]) -> tuple[int, int]:
@@ -157,8 +159,10 @@ def phases(run: Run, videos: Videos, share: float, *, judge_upper: bool = True) 
         found += _reinforce(run, videos, networks, share)
     elif run.agent in ("random", "fixed", "best-fixed"):
         found += _blind(run, videos, networks, share)
+    elif run.agent == "uniform":
+        found += judging(run, run.agent, videos, _uniform(networks, run.options))
     elif run.agent != "pretrained":
-        known = "reinforce, random, fixed, best-fixed and pretrained"
+        known = "reinforce, random, fixed, best-fixed, uniform and pretrained"
         raise InputError(f"nothing is known of what {run.agent} costs: expected one of {known}")
     return found
 
@@ -234,6 +238,13 @@ def _blind(run: Run, videos: Videos, networks: Networks, share: float) -> list[P
         macs, size = share * networks.whole_train, options["joint_batch_size"]
         found.append(tuning("fine-tuning", epochs * videos.train, macs, size))
     return found + judging(run, run.agent, videos, share * networks.whole_test)
+
+
+def _uniform(networks: Networks, options: Mapping[str, Any]) -> int:
+    """Operations of a test clip with evenly spread frames and chosen stages."""
+    kept = np.arange(networks.frames) < (options["frames"] or networks.frames)
+    on = np.isin(np.arange(len(networks.test.stage)), options["stages"])
+    return int(networks.test(kept[None], on[None])[0])
 
 
 def search(networks: Networks, clips: int, size: int) -> Phase:

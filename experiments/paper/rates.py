@@ -33,16 +33,23 @@ class Machine:
     """What computes and decodes.
 
     Attributes:
-        gpus: that train one run together.
+        gpus: at work; each trains a run of its own, or all of them one together.
         gmacs: 10^9 multiply-accumulates a second of each.
         cores: that decode.
         clips: 8-frame clips a second that each decodes. Longer clips of the same stride take as much longer.
+        together: whether all GPUs train one run, by torchrun.
     """
 
     gpus: int
     gmacs: float
     cores: int
     clips: float
+    together: bool = False
+
+    @property
+    def processes(self) -> int:
+        """That train one run."""
+        return self.gpus if self.together else 1
 
 
 @dataclass(frozen=True)
@@ -67,10 +74,13 @@ class Time:
 
 
 def time_of(phase: Phase, frames: int, machine: Machine) -> Time:
-    """Of a phase whose clips have so many frames; one that runs alone has a GPU and its share of the cores."""
+    """Of a phase whose clips have so many frames, and its part of the wall time.
+
+    Where GPUs train together, a phase that runs alone has one of them and its share of the cores.
+    """
     gpu = phase.macs / (1e9 * machine.gmacs)
     core = phase.clips * frames / FRAMES / machine.clips
-    gpus = 1 if phase.alone else machine.gpus
+    gpus = 1 if phase.alone and machine.together else machine.gpus
     return Time(gpu, core, gpu / gpus, core / (machine.cores * gpus / machine.gpus))
 
 

@@ -1,20 +1,24 @@
 """Which runs the paper's tables are made of, for telling what they cost.
 
 Runs that tables share count once. Their masks keep what the paper's did: of a data set that it has not, what they kept
-on FCVID.
+on FCVID; with another gamma, as much.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from ada3d_gym.datasets import EMBEDDED, VIDEO_SETS, DataError, find_root, load_index
 from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.paper import figure3, table1, table4, table5, table6
+from ada3d_gym.experiments.paper.figure3 import GAMMAS
+from ada3d_gym.experiments.paper.lists import LEARNED, STAGE_1, STAGE_2
+from ada3d_gym.experiments.paper.options import PROTOCOL_CLIPS
 from ada3d_gym.experiments.paper.phases import Networks, Phase, Videos, judging, phases, pretraining, tuning
 from ada3d_gym.experiments.paper.published import published
+from ada3d_gym.experiments.paper.table1 import LENGTHS
 from ada3d_gym.experiments.runs import Run, compose
 from ada3d_gym.registration import ENVIRONMENTS
 from ada3d_gym.video.motionshapes.drawing import CLASSES
@@ -34,8 +38,16 @@ SECONDS = {"fcvid": 167, "activitynet": 117, "mini-kinetics": 10, "mini-kinetics
 # 135 GB of 254,380 videos of 10 s, as PaddleVideo hands Kinetics-400 out (its docs/en/dataset/k400.md).
 BYTES_A_SECOND = 53_000
 TITLES = {"fcvid": "FCVID", "activitynet": "ActivityNet", "mini-kinetics": "Mini-Kinetics", "kinetics": "Kinetics"}
-FEW_CLIPS = 3  # of each test video, in Tables 5 and 6
+METHODS = {
+    "1": table1.METHODS,
+    "4": table4.METHODS,
+    "5": tuple(table5.ROWS.values()),
+    "6": tuple(table6.ROWS.values()),
+    "F3": figure3.METHODS,
+}
 TABLES = ("1", "3", "4", "5", "6", "F3")
+SHARED = ("Upper", "2D only", "Fixed")  # by all seeds, as in `PaperRuns`
+AGENTS = {"Random": "random", "Fixed": "best-fixed", "2D": "uniform"}  # by the first word; all others learn
 
 
 @dataclass(frozen=True)
@@ -46,11 +58,13 @@ class Job:
         name: what it is called; those of one name are one run.
         run: as composed.
         phases: what it does.
+        shared: whether all seeds have this one run.
     """
 
     name: str
     run: Run
     phases: list[Phase]
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,86 +84,60 @@ class Reproduction:
     masks: float | None = None
 
     def jobs(self, table: str) -> Iterator[Job]:
-        """The runs of a table.
+        """The runs of a table, each once.
 
         Raises:
             InputError: for one that is not known here.
         """
-        makers: dict[str, Callable[[], Iterator[Job]]] = {
-            "1": partial(self._methods, "i3d"),
-            "3": self._transfer,
-            "4": partial(self._methods, "slowonly"),
-            "5": self._stages,
-            "6": self._heads,
-            "F3": self._front,
-        }
-        if table not in makers:
+        if table == "3":
+            return self._transfer()
+        if table not in METHODS:
             raise InputError(f"table {table}: expected some of {', '.join(TABLES)} (Table 2 has an agent of its own)")
-        return makers[table]()
+        network = "slowonly" if table == "4" else "i3d"
+        lengths = LENGTHS if table in ("1", "4") else (8,)
+        gammas = ("", *(f", gamma {number}" for number in range(2, len(GAMMAS) + 1))) if table == "F3" else ("",)
+        return self._jobs(METHODS[table], network, lengths, gammas)
 
-    def _methods(self, network: str) -> Iterator[Job]:
-        """Tables 1 and 4."""
-        for frames in (8, 16):
-            yield self._shared(network, frames)
-            for name in ("Ada3D", "Random", "Random FT", "Fixed", "Fixed FT (same operations)"):
-                yield self._job(name, network, frames)
-            yield self._job("Fixed FT (same accuracy)", network, frames)
-
-    def _stages(self) -> Iterator[Job]:
-        """Table 5."""
-        yield self._shared()
-        for name in ("Ada3D", "Random", "Ada3D, stage 2 only"):
-            yield self._job(name)
-
-    def _heads(self) -> Iterator[Job]:
-        """Table 6."""
-        yield self._shared()
-        for name in ("Ada3D", "Random FT", "frames learned", "stages learned"):
-            yield self._job(name)
-
-    def _front(self) -> Iterator[Job]:
-        """Figure 3: the paper's three gammas, of which Table 1 has one."""
-        yield self._shared()
-        shares = sorted((row.gflops_per_clip or 0 for row in published("F3") if row.method == "Ada3D"), reverse=True)
-        for name in ("Ada3D", "Random FT", "Fixed", "Fixed FT (same operations)"):
-            yield self._job(name)
-            if name != "Fixed":
-                for number, gflops in enumerate(shares[1:], start=2):
-                    yield self._job(name, suffix=f", gamma {number}", ratio=gflops / shares[0])
+    def _jobs(
+        self, methods: Iterable[str], network: str, lengths: Iterable[int], gammas: Iterable[str]
+    ) -> Iterator[Job]:
+        named = dict.fromkeys(LEARNED if name == STAGE_1 else name for name in ("Upper", *methods))
+        if any(name.startswith("Fixed FT") for name in named):
+            named.setdefault("Fixed")
+        for frames in lengths:
+            for name in named:
+                if name in SHARED:
+                    yield self._job(name, network, frames)
+                else:
+                    yield from (self._job(name, network, frames, gamma) for gamma in gammas)
 
     def _transfer(self) -> Iterator[Job]:
         """Table 3, without the training of the selection network on another data set."""
-        yield self._shared()
+        yield self._job("Upper", "i3d", 8)
         run = self._compose("reinforce", "i3d", 8)
         networks, share = Networks.of(run, self.videos.classes), self.share("i3d", 8)
         options, train = run.options, self.videos.train
         macs, size = share * networks.whole_train, options["joint_batch_size"] or options["batch_size"]
-        tuned = tuning(
-            "fine-tuning under another's masks", options["joint_epochs"] * train, macs, size, networks.selection
-        )
+        tuned = tuning("fine-tuning", options["joint_epochs"] * train, macs, size, networks.selection)
         judged = judging(run, "transferred", self.videos, share * networks.whole_test + networks.selection)
         yield Job("i3d, 8 frames: transferred", run, [tuned, *judged])
 
-    def _shared(self, network: str = "i3d", frames: int = 8) -> Job:
-        """What the runs of a network and length begin with."""
-        run = self._compose("reinforce", network, frames)
-        networks = Networks.of(run, self.videos.classes)
-        own = [*pretraining(run, self.videos, networks), *judging(run, "Upper", self.videos, networks.whole_test)]
-        return Job(f"{network}, {frames} frames: before any agent", run, own)
-
-    def _job(self, name: str, network: str = "i3d", frames: int = 8, suffix: str = "", ratio: float = 1.0) -> Job:
-        options: dict[str, int] = {"epochs": 0} if name == "Ada3D, stage 2 only" else {}
-        agent = "reinforce"
-        if name.startswith(("Random", "Fixed")):
-            agent = "random" if name.startswith("Random") else "best-fixed" if name == "Fixed" else "fixed"
-            if "FT" in name:
-                stage2 = self._compose("reinforce", network, frames).options  # as `Rivals` tunes
-                size = stage2["joint_batch_size"] or stage2["batch_size"]
-                options = {"joint_epochs": stage2["joint_epochs"], "joint_batch_size": size}
+    def _job(self, name: str, network: str, frames: int, suffix: str = "") -> Job:
+        options: dict[str, int] = {"epochs": 0} if name == STAGE_2 else {}
+        agent = AGENTS.get(name.partition(" ")[0], "reinforce")
+        if "FT" in name:  # as `Rivals` tunes
+            stage_2 = self._compose("reinforce", network, frames).options
+            size = stage_2["joint_batch_size"] or stage_2["batch_size"]
+            options = {"joint_epochs": stage_2["joint_epochs"], "joint_batch_size": size}
+            agent = agent.replace("best-", "")
         run = self._compose(agent, network, frames, **options)
-        run = replace(run, classifier_epochs=0, trunk_epochs=0)
-        own = phases(run, self.videos, ratio * self.share(network, frames), judge_upper=False)
-        return Job(f"{network}, {frames} frames: {name}{suffix}", run, own)
+        if name == "Upper":
+            networks = Networks.of(run, self.videos.classes)
+            own = [*pretraining(run, self.videos, networks), *judging(run, name, self.videos, networks.whole_test)]
+        else:
+            run = replace(run, classifier_epochs=0, trunk_epochs=0)
+            own = phases(run, self.videos, self.share(network, frames), judge_upper=False)
+        return Job(f"{network}, {frames} frames: {name}{suffix}", run, own, name in SHARED)
 
     def _compose(self, agent: str, network: str, frames: int, **options: int) -> Run:
         found = (
@@ -158,8 +146,8 @@ class Reproduction:
             if row["dataset"] == self.dataset and row["num_frames"] == frames and row["backbone"].startswith(network)
         )
         run = compose(next(found), agent, 0, config=self.config, options=options)
-        few = (FEW_CLIPS,) if network == "i3d" and frames == 8 and self.dataset != EMBEDDED else ()
-        return replace(run, also_views=run.also_views or few)
+        few = (PROTOCOL_CLIPS,) if network == "i3d" and frames == 8 else ()  # as `Composer` has it
+        return replace(run, also_views=few)
 
     def share(self, network: str, frames: int) -> float:
         """Of the operations of a whole clip under the paper's masks."""
