@@ -88,6 +88,8 @@ def cost(
             raise InputError(f"{name}={value}: expected more than 0")
     if share is not None and share > 1:
         raise InputError(f"share={share}: expected at most 1")
+    if gpu is not None and gpu_gmacs_per_second is not None:
+        raise InputError(f"gpu={gpu} would be ignored beside gpu_gmacs_per_second: give one or the other")
     if json is not None:
         check_output(json, "--json")
     dataset = ENVIRONMENTS[env]["dataset"]
@@ -118,8 +120,6 @@ def _machine(
 ) -> tuple[Machine, list[str]]:
     """The machine, and where its rates are from."""
     told = []
-    if gmacs is not None and gpu is not None:
-        raise InputError(f"gpu={gpu} would be ignored beside gpu_gmacs_per_second={gmacs}: give one or the other")
     if gpu is not None:
         gmacs = ASSUMED_GMACS[gpu]
         told.append(f"{gmacs:,.0f} GMACs/s each GPU: an assumption for {gpu}, half of NVIDIA's ResNet-50 in TF32")

@@ -194,15 +194,15 @@ def test_every_clip_is_decoded_as_often_as_predicted(tmp_path: Path, monkeypatch
 def test_the_search_for_constants_stays_within_what_is_predicted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for module in ("ada3d_gym.agents.search", "ada3d_gym.experiments.paper.phases"):
         monkeypatch.setattr(f"{module}.EXHAUSTIVE_BITS", 12)  # as of 16 frames: 256 masks, not 8,160
-    run = compose(MOTION, "best-fixed", 0, options={"clips": 1}, environment={"videos": 280})
-    found = {phase.name: phase for phase in phases(run, Videos(280, 280, 14), share=1.0, judge_upper=False)}
+    run = compose(MOTION, "best-fixed", 0, options={"clips": 1}, environment={"videos": 70})
+    found = {phase.name: phase for phase in phases(run, Videos(70, 70, 14), share=1.0, judge_upper=False)}
     search, judged = found["search for constants"], found["judging best-fixed, 4 clips"]
     assert (search.clips, search.alone) == (1 + 4 + 16 + 64, True)
     counted = Counted(monkeypatch)
     bandit = run.bandit("train", "cpu")
     run.make_agent(bandit, "cpu").learn(4, lambda epoch, figures: None)
     assert 0.5 * search.pulls < counted.clips("pulls") <= search.pulls
-    assert judged.pulls == 4 * 280
+    assert judged.pulls == 4 * 70
 
 
 def _saved(spec: ResNet3dSpec, clips: int) -> int:
@@ -231,7 +231,7 @@ def test_maps_for_the_backward_pass_are_those_that_autograd_keeps(spec: ResNet3d
 
 
 def test_the_peak_of_a_training_step_is_near_the_estimate():
-    network, clips = MaskedResNet3d(I3D_TINY, 14).train(), 192
+    network, clips = MaskedResNet3d(I3D_TINY, 14).train(), 96
 
     def step() -> None:
         network.zero_grad()
@@ -258,8 +258,8 @@ def test_memory_of_a_gpu_grows_with_its_clips():
 
 def test_runs_that_tables_share_count_once():
     plan = Reproduction("activitynet", Videos(1000, 100, 200))
-    tables = {name: list(plan.jobs(name)) for name in reported("activitynet")}
-    assert list(tables) == ["1", "5", "6", "F3"]
+    assert reported("activitynet") == ("1", "5", "6", "F3")
+    tables = {name: list(plan.jobs(name)) for name in ("5", "6")}
     report = figures(tables, plan.videos, 10**9, MACHINE, seeds=1)
     both = {job.name: sum(phase.macs for phase in job.phases) for jobs in tables.values() for job in jobs}
     total = report["total"]["forward"] + report["total"]["backward"]
