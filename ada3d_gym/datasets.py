@@ -15,6 +15,7 @@ from ada3d_gym.video.indexing.index import IndexFileError, VideoIndex
 from ada3d_gym.video.indexing.listing import Reader
 from ada3d_gym.video.motionshapes.drawing import CLASSES
 from ada3d_gym.video.motionshapes.files import REMEDY, SPLITS, cache_folder, describe, motionshapes
+from ada3d_gym.video.motionshapes.halves import Classes, chosen_classes, of_classes, videos_needed
 from ada3d_gym.video.readers import activitynet, fcvid, kinetics, plain
 from ada3d_gym.video.sampling import ClipSampler, Sampling
 
@@ -158,11 +159,16 @@ def load_index(name: str, root: Path, split: str) -> VideoIndex:
     return index
 
 
-def count_videos(name: str, split: str, data_root: str | Path | None = None) -> int:
-    """How many videos a split has; raises as `motionshapes_clips` and `video_clips` do."""
+def count_videos(name: str, split: str, data_root: str | Path | None = None, classes: Classes | None = None) -> int:
+    """How many videos a split has, of all `classes` or some; raises as `motionshapes_clips` and `video_clips` do."""
     if name == EMBEDDED:
-        return SPLITS[split]
+        return SPLITS[split] * (len(CLASSES) if classes is None else len(chosen_classes(classes))) // len(CLASSES)
     return len(load_index(name, find_root(name, data_root), split))
+
+
+def observation_side(size: int | None = None) -> int:
+    """Of the frames that policies see of video files, in pixels: the paper's 112, or that of smaller clips."""
+    return 112 if size is None else min(112, size)
 
 
 def video_clips(
@@ -244,7 +250,7 @@ def video_clips(
         index if videos is None else index[:videos],
         index.class_names,
         sampler,
-        observation_size=min(112, size),
+        observation_size=observation_side(size),
         cache=cache_folder() / "clips" if cache_bytes else None,
         cache_bytes=cache_bytes,
         key={"dataset": name, "split": split},
@@ -255,7 +261,12 @@ def video_clips(
 
 
 def motionshapes_clips(
-    split: str = "train", *, num_frames: int = 8, views: int | None = None, videos: int | None = None
+    split: str = "train",
+    *,
+    num_frames: int = 8,
+    views: int | None = None,
+    videos: int | None = None,
+    classes: Classes | None = None,
 ) -> VideoClips:
     """Clips of a MotionShapes split, rendered and cached on first use.
 
@@ -264,9 +275,11 @@ def motionshapes_clips(
         num_frames: T, 8 (stride 4) or 16 (stride 2).
         views: clips per video, at evenly spread starts; 4 by default, all that 8 frames have.
         videos: only the first so many videos of the split; all by default.
+        classes: only the videos of these classes, whose labels then count among them: names, or the half "a" or "b",
+            see `ada3d_gym.video.motionshapes.halves`; all by default.
 
     Raises:
-        ValueError: for a split, number of frames or number of videos that the set does not have.
+        ValueError: for a split, number of frames, number of videos or class that the set does not have.
     """
     if num_frames not in _STRIDES:
         raise InputError(f"num_frames={num_frames}: MotionShapes has clips of {' or '.join(map(str, _STRIDES))} frames")
@@ -274,11 +287,14 @@ def motionshapes_clips(
         raise InputError(f"unknown MotionShapes split {split!r}: expected one of {', '.join(SPLITS)}")
     if views is not None and views < 1:
         raise InputError(f"views={views}: expected at least 1")
-    if videos is not None and not 0 < videos <= SPLITS[split]:
-        raise InputError(f"videos={videos} is outside 1 to {SPLITS[split]}, the videos of {EMBEDDED} {split}")
+    names = CLASSES if classes is None else chosen_classes(classes)
+    most = count_videos(EMBEDDED, split, classes=names)
+    if videos is not None and not 0 < videos <= most:
+        what = f"{EMBEDDED} {split}" + ("" if classes is None else f" of {', '.join(names)}")
+        raise InputError(f"videos={videos} is outside 1 to {most}, the videos of {what}")
     return VideoClips(
-        motionshapes(split, videos),
-        CLASSES,
+        of_classes(motionshapes(split, videos and videos_needed(names, videos)), names),
+        names,
         ClipSampler(num_frames, _STRIDES[num_frames], views or 4, MOTIONSHAPES_SIZE),
         observation_size=MOTIONSHAPES_SIZE,
         cache=cache_folder() / "clips",

@@ -14,7 +14,7 @@ from ada3d_gym.agents.search import Constant, read_constants
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.judging import load_masks
 from ada3d_gym.experiments.results import Result, ResultFile
-from ada3d_gym.experiments.runs import Run, read_run
+from ada3d_gym.experiments.runs import Run, read_run, tuning_of
 from ada3d_gym.seeding import Stream, spawn
 from ada3d_gym.shipped import shipped_table
 
@@ -103,9 +103,7 @@ class Rivals:
         own = self.run.options
         if "joint_batch_size" not in own:
             own = self.compose("reinforce").options
-        size = own["joint_batch_size"] or own["batch_size"]
-        names = ("joint_epochs", "classifier_lr", "freeze_batch_norm", "classifier_dropout")
-        return {"joint_batch_size": size} | {name: own[name] for name in names}
+        return tuning_of(own)
 
 
 def most_accurate_within(front: Sequence[Constant], macs: float) -> Constant:
