@@ -21,6 +21,7 @@ from ada3d_gym.experiments.folders import INPUTS, OPTIONS
 from ada3d_gym.registration import ENVIRONMENTS, check_id
 
 TRUNK = "trunk.safetensors"  # in a run's folder
+PRETRAINED = "pretrained.safetensors"  # the classifier there, as it was before the agent
 # What a run with another's policy keeps of it, by the setting that names each file.
 POLICY = {
     "options.state": "policy.pt",
@@ -40,14 +41,17 @@ class Config:
     Attributes:
         gamma: penalty of a wrong answer (Eq. 4); larger spends more.
         classifier_epochs: of the classifier on whole clips, before anything else.
-        classifier_lr: of its SGD at the start; a cosine takes it to zero. The trunk's likewise.
+        classifier_lr: of its SGD at the start; a cosine takes it to zero.
         classifier_batch: clips in one of its updates. The trunk's likewise.
         classifier_batch_norm: "train" while the classifier is trained on whole clips, or "frozen", for statistics that
             are its own, see `ada3d_gym.finetuning.ClassifierTrainer`.
         classifier_dropout: probability of its dropout then.
         trunk: weights that the selection network's trunk starts from, see `ada3d_gym.building.build_trunk`.
         trunk_epochs: of the trunk as a classifier of whole clips, for agents that see through one.
+        trunk_lr: of its SGD at the start; the classifier's by default.
         interpolated_map: judge by the average precision of ActivityNet's official tool, see `ada3d_gym.metrics`.
+        also_views: judge by so many clips of each video, too, beside the data set's protocol; such results are called
+            "METHOD, N clips".
         environment: further arguments of `ada3d_gym.building.build_bandit`.
         agents: options of each agent by its name; they replace those of its preset.
     """
@@ -61,6 +65,8 @@ class Config:
     trunk: str | None = None
     trunk_epochs: int = 0
     interpolated_map: bool = False
+    also_views: tuple[int, ...] = ()
+    trunk_lr: float | None = None
     environment: dict[str, Any] = field(default_factory=dict)
     agents: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -68,8 +74,11 @@ class Config:
         for name, least in (("classifier_epochs", 0), ("trunk_epochs", 0), ("classifier_batch", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"{name}={getattr(self, name)}: expected at least {least}")
-        if not 0 <= self.classifier_lr < math.inf:
-            raise InputError(f"classifier_lr={self.classifier_lr}: expected a finite number of at least 0")
+        for name in ("classifier_lr", "trunk_lr"):
+            if not 0 <= (getattr(self, name) or 0) < math.inf:
+                raise InputError(f"{name}={getattr(self, name)}: expected a finite number of at least 0")
+        if any(views < 1 for views in self.also_views):
+            raise InputError(f"also_views={list(self.also_views)}: expected numbers of at least 1")
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,8 @@ class Run:
     classifier_batch_norm: BatchNorm = "frozen"
     classifier_dropout: float = 0.0
     interpolated_map: bool = False
+    also_views: tuple[int, ...] = ()
+    trunk_lr: float | None = None
     transfer: str | None = None
 
     @property
@@ -152,6 +163,11 @@ class Run:
 
     def make_agent(self, bandit: ClipBandit, device: str) -> Agent:
         return make_agent(self.agent, bandit, self.options, seed=self.seed, device=device)
+
+
+def views_name(method: str, views: int) -> str:
+    """What a method's result by `also_views` is called."""
+    return f"{method}, {views} clips"
 
 
 def compose(

@@ -19,15 +19,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tyro
 
 from ada3d_gym import parallel
 from ada3d_gym.agents.agent import Agent, NoOptions
-from ada3d_gym.agents.fixed import Upper
+from ada3d_gym.agents.fixed import Pretrained, Upper
 from ada3d_gym.agents.reference import Random, RandomFineTuning
 from ada3d_gym.agents.registry import agent_class
 from ada3d_gym.agents.trunk import TrunkTraining
@@ -40,11 +40,11 @@ from ada3d_gym.experiments.folders import check_output, folder_name
 from ada3d_gym.experiments.inputs import claimed_by
 from ada3d_gym.experiments.judging import Trial, Verdict, load_masks, save_masks
 from ada3d_gym.experiments.results import Result, ResultFile, with_times
-from ada3d_gym.experiments.runs import TRUNK, Run, compose
+from ada3d_gym.experiments.runs import PRETRAINED, TRUNK, Run, compose, views_name
 from ada3d_gym.experiments.tables import single_table, write_json
 from ada3d_gym.experiments.timing import Timed, milliseconds
 from ada3d_gym.experiments.training import train_to
-from ada3d_gym.experiments.transferring import compose_transferred, keep_policy
+from ada3d_gym.experiments.transferring import keep_policy, transferred
 from ada3d_gym.files import writing
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints.weights import save_weights
@@ -109,14 +109,22 @@ def train(
     checked_device(device)
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
     given |= {"outcomes": outcomes, "classes": classes}
-    settings: dict[str, Any] = {"config": config, "assignments": set, "environment": given, "gamma": gamma}
-    settings["classifier_epochs"] = classifier_epochs
-    if transfer is None:
-        run_ = compose(env, agent or "reinforce", seed, trunk=trunk, trunk_epochs=trunk_epochs, **settings)
-    elif agent or trunk or trunk_epochs:
+    if transfer is not None and (agent or trunk or trunk_epochs):
         raise InputError("--agent, --trunk and --trunk-epochs make a policy, and --transfer takes one that is made")
-    else:
-        run_ = compose_transferred(env, transfer, seed, trust=trust, **settings)
+    run_ = compose(
+        env,
+        agent or "reinforce",
+        seed,
+        config=config,
+        assignments=() if transfer else set,
+        environment=given,
+        gamma=gamma,
+        classifier_epochs=classifier_epochs,
+        trunk=trunk,
+        trunk_epochs=trunk_epochs,
+    )
+    if transfer is not None:
+        run_ = transferred(run_, transfer, assignments=set, trust=trust)
     folder = output or Path("runs") / f"{env}-{folder_name(run_.agent)}-seed{seed}"
     if json is not None:
         check_output(json, "--json")
@@ -183,6 +191,11 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
         results.add(found)
     elif upper is not None:
         _judge_upper(run_, folder, results, device)
+    if kind is Pretrained:  # it is Upper, and has been judged
+        results.add(replace(results.results["Upper"], method=run_.agent))
+        parallel.wait()
+        return
+    _judge_also(run_, run_.agent, None, folder, results, device)
     trial = Trial.prepare(run_, "test", device, checkpoint=folder / CLASSIFIER)
     agent = trial.trained_agent(folder, device)
     result, u, v = _judged(trial, run_.agent, agent, folder)
@@ -202,8 +215,22 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
 def _judge_upper(run_: Run, folder: Path, results: ResultFile, device: str) -> None:
     """The paper's Upper: the classifier before the agent."""
     if "Upper" not in results.results:
-        trial = Trial.prepare(run_, "test", device, checkpoint=folder / "pretrained.safetensors")
+        _judge_also(run_, "Upper", Upper, folder, results, device)
+        trial = Trial.prepare(run_, "test", device, checkpoint=folder / PRETRAINED)
         results.add(trial.judge("Upper", Upper(trial.bandit, NoOptions()), folder).result)
+
+
+def _judge_also(
+    run_: Run, method: str, kind: type[Upper] | None, folder: Path, results: ResultFile, device: str
+) -> None:
+    """Judges what the folder holds, or Upper, by other numbers of clips, where the run asks for that."""
+    for views in run_.also_views:
+        if (name := views_name(method, views)) not in results.results:
+            checkpoint = folder / (CLASSIFIER if kind is None else PRETRAINED)
+            trial = Trial.prepare(run_, "test", device, checkpoint=checkpoint, views=views)
+            agent = trial.trained_agent(folder, device) if kind is None else kind(trial.bandit, NoOptions())
+            results.add(_judged(trial, name, agent, folder).result)
+            trial.bandit.source.close()
 
 
 def _judged(trial: Trial, method: str, agent: Agent, folder: Path) -> Verdict:
@@ -222,7 +249,7 @@ def train_trunk(run_: Run, folder: Path, device: str) -> Run:
         aggregation = run_.options.get("aggregation", "concat")
         trunk = build_trunk(bandit.num_frames, bandit.source.observation_size, run_.trunk, aggregation)
     if epochs := run_.trunk_epochs:
-        size, lr = run_.classifier_batch, run_.classifier_lr
+        size, lr = run_.classifier_batch, run_.classifier_lr if run_.trunk_lr is None else run_.trunk_lr
         train_to(folder, "trunk", TrunkTraining(trunk, bandit, epochs, size, lr, run_.seed, device), epochs)
     _write(folder, lambda: save_weights(trunk, folder / TRUNK))
     bandit.source.close()
@@ -250,7 +277,7 @@ def train_classifier(run_: Run, bandit: ClipBandit, folder: Path) -> None:
         name, stream = "classifier on whole clips", Stream.CLASSIFIER
         learner = RandomFineTuning(bandit, everything, trainer, epochs, size, run_.seed, name, stream=stream)
         train_to(folder, "classifier", learner, epochs)
-    _write(folder, lambda: save_weights(classifier.network, folder / "pretrained.safetensors"))
+    _write(folder, lambda: save_weights(classifier.network, folder / PRETRAINED))
 
 
 def live_classifier(run_: Run, bandit: ClipBandit) -> NetworkClassifier:
@@ -281,6 +308,7 @@ def train_agent(run_: Run, bandit: ClipBandit, folder: Path, device: str, result
         train_to(folder, "agent", agent, epoch)
         if agent.epoch == epoch and method not in results.results:
             _write(folder, write)
+            _judge_also(run_, method, None, folder, results, device)
             trial = Trial.prepare(run_, "test", device, checkpoint=folder / CLASSIFIER)
             results.add(_judged(trial, method, trial.trained_agent(folder, device), folder).result)
             trial.bandit.source.close()

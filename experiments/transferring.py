@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from ada3d_gym.agents.registry import agent_class, agent_options
 from ada3d_gym.agents.states import load_state, save_state
 from ada3d_gym.datasets import EMBEDDED, MOTIONSHAPES_SIZE, observation_side
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.results import ResultFile
-from ada3d_gym.experiments.runs import POLICY, Run, compose, read_run, tuning_of
+from ada3d_gym.experiments.runs import POLICY, Run, assignment, plain, read_run, tuning_of
 from ada3d_gym.files import replacing
 from ada3d_gym.networks.spec import SPECS, STAGE_NAMES
 
@@ -20,38 +21,43 @@ AGENT = "transferred"
 _SHOWN = ("features", "observation")  # arguments of an environment that say what its policy sees
 
 
-def compose_transferred(
-    env: str,
+def transferred(
+    run: Run,
     source: Path,
-    seed: int,
     *,
-    trust: bool = False,
-    config: Path | None = None,
+    assignments: tuple[str, ...] = (),
     options: Mapping[str, Any] | None = None,
-    **others: Any,
+    trust: bool = False,
 ) -> Run:
     """A run that trains and judges the classifier under the masks of another run's policy, which stays as it is.
 
     Args:
-        env: a registered id.
+        run: of REINFORCE on the data set that the policy is taken to. The classifier is trained as its second stage
+            has it.
         source: folder of a finished run of `ada3d train`, of any agent, on the same or another data set.
-        seed, config, others: as in `experiments.runs.compose`.
+        assignments, options: of the classifier's training, others than that; as in `experiments.runs.compose`.
         trust: as in `experiments.runs.read_run`, for the source.
-        options: of the classifier's training; by default, what the configuration has for REINFORCE's second stage.
 
     Raises:
         InputError: for what is no run, or is not finished; and for a policy of clips or stages that the environment
             does not have.
     """
     policy = _finished(source, trust)
-    tuning = tuning_of(compose(env, "reinforce", seed, config=config, **_without_assignments(others)).options)
-    own = tuning | _policy_options(policy, source) | dict(options or {})
-    run = compose(env, AGENT, seed, config=config, options=own, **others)
+    given = dict(options or {}) | dict(assignment(each, agent_class(AGENT).Options) for each in assignments)
+    own = agent_options(AGENT, tuning_of(run.options) | given | _policy_options(policy, source))
     environment = {key: value for key, value in run.environment.items() if key not in _SHOWN}
     seen = {key: policy.environment[key] for key in _SHOWN if policy.environment.get(key) is not None}
-    run = replace(run, transfer=str(source), trunk=None, trunk_epochs=0, environment=environment | seen)
-    _check_shape(policy, run, source)
-    return run
+    made = replace(
+        run,
+        agent=AGENT,
+        options=plain(asdict(own)),
+        environment=environment | seen,
+        trunk=None,
+        trunk_epochs=0,
+        transfer=str(source),
+    )
+    _check_shape(policy, made, source)
+    return made
 
 
 def keep_policy(run: Run, folder: Path) -> Run:
@@ -68,10 +74,6 @@ def keep_policy(run: Run, folder: Path) -> Run:
                 shutil.copyfile(path, part)
         run = run.with_file(setting, own)
     return run
-
-
-def _without_assignments(others: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in others.items() if key != "assignments"}
 
 
 def _finished(source: Path, trust: bool) -> Run:
