@@ -76,8 +76,12 @@ class Rivals:
         """The same, with the classifier fine-tuned under them."""
         return self.made("random", **self._usage(), **self._tuning())
 
+    def fixed_operations(self) -> Run:
+        """The most accurate constant within the total."""
+        return self.made("fixed", mask=most_accurate_within(read_constants(self.search), self.budget).mask)
+
     def fixed_ft_operations(self) -> Run:
-        """The most accurate constant within the total, fine-tuned."""
+        """The same, fine-tuned."""
         chosen = most_accurate_within(read_constants(self.search), self.budget)
         return self.made("fixed", mask=chosen.mask, **self._tuning())
 

@@ -8,11 +8,11 @@
 On MotionShapes the policy is learned on one half of the classes (two scenes, two objects, three motions) and taken to
 the other. The selection network never sees a class of the target: its trunk begins from random weights and is trained
 as a classifier of its own half alone, since the trunk that ships knows all 14 classes. The 3D networks begin from the
-shipped weights, which do know all classes, as the paper's Kinetics checkpoint does; each gets a fresh head and is trained
-on whole clips of its half.
+shipped weights, which do know all classes, as the paper's Kinetics checkpoint does; each gets a fresh head and is
+trained on whole clips of its half.
 
-The paper has Upper and the transferred policy with fine-tuning. Beside them: the same without, Ada3D trained on the target
-itself, and random and constant masks that spend what the transferred policy does in all.
+The paper has Upper and the transferred policy with fine-tuning. Beside them: the same without, Ada3D trained on the
+target itself, and random and constant masks that spend what the transferred policy does in all.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ AS_IT_IS, FINE_TUNED = "policy from elsewhere", "policy from elsewhere, fine-tun
 ROWS = ("Upper", "Random", "Random FT", "Fixed (same operations)", "Fixed FT (same operations)", AS_IT_IS, FINE_TUNED)
 PRINTED = {FINE_TUNED: "Ada3D policies from Mini-Kinetics"}
 # Of networks that begin from random weights, or from a fresh head, on half of the videos.
-TRAINING: dict[str, Any] = {"classifier_epochs": 3, "trunk": RANDOM, "trunk_epochs": 40, "trunk_lr": 0.05}
+TRAINING: dict[str, Any] = {"classifier_epochs": 3, "trunk": RANDOM, "trunk_epochs": 60, "trunk_lr": 0.05}
 QUICK_VIDEOS = 56
 
 
@@ -94,36 +94,37 @@ class TransferRuns(PaperRuns):
         name = f"half-{target}" if options.source_run is None else "transfer"
         shared, own = self._shared(env, name), self._shared(env, name) / f"seed{seed}"
         upper, search = shared / "pretrained", shared / "best-fixed"
-        source, needs, learning = options.source_run, (), {}
         first, composed = (self._composer(env, each, upper, target) for each in (0, seed))
+        learning: dict[str, Method] = {}
+        source = options.source_run
         if source is None:
             theirs = self._shared(env, f"half-{options.half}")
-            source, their_upper = theirs / f"seed{seed}" / "reinforce", theirs / "pretrained"
-            their_first, they = (self._composer(env, each, their_upper, options.half) for each in (0, seed))
+            source, before = theirs / f"seed{seed}" / "reinforce", theirs / "pretrained"
+            their_first, they = (self._composer(env, each, before, options.half) for each in (0, seed))
             learning = {
-                "source": Method(source, "reinforce", partial(they, "reinforce"), upper=their_upper),
-                "source, pretrained": Method(their_upper, "Upper", their_first.first, upper=their_upper),
+                "source": Method(source, "reinforce", partial(they, "reinforce"), upper=before),
+                "source, pretrained": Method(before, "Upper", their_first.first, upper=before),
             }
-            needs = (source,)
+        needs = (source,) if learning else ()
 
         def taken(**changed: Any) -> Run:
             return transferred(composed("reinforce"), source, options=changed, trust=options.trust)
 
         learned = own / "transferred"
         rivals = Rivals(composed, learned, search)
-        both, operations = (learned, search), rivals.fixed_ft_operations
-        searched = Method(search, "best-fixed", Rivals(first, learned, search).best_fixed)
-        return learning | {
+        both = (learned, search)
+        here = {
             "Upper": Method(upper, "Upper", first.first),
-            "best-fixed": searched,
+            "best-fixed": Method(search, "best-fixed", Rivals(first, learned, search).best_fixed),
             AS_IT_IS: Method(own / "as-it-is", "transferred", partial(taken, joint_epochs=0), needs),
             FINE_TUNED: Method(learned, "transferred", taken, needs),
             "Random": Method(own / "random", "random", rivals.random, (learned,)),
             "Random FT": Method(own / "random-ft", "random", rivals.random_ft, (learned,)),
             "Fixed (same operations)": Method(own / "fixed", "fixed", rivals.fixed_operations, both),
-            "Fixed FT (same operations)": Method(own / "fixed-ft", "fixed", operations, both),
+            "Fixed FT (same operations)": Method(own / "fixed-ft", "fixed", rivals.fixed_ft_operations, both),
             LEARNED: Method(own / "reinforce", "reinforce", partial(composed, "reinforce")),
         }
+        return learning | {row: replace(method, upper=upper) for row, method in here.items()}
 
     def _composer(self, env: str, seed: int, pretrained: Path, half: str) -> Composer:
         if self.options.source_run is not None:
@@ -139,7 +140,7 @@ def sections(runs: TransferRuns) -> list[Section]:
     return [Section(f"Table 3: a policy from elsewhere ({where})", rows, PRINTED, lambda row: row.table == "3")]
 
 
-def table3(options: tyro.conf.OmitArgPrefixes[TransferOptions] = TransferOptions()) -> None:  # noqa: B008 (frozen)
+def table3(options: tyro.conf.OmitArgPrefixes[TransferOptions] = TransferOptions()) -> None:
     """Trains what is missing and prints the table.
 
     Args:
