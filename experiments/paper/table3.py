@@ -40,7 +40,7 @@ AS_IT_IS, FINE_TUNED = "policy from elsewhere", "policy from elsewhere, fine-tun
 ROWS = ("Upper", "Random", "Random FT", "Fixed (same operations)", "Fixed FT (same operations)", AS_IT_IS, FINE_TUNED)
 PRINTED = {FINE_TUNED: "Ada3D policies from Mini-Kinetics"}
 # Of networks that begin from random weights, or from a fresh head, on half of the videos.
-TRAINING: dict[str, Any] = {"classifier_epochs": 3, "trunk": RANDOM, "trunk_epochs": 60, "trunk_lr": 0.05}
+TRAINING: dict[str, Any] = {"classifier_epochs": 3, "trunk": RANDOM, "trunk_epochs": 45, "trunk_lr": 0.05}
 QUICK_VIDEOS = 56
 
 
