@@ -14,7 +14,7 @@ from ada3d_gym.agents.search import Constant, read_constants
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.judging import load_masks
 from ada3d_gym.experiments.results import Result, ResultFile
-from ada3d_gym.experiments.runs import Run, read_run
+from ada3d_gym.experiments.runs import PRETRAINED, Run, read_run, tuning_of
 from ada3d_gym.seeding import Stream, spawn
 from ada3d_gym.shipped import shipped_table
 
@@ -54,7 +54,7 @@ class Rivals:
         run_ = self.compose(agent, options=options)
         if not run_.classifier_epochs:
             return run_
-        checkpoint = str(self.learned / "pretrained.safetensors")
+        checkpoint = str(self.learned / PRETRAINED)
         return replace(run_, classifier_epochs=0, environment=run_.environment | {"checkpoint": checkpoint})
 
     def best_fixed(self) -> Run:
@@ -76,8 +76,12 @@ class Rivals:
         """The same, with the classifier fine-tuned under them."""
         return self.made("random", **self._usage(), **self._tuning())
 
+    def fixed_operations(self) -> Run:
+        """The most accurate constant within the total."""
+        return self.made("fixed", mask=most_accurate_within(read_constants(self.search), self.budget).mask)
+
     def fixed_ft_operations(self) -> Run:
-        """The most accurate constant within the total, fine-tuned."""
+        """The same, fine-tuned."""
         chosen = most_accurate_within(read_constants(self.search), self.budget)
         return self.made("fixed", mask=chosen.mask, **self._tuning())
 
@@ -87,6 +91,13 @@ class Rivals:
         lost = (self.results["Upper"].top1 - self.results[self.run.agent].top1) / 100
         chosen = cheapest_losing(read_constants(self.search), lost)
         return self.made("fixed", mask=chosen.mask, **self._tuning())
+
+    def one_head(self, head: str) -> Run:
+        """REINFORCE on one head ("frames" or "stages"), beside random masks of the other that, with the learned run's
+        own, spend what its classifier does (the paper's Table 6)."""
+        usage = self.matched()
+        options = {"heads": head, "other_frames": usage.frames, "other_stages": usage.stages.tolist()}
+        return self.made("reinforce", **options)
 
     def matched(self, more: float = 0.0) -> Random:
         """Random masks that spend the learned run's operations of the classifier, and `more` a clip."""
@@ -103,9 +114,7 @@ class Rivals:
         own = self.run.options
         if "joint_batch_size" not in own:
             own = self.compose("reinforce").options
-        size = own["joint_batch_size"] or own["batch_size"]
-        names = ("joint_epochs", "classifier_lr", "freeze_batch_norm", "classifier_dropout")
-        return {"joint_batch_size": size} | {name: own[name] for name in names}
+        return tuning_of(own)
 
 
 def most_accurate_within(front: Sequence[Constant], macs: float) -> Constant:
