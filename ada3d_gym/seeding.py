@@ -58,6 +58,8 @@ class Stream(IntEnum):
     """Layers without weights of the trunk below them."""
     BANDIT_WEIGHTS = _FIRST + 22
     """Their own networks."""
+    TRANSFER = _FIRST + 40
+    """The classifier's training under the masks of a policy from elsewhere."""
 
 
 def spawn(seed: int, *key: int) -> np.random.SeedSequence:
