@@ -15,7 +15,7 @@ from textwrap import dedent
 from tabulate import tabulate
 
 from ada3d_gym.building import build_bandit
-from ada3d_gym.datasets import VIDEO_SETS, video_clips
+from ada3d_gym.datasets import VIDEO_SETS, motionshapes_clips, video_clips
 from ada3d_gym.envs.env import Ada3DEnv
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.networks.macs import MacCounter
@@ -107,16 +107,13 @@ envs = gym.make_vec("{first}", num_envs=64, gamma=6.0{given})  # one forward pas
 
 def _arguments(dataset: str) -> str:
     described = _argument_lines(inspect.getdoc(build_bandit) or "")
-    if dataset in VIDEO_SETS:
-        described |= {
-            name: text
-            for name, text in _argument_lines(inspect.getdoc(video_clips) or "").items()
-            if name not in described and name != "name"
-        }
-        described.pop("split, num_frames, views, videos", None)
+    clips = video_clips if dataset in VIDEO_SETS else motionshapes_clips
+    own = _argument_lines(inspect.getdoc(clips) or "")
+    described |= {name: text for name, text in own.items() if name not in described and name != "name"}
+    described.pop("split, num_frames, views, videos")
     defaults = {
         name: parameter.default
-        for function in (video_clips, build_bandit)
+        for function in (clips, build_bandit)
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.default is not parameter.empty
     }
