@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from functools import partial
 from inspect import signature
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, get_args
 from safetensors import SafetensorError, safe_open
 
 from ada3d_gym.bandit import ClipBandit, Order
-from ada3d_gym.datasets import EMBEDDED, VIDEO_SETS, motionshapes_clips, video_clips
+from ada3d_gym.datasets import EMBEDDED, EMBEDDED_SETS, VIDEO_SETS, embedded_clips, video_clips
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.checkpoints.loading import load_checkpoint
@@ -20,12 +19,12 @@ from ada3d_gym.networks.checkpoints.weights import load_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.selection import Aggregation, ClipTrunk, load_torchvision
-from ada3d_gym.networks.spec import SPECS, ResNet3dSpec
+from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.observers import FeatureObserver, IndexObserver, Observation, Observer, PixelObserver
 from ada3d_gym.outcomes.classifier import TableClassifier, check_named, check_network
 from ada3d_gym.outcomes.table import NEEDED_PARTS, OutcomeTable, load_table
 from ada3d_gym.rewards import Cost, MaskReward, Shaping
-from ada3d_gym.shipped import CLASSIFIER, CLASSIFIER_BACKBONES, SELECTION, shipped_table
+from ada3d_gym.shipped import CLASSIFIER_BACKBONES, SELECTION, shipped_classifier, shipped_table
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.motionshapes.drawing import CLASSES
 
@@ -57,8 +56,8 @@ def build_bandit(
     """A bandit over clips of a data set.
 
     Args:
-        dataset: "motionshapes", or a name in `ada3d_gym.datasets.VIDEO_SETS`.
-        split, num_frames, views, videos: see `motionshapes_clips` and `video_clips`.
+        dataset: "motionshapes", "motionshapes-untrimmed", or a name in `ada3d_gym.datasets.VIDEO_SETS`.
+        split, num_frames, views, videos: see `embedded_clips` and `video_clips`.
         backbone: the 3D network's name in `ada3d_gym.networks.spec.SPECS`.
         checkpoint: its weights, a file that `load_checkpoint` reads; for MotionShapes, the shipped ones by default (of
             some classes, with what the head has of these).
@@ -122,10 +121,10 @@ def _answering(
 
 
 def build_clips(dataset: str, **options: Any) -> VideoClips:
-    """Clips of a data set by its name; options of `motionshapes_clips` or `video_clips`."""
-    if dataset != EMBEDDED and dataset not in VIDEO_SETS:
-        raise InputError(f"unknown data set {dataset!r}: expected {EMBEDDED}, {', '.join(VIDEO_SETS)}")
-    make = motionshapes_clips if dataset == EMBEDDED else partial(video_clips, dataset)
+    """Clips of a data set by its name; options of `embedded_clips` or `video_clips`."""
+    if dataset not in (*EMBEDDED_SETS, *VIDEO_SETS):
+        raise InputError(f"unknown data set {dataset!r}: expected {', '.join((*EMBEDDED_SETS, *VIDEO_SETS))}")
+    make = partial(embedded_clips if dataset in EMBEDDED_SETS else video_clips, dataset)
     known = [*signature(make).parameters]
     if unknown := [name for name in options if name not in known]:
         own = [*signature(build_bandit).parameters][:-1]
@@ -214,13 +213,14 @@ def build_classifier(
     """The masked 3D network for clips; arguments as in `build_bandit`."""
     if backbone not in SPECS:
         raise InputError(f"unknown backbone {backbone!r}: expected one of {', '.join(SPECS)}")
-    if checkpoint is None and (backbone not in CLASSIFIER_BACKBONES or not _of_motionshapes(clips)):
+    known = clips.dataset in EMBEDDED_SETS or clips.class_names == CLASSES
+    if checkpoint is None and not (known and backbone in CLASSIFIER_BACKBONES):
         raise InputError(
             f"no weights ship for {backbone} and these videos: give checkpoint=, a file that docs/checkpoints.md lists"
         )
     network = MaskedResNet3d(SPECS[backbone], len(clips.class_names))
     if checkpoint is None:
-        _load_shipped(network, SPECS[backbone], clips.class_names)
+        _load_shipped(network, clips)
     else:
         report = load_checkpoint(network, checkpoint)
         if report.replaced:
@@ -231,17 +231,11 @@ def build_classifier(
     return NetworkClassifier(network, clips.size, device=device)
 
 
-def _of_motionshapes(clips: VideoClips) -> bool:
-    """Of all of its classes, or some; other videos may have classes of the same names, and no families."""
-    some = set(clips.class_names) < set(CLASSES) and bool(clips.record(0).family)
-    return clips.class_names == CLASSES or some
-
-
-def _load_shipped(network: MaskedResNet3d, spec: ResNet3dSpec, names: Sequence[str]) -> None:
-    """Fills a network of some classes of MotionShapes from the shipped one of all."""
-    whole = MaskedResNet3d(spec, len(CLASSES))
-    load_weights(whole, CLASSIFIER, centre_taps=True)
-    state, rows = whole.state_dict(), [CLASSES.index(name) for name in names]
+def _load_shipped(network: MaskedResNet3d, clips: VideoClips) -> None:
+    """Fills a network of some classes of MotionShapes, or all, from the shipped one of all."""
+    whole = MaskedResNet3d(network.spec, len(CLASSES))
+    load_weights(whole, shipped_classifier(clips.dataset), centre_taps=True)
+    state, rows = whole.state_dict(), [CLASSES.index(name) for name in clips.class_names]
     network.load_state_dict(state | {key: state[key][rows] for key in ("head.weight", "head.bias")})
 
 

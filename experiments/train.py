@@ -33,7 +33,7 @@ from ada3d_gym.agents.registry import agent_class
 from ada3d_gym.agents.trunk import TrunkTraining
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
-from ada3d_gym.datasets import EMBEDDED
+from ada3d_gym.datasets import EMBEDDED_SETS
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
@@ -251,7 +251,7 @@ def train_trunk(run_: Run, folder: Path, device: str) -> Run:
         trunk = build_trunk(bandit.num_frames, bandit.source.observation_size, run_.trunk, aggregation)
     if epochs := run_.trunk_epochs:
         size, lr = run_.classifier_batch, run_.classifier_lr if run_.trunk_lr is None else run_.trunk_lr
-        jitter = run_.settings["dataset"] == EMBEDDED  # whose clips are always the same
+        jitter = run_.settings["dataset"] in EMBEDDED_SETS  # whose clips are always the same
         learner = TrunkTraining(trunk, bandit, epochs, size, lr, run_.seed, device, jitter=jitter)
         train_to(folder, "trunk", learner, epochs)
     _write(folder, lambda: save_weights(trunk, folder / TRUNK))

@@ -10,7 +10,7 @@ from typing import Any
 
 from ada3d_gym.agents.registry import agent_class, agent_options
 from ada3d_gym.agents.states import load_state, save_state
-from ada3d_gym.datasets import EMBEDDED, MOTIONSHAPES_SIZE, observation_side
+from ada3d_gym.datasets import EMBEDDED_SETS, MOTIONSHAPES_SIZE, observation_side
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.results import ResultFile
 from ada3d_gym.experiments.runs import POLICY, Run, assignment, plain, read_run, tuning_of
@@ -116,5 +116,5 @@ def _shape(run: Run) -> tuple[tuple[int, int], tuple[str, ...]]:
     if settings["backbone"] not in SPECS:
         raise InputError(f"unknown backbone {settings['backbone']!r}: expected one of {', '.join(SPECS)}")
     stages = tuple(STAGE_NAMES[stage] for stage in SPECS[settings["backbone"]].stages)
-    side = MOTIONSHAPES_SIZE if settings["dataset"] == EMBEDDED else observation_side(settings.get("size"))
+    side = MOTIONSHAPES_SIZE if settings["dataset"] in EMBEDDED_SETS else observation_side(settings.get("size"))
     return (int(settings["num_frames"]), side), stages

@@ -11,4 +11,5 @@ COMMANDS = {
     "figure3": ("paper.figure3:figure3", "recognition against operations, by the penalty of a wrong answer"),
     "all": ("paper.all:all_tables", "all of them"),
     "figure4": ("paper.figure4:figure4", "what is kept of the cheapest and the dearest clips"),
+    "cost": ("paper.cost:cost", "what all that takes on a data set: GPU hours, decoding cores, memory, disk"),
 }

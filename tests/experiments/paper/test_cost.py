@@ -1,0 +1,346 @@
+"""What a reproduction costs, against numbers computed by hand and against epochs that were counted."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.paper import memory
+from ada3d_gym.experiments.paper.bill import figures, sentence
+from ada3d_gym.experiments.paper.cost import cost
+from ada3d_gym.experiments.paper.phases import Networks, Phase, Videos, phases
+from ada3d_gym.experiments.paper.rates import (
+    Machine,
+    Time,
+    bottleneck,
+    cores_needed,
+    idle,
+    measured_decoding,
+    time_of,
+)
+from ada3d_gym.experiments.paper.reproduction import SIZES, Reproduction, reported
+from ada3d_gym.experiments.runs import Run, compose
+from ada3d_gym.experiments.train import train_run
+from ada3d_gym.finetuning import ClassifierTrainer
+from ada3d_gym.networks.macs import MacCounter
+from ada3d_gym.networks.resnet3d import MaskedResNet3d
+from ada3d_gym.networks.selection import ClipTrunk, SelectionNetwork
+from ada3d_gym.networks.spec import I3D_R50, I3D_TINY, SLOWONLY_TINY, ResNet3dSpec
+from ada3d_gym.video.clips import VideoClips
+from benchmarks.memory import peak_megabytes
+
+MOTION = "Ada3D-MotionShapes-v1"
+MACHINE = Machine(gpus=8, gmacs=1000.0, cores=16, clips=25.0, together=True)
+
+
+def test_time_is_operations_over_gpus_beside_clips_over_cores():
+    phase = Phase("some", clips=4000, pulls=0, forward=6e15, backward=2e15, batch=64)
+    time = time_of(phase, 8, MACHINE)
+    assert (time.gpu, time.core) == (8000, 160)
+    assert (time.compute, time.decode) == (1000, 10)
+    assert time_of(phase, 16, MACHINE).decode == 20
+    alone = time_of(replace(phase, alone=True), 8, MACHINE)
+    assert (alone.compute, alone.decode) == (8000, 80)
+    assert time_of(replace(phase, alone=True), 8, replace(MACHINE, together=False)).compute == 1000
+    assert phase.times(3).macs == 24e15
+    assert phase.times(3).clips == 12000
+
+
+def test_the_slower_of_computing_and_decoding_counts():
+    slow, fast = Time(0, 16 * 30, 10, 30), Time(0, 16 * 2, 10, 2)
+    assert (slow.wall, fast.wall) == (30, 10)
+    assert idle([slow, fast]) == pytest.approx(0.5)
+    assert (bottleneck([slow, fast]), bottleneck([fast])) == ("decoding", "GPUs")
+    # with c cores the slow phase takes 480 / c seconds and the fast one 10: busy 20 / (10 + 480 / c) of the time
+    assert cores_needed([slow, fast], MACHINE) == math.ceil(480 / (20 / 0.95 - 10))
+    told = sentence([slow, fast], MACHINE)
+    assert (
+        told == "decoding needs 44 cores to keep 8 GPUs busy 95% of the time; with 16 cores GPUs idle 50% of the time"
+    )
+    assert cores_needed([Time(0, 0, 10, 0)], MACHINE) == 1
+
+
+def test_the_papers_schedule_on_fcvid():
+    run = compose("Ada3D-FCVID-v0", "reinforce", 0)
+    found = {phase.name: phase for phase in phases(run, SIZES["fcvid"], 0.5)}
+    whole = MacCounter.of_spec(I3D_R50, 224, 239).full(8)
+    tested = MacCounter.of_spec(I3D_R50, 256, 239).full(8)
+    networks = Networks.of(run, 239)
+    train, test = 45_611, 45_612
+    assert found["classifier on whole clips"].forward == 40 * train * whole
+    assert found["classifier on whole clips"].backward == 2 * 40 * train * whole
+    assert found["trunk"].clips == 40 * train
+    stage_1, stage_2 = found["stage 1: REINFORCE"], found["stage 2: joint"]
+    assert (stage_1.clips, stage_1.pulls, stage_1.batch) == (40 * train, 40 * train, 256)
+    assert (stage_2.clips, stage_2.pulls, stage_2.batch) == (60 * train, 60 * train, 64)
+    # a value baseline looks at the clip once more; of stage 2, one of two passes is trained
+    assert stage_1.forward == 40 * train * (networks.selection + networks.trunk + whole)
+    assert stage_1.backward == 2 * 40 * train * networks.selection
+    assert stage_2.backward == 2 * 60 * train * (networks.selection + 0.5 * whole)
+    assert found["judging Upper, 10 clips"].forward == 10 * test * tested
+    judged = found["judging reinforce, 10 clips"]
+    assert (judged.clips, judged.forward) == (10 * test, 10 * test * (0.5 * tested + networks.selection))
+    assert networks.selection / 8e9 == pytest.approx(0.08, abs=0.002)  # section 4.1, per frame
+
+
+class Counted:
+    """What a training really does, counted where it happens."""
+
+    def __init__(self, patch: pytest.MonkeyPatch):
+        self.masks: dict[str, list[Any]] = {"pulls": [], "steps": []}
+        self.seen: Counter[str] = Counter()
+        step, frames, forward, decode = (
+            ClassifierTrainer.step,
+            ClipTrunk.frames,
+            SelectionNetwork.forward,
+            VideoClips._decode,
+        )
+
+        def steps(trainer: ClassifierTrainer, clips: Any, u: Any, v: Any, *rest: Any) -> float:
+            self.masks["steps"].append((u, v))
+            return step(trainer, clips, u, v, *rest)
+
+        def looks(trunk: ClipTrunk, clips: torch.Tensor) -> torch.Tensor:
+            self.seen["trunk"] += len(clips) if len(clips) > 1 else 0  # one clip, where an agent counts operations
+            return frames(trunk, clips)
+
+        def selects(network: SelectionNetwork, clips: torch.Tensor) -> Any:
+            self.seen["selection"] += len(clips) if len(clips) > 1 else 0
+            return forward(network, clips)
+
+        def decodes(clips: VideoClips, ids: Any) -> Any:
+            self.seen["clips"] += len(ids)
+            return decode(clips, ids)
+
+        patch.setattr(ClipBandit, "on_pull", staticmethod(lambda ids, u, v: self.masks["pulls"].append((u, v))))
+        patch.setattr(ClassifierTrainer, "step", steps)
+        patch.setattr(ClipTrunk, "frames", looks)
+        patch.setattr(SelectionNetwork, "forward", selects)
+        patch.setattr(VideoClips, "_decode", decodes)
+
+    def clips(self, kind: str) -> int:
+        return sum(len(u) for u, _ in self.masks[kind])
+
+    def macs(self, kind: str, counter: MacCounter) -> int:
+        return sum(int(counter(u, v).sum()) for u, v in self.masks[kind])
+
+
+SURE = {"keep": 1 - 1e-9, "exploration": 1.0, "final_exploration": 1.0, "entropy": 0.0, "final_entropy": 0.0}
+STILL = {"lr": 0.0, "trunk_lr": 0.0}  # and so masks keep everything until the end
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{"baseline": "value", "samples": 1}, {"baseline": "greedy", "samples": 2}],
+    ids=lambda extra: extra["baseline"],
+)
+def test_an_epoch_of_each_kind_is_what_is_predicted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any]
+):
+    options = {"epochs": 1, "joint_epochs": 1, "batch_size": 7, **SURE, **STILL, **extra}
+    run = compose(MOTION, "reinforce", 0, options=options, environment={"videos": 14})
+    run = replace(run, classifier_epochs=1, trunk_epochs=1, classifier_batch=7)
+    predicted = phases(run, Videos(14, 14, 14), share=1.0)
+    counted = Counted(monkeypatch)
+    train_run(run, tmp_path / "run", "cpu", timed=False)
+    counter, networks = MacCounter.of_spec(I3D_TINY, 32, 14), Networks.of(run, 14)
+    assert sum(phase.pulls for phase in predicted) == counted.clips("pulls")
+    only_trunk = counted.seen["trunk"] - counted.seen["selection"]
+    heads = 14 * networks.features * 14  # of the trunk's own training
+    selection = counted.seen["selection"] * networks.selection + only_trunk * networks.trunk + heads
+    classifier = counted.macs("pulls", counter) + counted.macs("steps", counter)
+    assert sum(phase.forward for phase in predicted) == classifier + selection
+    trained = 14 * (networks.trunk + 2 * networks.selection) + heads  # an epoch each of the trunk and of two stages
+    assert sum(phase.backward for phase in predicted) == 2 * (counted.macs("steps", counter) + trained)
+
+
+@pytest.mark.parametrize("agent", ["random", "fixed"])
+def test_fine_tuning_under_masks_is_what_is_predicted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agent: str):
+    own = {"frames": 8.0, "stages": 1.0} if agent == "random" else {}
+    options = {"joint_epochs": 1, "joint_batch_size": 7, **own}
+    run = compose(MOTION, agent, 0, options=options, environment={"videos": 14})
+    predicted = phases(run, Videos(14, 14, 14), share=1.0)
+    counted = Counted(monkeypatch)
+    train_run(run, tmp_path / "run", "cpu", timed=False)
+    counter = MacCounter.of_spec(I3D_TINY, 32, 14)
+    forward = counted.macs("pulls", counter) + counted.macs("steps", counter)
+    assert sum(phase.pulls for phase in predicted) == counted.clips("pulls")
+    assert sum(phase.forward for phase in predicted) == forward
+    assert sum(phase.backward for phase in predicted) == 2 * counted.macs("steps", counter)
+
+
+def test_every_clip_is_decoded_as_often_as_predicted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sets: Path):
+    own = {"data_root": sets / "fcvid", "checkpoint": sets / "i3d_tiny.safetensors", "backbone": "i3d_tiny", "size": 32}
+    options = {"epochs": 1, "joint_epochs": 2}
+    run = compose("Ada3D-FCVID-v0", "reinforce", 0, options=options, environment=own)
+    run = replace(run, classifier_epochs=1, trunk_epochs=1, also_views=(3,))
+    predicted = phases(run, Videos(8, 8, 4), share=1.0)
+    counted = Counted(monkeypatch)
+    train_run(run, tmp_path / "run", "cpu", timed=False)
+    assert sum(phase.clips for phase in predicted) == counted.seen["clips"] - 1  # one, to count the policy's operations
+    assert sum(phase.pulls for phase in predicted) == counted.clips("pulls")
+
+
+def test_the_search_for_constants_stays_within_what_is_predicted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for module in ("ada3d_gym.agents.search", "ada3d_gym.experiments.paper.phases"):
+        monkeypatch.setattr(f"{module}.EXHAUSTIVE_BITS", 12)  # as of 16 frames: 256 masks, not 8,160
+    run = compose(MOTION, "best-fixed", 0, options={"clips": 1}, environment={"videos": 70})
+    found = {phase.name: phase for phase in phases(run, Videos(70, 70, 14), share=1.0, judge_upper=False)}
+    search, judged = found["search for constants"], found["judging best-fixed, 4 clips"]
+    assert (search.clips, search.alone) == (1 + 4 + 16 + 64, True)
+    counted = Counted(monkeypatch)
+    bandit = run.bandit("train", "cpu")
+    run.make_agent(bandit, "cpu").learn(4, lambda epoch, figures: None)
+    assert 0.5 * search.pulls < counted.clips("pulls") <= search.pulls
+    assert judged.pulls == 4 * 70
+
+
+def _saved(spec: ResNet3dSpec, clips: int) -> int:
+    network = MaskedResNet3d(spec, 14).train()
+    own = {each.untyped_storage()._cdata for each in (*network.parameters(), *network.buffers())}
+    kept: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage()._cdata] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        out = network(*_everything(spec, clips))  # held, and all that is saved with it
+    del out
+    return sum(size for storage, size in kept.items() if storage not in own)
+
+
+def _everything(spec: ResNet3dSpec, clips: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    masks = torch.ones(clips, 8, dtype=torch.bool), torch.ones(clips, spec.num_stages, dtype=torch.bool)
+    return torch.zeros(clips, 8, 3, 32, 32, dtype=torch.uint8), *masks
+
+
+@pytest.mark.parametrize("spec", [I3D_TINY, SLOWONLY_TINY], ids=lambda spec: spec.name)
+def test_maps_for_the_backward_pass_are_those_that_autograd_keeps(spec: ResNet3dSpec):
+    assert memory.saved_maps(spec, 32, 8) == pytest.approx(_saved(spec, clips=2) / 2, rel=0.01)
+
+
+def test_the_peak_of_a_training_step_is_near_the_estimate():
+    network, clips = MaskedResNet3d(I3D_TINY, 14).train(), 96
+
+    def step() -> None:
+        network.zero_grad()
+        network(*_everything(I3D_TINY, clips)).sum().backward()
+
+    step()
+    if math.isnan(peak := peak_megabytes(step)):
+        pytest.skip("only Linux tells")
+    expected = clips * (memory.saved_maps(I3D_TINY, 32, 8) + 2 * 8 * memory.largest_map(I3D_TINY, 32)) / 1e6
+    assert 0.6 * expected < peak < 1.4 * expected
+
+
+def test_memory_of_a_gpu_grows_with_its_clips():
+    run = compose("Ada3D-FCVID-v0", "reinforce", 0)
+    of = memory.Setting.of(run, 239)
+    found = {phase.name: phase for phase in phases(run, SIZES["fcvid"], 1.0)}
+    on_8, on_4 = (memory.gpu_memory(found["stage 2: joint"], of, gpus) for gpus in (8, 4))
+    maps = memory.saved_maps(I3D_R50, 224, 8) + 2 * 8 * memory.largest_map(I3D_R50, 224)
+    assert on_4 - on_8 == 8 * maps
+    classifier, trunk = memory.weights(of)
+    assert classifier == pytest.approx(4 * 28.0e6, rel=0.02)  # I3D-R50 without non-local blocks has 28.0 M weights
+    assert on_8 == memory.CONTEXT + 3 * (classifier + trunk) + 8 * maps
+
+
+def test_runs_that_tables_share_count_once():
+    plan = Reproduction("activitynet", Videos(1000, 100, 200))
+    assert reported("activitynet") == ("1", "5", "6", "F3")
+    tables = {name: list(plan.jobs(name)) for name in ("5", "6")}
+    report = figures(tables, plan.videos, 10**9, MACHINE, seeds=1)
+    both = {job.name: sum(phase.macs for phase in job.phases) for jobs in tables.values() for job in jobs}
+    total = report["total"]["forward"] + report["total"]["backward"]
+    assert total == pytest.approx(sum(both.values()))
+    assert total < sum(row["forward"] + row["backward"] for row in report["tables"])
+    assert sum(row["clips"] for row in report["phases"]) == report["total"]["clips"]
+    twice = figures(tables, plan.videos, 10**9, MACHINE, seeds=2)
+    shared = {
+        job.name: sum(phase.clips for phase in job.phases) for jobs in tables.values() for job in jobs if job.shared
+    }
+    assert twice["total"]["clips"] == 2 * report["total"]["clips"] - sum(shared.values())
+    assert twice["disk"]["videos"] == report["disk"]["videos"]
+
+
+def test_learned_masks_leave_what_the_papers_did():
+    assert Reproduction("fcvid", SIZES["fcvid"]).share("i3d", 8) == pytest.approx(35.6 / 58.6)
+    assert Reproduction("fcvid", SIZES["fcvid"]).share("slowonly", 16) == pytest.approx(61.8 / 109.1)
+    assert Reproduction("kinetics", SIZES["kinetics"]).share("i3d", 8) == pytest.approx(43.7 / 58.6)
+    assert Reproduction("activitynet", SIZES["activitynet"]).share("slowonly", 8) == pytest.approx(
+        42.1 / 54.5
+    )  # FCVID's
+
+
+@pytest.mark.parametrize(
+    ("dataset", "table"), [("motionshapes", "1"), ("kinetics", "3"), ("fcvid", "4"), ("mini-kinetics-adafocus", "F3")]
+)
+def test_a_table_can_be_asked_of_any_set(dataset: str, table: str):
+    jobs = list(Reproduction(dataset, replace(SIZES[dataset], train=100, test=10)).jobs(table))
+    assert len({job.name for job in jobs}) == len(jobs)
+    assert all(phase.macs > 0 for job in jobs for phase in job.phases)
+
+
+GIVEN: dict[str, Any] = {"gpu_gmacs_per_second": 6000.0, "decode_clips_per_second": 30.0}
+
+
+def test_the_command_prints_phases_tables_and_what_waits(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    cost("Ada3D-FCVID-v0", tables=("5",), cores=64, **GIVEN, json=tmp_path / "cost.json")
+    printed = capsys.readouterr().out
+    assert "45,611 to train on and 45,612 to test (published numbers" in printed
+    assert "| stage 2: joint" in printed
+    assert "| all, shared runs once" in printed
+    assert "to keep 8 GPUs busy 95% of the time; with 64 cores GPUs idle" in printed
+    written = json.loads((tmp_path / "cost.json").read_text())
+    assert written["machine"] == {"gpus": 8, "gmacs": 6000.0, "cores": 64, "clips": 30.0, "together": False}
+    assert written["total"]["clips"] == sum(row["clips"] for row in written["phases"])
+
+
+def test_an_index_says_how_many_videos_there_are(sets: Path, capsys: pytest.CaptureFixture[str]):
+    cost("Ada3D-FCVID-v0", tables=("5",), data_root=sets / "fcvid", **GIVEN)
+    assert "videos: 8 to train on and 8 to test (the index of" in capsys.readouterr().out
+    cost("Ada3D-FCVID-v0", tables=("5",), data_root=sets / "fcvid", videos=100, **GIVEN)
+    assert "videos: 100 to train on and 8 to test (as given" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"gpus": 0}, "gpus=0: expected more than 0"),
+        ({"decode_clips_per_second": math.inf}, "decode_clips_per_second=inf: expected more than 0"),
+        ({"share": 1.5}, "share=1.5: expected at most 1"),
+        ({"tables": ("2",)}, r"table 2: expected some of 1, 3, 4, 5, 6, F3"),
+        ({"gpu": "a100"}, "gpu=a100 would be ignored"),
+    ],
+)
+def test_what_makes_no_sense_is_told(given: dict[str, Any], told: str):
+    with pytest.raises(InputError, match=told):
+        cost("Ada3D-FCVID-v0", **{**GIVEN, **given})
+
+
+def test_an_assumed_gpu_is_called_an_assumption(capsys: pytest.CaptureFixture[str]):
+    cost("Ada3D-ActivityNet-v0", tables=("5",), gpu="a100", decode_clips_per_second=30.0)
+    assert "6,000 GMACs/s each GPU: an assumption for a100" in capsys.readouterr().out
+
+
+def test_decoding_is_measured_on_real_videos():
+    rate = measured_decoding(width=96, height=64, seconds=3, clips=2)
+    assert np.isfinite(rate)
+    assert rate > 0
+
+
+def test_a_run_of_another_agent_is_refused():
+    run: Run = compose("Ada3D-FCVID-v0", "ppo", 0)
+    with pytest.raises(InputError, match="nothing is known of what ppo costs"):
+        phases(run, SIZES["fcvid"], 1.0)
