@@ -19,7 +19,7 @@ from ada3d_gym.networks.checkpoints.weights import load_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.selection import Aggregation, ClipTrunk, load_torchvision
-from ada3d_gym.networks.spec import SPECS, ResNet3dSpec
+from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.observers import FeatureObserver, IndexObserver, Observation, Observer, PixelObserver
 from ada3d_gym.outcomes.classifier import TableClassifier, check_named, check_network
 from ada3d_gym.outcomes.table import NEEDED_PARTS, OutcomeTable, load_table
@@ -213,13 +213,14 @@ def build_classifier(
     """The masked 3D network for clips; arguments as in `build_bandit`."""
     if backbone not in SPECS:
         raise InputError(f"unknown backbone {backbone!r}: expected one of {', '.join(SPECS)}")
-    if checkpoint is None and (backbone not in CLASSIFIER_BACKBONES or not _of_motionshapes(clips)):
+    known = clips.dataset in EMBEDDED_SETS or clips.class_names == CLASSES
+    if checkpoint is None and not (known and backbone in CLASSIFIER_BACKBONES):
         raise InputError(
             f"no weights ship for {backbone} and these videos: give checkpoint=, a file that docs/checkpoints.md lists"
         )
     network = MaskedResNet3d(SPECS[backbone], len(clips.class_names))
     if checkpoint is None:
-        _load_shipped(network, SPECS[backbone], clips)
+        _load_shipped(network, clips)
     else:
         report = load_checkpoint(network, checkpoint)
         if report.replaced:
@@ -230,15 +231,9 @@ def build_classifier(
     return NetworkClassifier(network, clips.size, device=device)
 
 
-def _of_motionshapes(clips: VideoClips) -> bool:
-    """Of all of its classes, or some; other videos may have classes of the same names, and no families."""
-    some = set(clips.class_names) < set(CLASSES) and bool(clips.record(0).family)
-    return clips.class_names == CLASSES or some
-
-
-def _load_shipped(network: MaskedResNet3d, spec: ResNet3dSpec, clips: VideoClips) -> None:
-    """Fills a network of some classes of MotionShapes from the shipped one of all."""
-    whole = MaskedResNet3d(spec, len(CLASSES))
+def _load_shipped(network: MaskedResNet3d, clips: VideoClips) -> None:
+    """Fills a network of some classes of MotionShapes, or all, from the shipped one of all."""
+    whole = MaskedResNet3d(network.spec, len(CLASSES))
     load_weights(whole, shipped_classifier(clips.dataset), centre_taps=True)
     state, rows = whole.state_dict(), [CLASSES.index(name) for name in clips.class_names]
     network.load_state_dict(state | {key: state[key][rows] for key in ("head.weight", "head.bias")})

@@ -17,7 +17,7 @@ from typing import Any
 from tabulate import tabulate
 
 from ada3d_gym.building import build_bandit
-from ada3d_gym.datasets import VIDEO_SETS, video_clips
+from ada3d_gym.datasets import VIDEO_SETS, embedded_clips, video_clips
 from ada3d_gym.envs.env import Ada3DEnv
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.networks.macs import MacCounter
@@ -149,17 +149,14 @@ envs = gym.make_vec("{first}", num_envs=64, gamma=6.0{given})  # one forward pas
 
 def _arguments(dataset: str) -> str:
     described = _argument_lines(inspect.getdoc(build_bandit) or "")
-    if dataset in VIDEO_SETS:
-        described |= {
-            name: text
-            for name, text in _argument_lines(inspect.getdoc(video_clips) or "").items()
-            if name not in described and name != "name"
-        }
-        described.pop("split, num_frames, views, videos", None)
+    clips = video_clips if dataset in VIDEO_SETS else embedded_clips
+    own = _argument_lines(inspect.getdoc(clips) or "")
+    described |= {name: text for name, text in own.items() if name not in described and name != "name"}
+    described.pop("split, num_frames, views, videos")
     shown = '- `render_mode` (None): "rgb_array", a contact sheet, or "human", the same in a window.'
     left = {"dataset", "reading"}
     kept = {names: text for names, text in described.items() if names not in left}
-    return _listed(shown, kept, (build_bandit, video_clips), OF_THE_ID)
+    return _listed(shown, kept, (build_bandit, clips), OF_THE_ID)
 
 
 def _listed(

@@ -94,7 +94,9 @@ def evaluate(
         replaced.setdefault("checkpoint", folder / CLASSIFIER)
         if videos is None and (trained := run_.environment.get("videos")):  # a smaller split has no more than it has
             root = data_root or run_.environment.get("data_root")
-            replaced["videos"] = min(trained, count_videos(run_.settings["dataset"], split, root))
+            replaced["videos"] = min(
+                trained, count_videos(run_.settings["dataset"], split, root, run_.environment.get("classes"))
+            )
     if json is not None:
         check_output(json, "--json")
     path = output or (folder / "results.jsonl" if folder else Path("runs") / "evaluations.jsonl")

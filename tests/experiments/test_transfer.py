@@ -16,8 +16,9 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.evaluation import evaluate as judge
 from ada3d_gym.experiments.evaluate import evaluate
 from ada3d_gym.experiments.judging import Trial, load_masks
-from ada3d_gym.experiments.runs import read_run
+from ada3d_gym.experiments.runs import compose, read_run
 from ada3d_gym.experiments.train import train
+from ada3d_gym.experiments.transferring import transferred
 from tests.experiments.lines import read, timeless
 
 MOTION = "Ada3D-MotionShapes-v1"
@@ -81,12 +82,6 @@ def test_a_run_has_all_that_it_needs_in_its_folder(taken: Path, tmp_path: Path):
     assert "trainer" not in state  # the source's classifier
 
 
-def test_without_epochs_the_masks_are_judged_beside_the_classifier_as_it_is(source: Path, tmp_path: Path):
-    train(MOTION, videos=14, classes="b", transfer=source, set=("joint_epochs=0",), output=tmp_path / "run")
-    before, after = (load_file(tmp_path / "run" / f"{name}.safetensors") for name in ("pretrained", "classifier"))
-    assert all(torch.equal(value, after[key]) for key, value in before.items())
-
-
 def test_a_policy_that_sees_features_takes_their_trunk_along(tmp_path: Path):
     own = {"videos": 14, "trunk": "random"}
     train(MOTION, "thompson", classes="a", set=("epochs=1",), output=tmp_path / "source", **own)
@@ -100,11 +95,11 @@ def test_a_policy_that_sees_features_takes_their_trunk_along(tmp_path: Path):
     evaluate(str(tmp_path / "run"), output=tmp_path / "again.jsonl")
 
 
-def test_a_taken_policy_can_be_taken_further(taken: Path, tmp_path: Path):
-    train(MOTION, videos=14, classes="a", transfer=taken, set=("joint_epochs=0",), output=tmp_path / "run")
-    options = read_run(tmp_path / "run").options
-    assert options["agent"] == "reinforce"
-    assert Path(options["state"]).parent == tmp_path / "run"
+def test_a_taken_policy_can_be_taken_further(taken: Path):
+    made = transferred(compose(MOTION, "reinforce", 0, environment={"classes": "a"}), taken)
+    assert made.options["agent"] == "reinforce"
+    assert made.options["state"] == str(taken / "policy.pt")
+    assert made.make_agent(made.bandit("test", "cpu", videos=7), "cpu").macs > 0
 
 
 def test_another_source_in_the_same_place_is_noticed_and_a_moved_one_is_not(source: Path, tmp_path: Path):
@@ -112,28 +107,22 @@ def test_another_source_in_the_same_place_is_noticed_and_a_moved_one_is_not(sour
     shutil.copytree(source, here)
     options: dict[str, Any] = {"videos": 14, "classes": "b", "set": ("joint_epochs=0",), "output": run}
     train(MOTION, transfer=here, **options)
-    first = read(run / "results.jsonl")
+    before, after = (load_file(run / f"{name}.safetensors") for name in ("pretrained", "classifier"))
+    assert all(torch.equal(value, after[key]) for key, value in before.items())  # of no epochs
+    first = read(run / "results.jsonl")["transferred"]
+    (run / "results.jsonl").unlink()  # as if it had been interrupted
     here.rename(there)
     train(MOTION, transfer=there, **options)
-    assert read(run / "results.jsonl") == first
+    again = read(run / "results.jsonl")["transferred"]
+    assert timeless(again | {"run": None}) == timeless(first | {"run": None})  # which names the source
     with pytest.raises(InputError, match="holds no run of 'ada3d train'"):
         train(MOTION, transfer=here, **options)
-    train(MOTION, videos=14, classes="a", set=LEARNED, seed=1, output=here)
-    with pytest.raises(InputError, match=r"holds another run \(.*options.state: .* there, .* now"):
+    shutil.copytree(there, here)
+    state = torch.load(here / "agent.pt", weights_only=True)
+    state["epoch"] = 1
+    torch.save(state, here / "agent.pt")
+    with pytest.raises(InputError, match=r"holds another run \(options.state: .* there, .* now\): put back"):
         train(MOTION, transfer=here, **options)
-
-
-def test_a_run_is_resumed_as_if_nothing_had_happened(source: Path, tmp_path: Path):
-    options: dict[str, Any] = {"videos": 14, "classes": "b", "set": ("joint_epochs=2",), "transfer": source}
-    train(MOTION, output=tmp_path / "whole", **options)
-    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
-    for name in ("results.jsonl", "classifier.safetensors", "masks-transferred.npz"):
-        (tmp_path / "cut" / name).unlink()
-    train(MOTION, output=tmp_path / "cut", **options)
-    lines = [read(tmp_path / name / "results.jsonl")["transferred"] for name in ("whole", "cut")]
-    for line in lines:
-        del line["run"]  # which names files of its folder
-    assert timeless(lines[0]) == timeless(lines[1])
 
 
 @pytest.mark.parametrize(
