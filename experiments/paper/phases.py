@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from ada3d_gym.agents.search import BUCKETS, EXHAUSTIVE_BITS, GROWTH, KEEP, LEAST, ROUNDS
+from ada3d_gym.agents.search import BUCKETS, GROWTH, KEEP, LEAST, ROUNDS, candidates
 from ada3d_gym.building import build_trunk
 from ada3d_gym.datasets import EMBEDDED, MOTIONSHAPES_SIZE, TEST_VIEWS
-from ada3d_gym.envs.codings import MaskMenu
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.runs import Run
-from ada3d_gym.masks import all_masks, split_mask
+from ada3d_gym.masks import split_mask
 from ada3d_gym.networks.macs import MacCounter, count_macs
 from ada3d_gym.networks.selection import Aggregation, SelectionNetwork
 from ada3d_gym.networks.spec import SPECS
@@ -253,8 +252,7 @@ def search(networks: Networks, clips: int, size: int) -> Phase:
     Which masks go on depends on what they are paid; each counts as the mean of all.
     """
     frames, stages = networks.frames, len(networks.train.stage)
-    every = frames + stages <= EXHAUSTIVE_BITS
-    masks = all_masks(frames, stages)[2**stages :] if every else MaskMenu(frames, stages, "spread").masks
+    masks = candidates(frames, stages)
     mean = float(networks.train(*split_mask(masks, frames, stages)).mean())
     left, pulls, decoded = len(masks), 0, 0
     for number in range(ROUNDS):

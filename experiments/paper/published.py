@@ -8,6 +8,13 @@ from functools import cache
 from pathlib import Path
 
 FILE = Path(__file__).parent / "tables.csv"
+TITLES = {
+    "fcvid": "FCVID",
+    "activitynet": "ActivityNet",
+    "mini-kinetics": "Mini-Kinetics",
+    "kinetics": "Kinetics",
+}
+"""What the tables call the data sets, by their names on command lines."""
 
 
 @dataclass(frozen=True)

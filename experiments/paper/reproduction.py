@@ -17,7 +17,7 @@ from ada3d_gym.experiments.paper.figure3 import GAMMAS
 from ada3d_gym.experiments.paper.lists import LEARNED, STAGE_1, STAGE_2
 from ada3d_gym.experiments.paper.options import PROTOCOL_CLIPS
 from ada3d_gym.experiments.paper.phases import Networks, Phase, Videos, judging, phases, pretraining, tuning
-from ada3d_gym.experiments.paper.published import published
+from ada3d_gym.experiments.paper.published import TITLES, published
 from ada3d_gym.experiments.paper.table1 import LENGTHS
 from ada3d_gym.experiments.runs import Run, compose
 from ada3d_gym.registration import ENVIRONMENTS
@@ -37,7 +37,6 @@ SIZES = {
 SECONDS = {"fcvid": 167, "activitynet": 117, "mini-kinetics": 10, "mini-kinetics-adafocus": 10, "kinetics": 10}
 # 135 GB of 254,380 videos of 10 s, as PaddleVideo hands Kinetics-400 out (its docs/en/dataset/k400.md).
 BYTES_A_SECOND = 53_000
-TITLES = {"fcvid": "FCVID", "activitynet": "ActivityNet", "mini-kinetics": "Mini-Kinetics", "kinetics": "Kinetics"}
 METHODS = {
     "1": table1.METHODS,
     "4": table4.METHODS,

@@ -14,19 +14,10 @@ from ada3d_gym.experiments.figures import Metric, score_of
 from ada3d_gym.experiments.intervals import interval
 from ada3d_gym.experiments.paper.lists import LEARNED, PaperRuns
 from ada3d_gym.experiments.paper.options import DEFAULTS, PaperOptions
-from ada3d_gym.experiments.paper.published import PaperRow, published
+from ada3d_gym.experiments.paper.published import TITLES, PaperRow, published
 from ada3d_gym.experiments.plan import Row
 from ada3d_gym.experiments.results import Result
 from ada3d_gym.experiments.tables import Found, table, write_json
-
-_TITLES = {
-    "fcvid": "FCVID",
-    "activitynet": "ActivityNet",
-    "mini-kinetics": "Mini-Kinetics",
-    "mini-kinetics-adafocus": "Mini-Kinetics",
-    "kinetics": "Kinetics",
-}
-"""What the paper calls the data sets, by their names on command lines."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +114,7 @@ def families_text(results: Sequence[Result]) -> str:
 
 
 def _beside(section: Section, found: Found, dataset: str, rows: Sequence[PaperRow]) -> str:
-    own = _TITLES.get(dataset)
+    own = TITLES.get(dataset)
     titles = list(dict.fromkeys(row.dataset for row in rows))
     if own in titles:
         titles = [own]

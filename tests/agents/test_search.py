@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from ada3d_gym.agents.registry import make_agent
-from ada3d_gym.agents.search import BestFixed, read_constants
+from ada3d_gym.agents.search import BestFixed, read_constants, regular_frames
 from ada3d_gym.building import build_bandit
+from ada3d_gym.envs.codings import spread
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.rivals import cheapest_losing, most_accurate_within
 from ada3d_gym.outcomes.classifier import TableClassifier
@@ -33,7 +34,21 @@ def test_candidates_are_all_masks_with_a_frame(found: BestFixed):
     assert found.masks[:, :frames].any(1).all()
     longer = make_agent("best-fixed", build_bandit(split="val", videos=14, num_frames=16))
     assert isinstance(longer, BestFixed)
-    assert len(longer.masks) == 16 * 2**5  # evenly spread frames
+    assert len(np.unique(longer.masks, axis=0)) == len(longer.masks) == len(regular_frames(16)) * 2**5
+
+
+def test_long_clips_are_tried_with_bursts_and_with_spread_frames():
+    masks = {"".join(map(str, row)) for row in regular_frames(6).tolist()}
+    assert {"001110", "101010", "100001", "000010", "111111"} <= masks
+    assert {"110100", "111011"}.isdisjoint(masks - spread_ones(6))
+    assert spread_ones(6) <= masks
+    assert all("1" in mask for mask in masks)
+
+
+def spread_ones(length: int) -> set[str]:
+    """Evenly spread frames, of every number, as text."""
+    found = [np.isin(np.arange(length), spread(length, kept)).astype(int) for kept in range(1, length + 1)]
+    return {"".join(map(str, row)) for row in found}
 
 
 def test_the_mask_found_is_among_the_best_of_all(found: BestFixed):

@@ -14,6 +14,7 @@ import ada3d_gym
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.benchmark.commands import COMMANDS as BENCHMARK
 from ada3d_gym.experiments.main import COMMANDS, main
+from ada3d_gym.experiments.paper.commands import COMMANDS as PAPER
 from tests.processes import ROOT, run, start
 
 Ada3D = Callable[..., None]
@@ -43,7 +44,9 @@ def test_all_commands_are_listed(asked: tuple[str, ...], ada3d: Ada3D, capsys: P
     assert {"demo", "train", "evaluate", "paper", "index-videos"} <= set(listed)
 
 
-TYPED = [*(name for name in COMMANDS if name != "benchmark"), *(f"benchmark {name}" for name in BENCHMARK)]
+GROUPS = {"benchmark": BENCHMARK, "paper": PAPER}
+TYPED = [name for name in COMMANDS if name not in GROUPS]
+TYPED += [f"{group} {name}" for group, commands in GROUPS.items() for name in commands]
 
 
 @pytest.mark.parametrize("name", TYPED)
@@ -54,12 +57,13 @@ def test_a_command_says_how_it_is_called(name: str, ada3d: Ada3D, capsys: Printe
     assert capsys.readouterr().out.startswith(f"usage: ada3d {name} ")
 
 
+@pytest.mark.parametrize("group", GROUPS)
 @pytest.mark.parametrize("typed", [(), ("--help",)])
-def test_commands_of_commands_are_listed(typed: tuple[str, ...], ada3d: Ada3D, capsys: Printed):
-    ada3d("benchmark", *typed)
+def test_commands_of_commands_are_listed(typed: tuple[str, ...], group: str, ada3d: Ada3D, capsys: Printed):
+    ada3d(group, *typed)
     out = capsys.readouterr().out
-    assert out.startswith("usage: ada3d benchmark COMMAND")
-    assert re.findall(r"^  (\S+)  +\w", out, re.MULTILINE) == list(BENCHMARK)
+    assert out.startswith(f"usage: ada3d {group} COMMAND")
+    assert re.findall(r"^  (\S+)  +\w", out, re.MULTILINE) == list(GROUPS[group])
 
 
 def test_a_module_says_how_it_is_called():
