@@ -70,12 +70,14 @@ class TransferOptions(PaperOptions):
 
 @dataclass(frozen=True)
 class HalfComposer(Composer):
-    """Makes runs on a half of MotionShapes' classes."""
+    """Makes runs on a half of MotionShapes' classes, or on all classes that there are."""
 
-    half: str = "a"
+    half: str | None = None
 
     def _composed(self, agent: str, options: dict[str, Any] | None = None) -> Run:
-        made = super()._composed(agent, options)
+        made = replace(super()._composed(agent, options), also_views=())
+        if self.half is None:
+            return made
         training = TRAINING | ({"classifier_epochs": 1, "trunk_epochs": 1} if self.options.quick else {})
         environment = {"checkpoint": str(CLASSIFIER)} | made.environment | {"classes": self.half}
         if self.options.quick and self.options.videos is None:
@@ -90,17 +92,18 @@ class TransferRuns(PaperRuns):
 
     def _methods(self, env: str, seed: int, gamma: float | None) -> dict[str, Method]:
         options = self.options
-        target = {"a": "b", "b": "a"}[options.half]
-        name = f"half-{target}" if options.source_run is None else "transfer"
+        half = options.half
+        target = {"a": "b", "b": "a"}[half] if options.source_run is None else None
+        name = f"half-{target}" if target else "transfer"
         shared, own = self._shared(env, name), self._shared(env, name) / f"seed{seed}"
         upper, search = shared / "pretrained", shared / "best-fixed"
-        first, composed = (self._composer(env, each, upper, target) for each in (0, seed))
+        first, composed = (HalfComposer(options, env, each, upper, half=target) for each in (0, seed))
         learning: dict[str, Method] = {}
         source = options.source_run
         if source is None:
-            theirs = self._shared(env, f"half-{options.half}")
+            theirs = self._shared(env, f"half-{half}")
             source, before = theirs / f"seed{seed}" / "reinforce", theirs / "pretrained"
-            their_first, they = (self._composer(env, each, before, options.half) for each in (0, seed))
+            their_first, they = (HalfComposer(options, env, each, before, half=half) for each in (0, seed))
             learning = {
                 "source": Method(source, "reinforce", partial(they, "reinforce"), upper=before),
                 "source, pretrained": Method(before, "Upper", their_first.first, upper=before),
@@ -125,11 +128,6 @@ class TransferRuns(PaperRuns):
             LEARNED: Method(own / "reinforce", "reinforce", partial(composed, "reinforce")),
         }
         return learning | {row: replace(method, upper=upper) for row, method in here.items()}
-
-    def _composer(self, env: str, seed: int, pretrained: Path, half: str) -> Composer:
-        if self.options.source_run is not None:
-            return Composer(self.options, env, seed, pretrained)
-        return HalfComposer(self.options, env, seed, pretrained, half=half)
 
 
 def sections(runs: TransferRuns) -> list[Section]:
