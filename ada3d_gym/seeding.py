@@ -58,6 +58,12 @@ class Stream(IntEnum):
     """Layers without weights of the trunk below them."""
     BANDIT_WEIGHTS = _FIRST + 22
     """Their own networks."""
+    ADAFRAME_WEIGHTS = _FIRST + 40
+    ADAFRAME = _FIRST + 41
+    """Orders of videos and drawn places of AdaFrame's training, by epoch."""
+    RANDOM_PLACES = _FIRST + 42
+    LOOKING_SB3 = _FIRST + 43
+    """Weights and rollouts of Stable-Baselines3's algorithms that choose clips."""
 
 
 def spawn(seed: int, *key: int) -> np.random.SeedSequence:
