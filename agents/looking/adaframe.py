@@ -80,7 +80,7 @@ class AdaFrame(nn.Module):
         """Before the first look at videos with memories (B, M, E): its `place` is where that look goes."""
         zeros = memory.new_zeros(len(memory), self.lstm.hidden_size)
         if self.first == "memory":
-            return self(zeros, zeros, memory.new_zeros(len(memory), self.features), memory)
+            return self.forward(zeros, zeros, memory.new_zeros(len(memory), self.features), memory)
         step = self._heads(zeros, zeros)
         return step._replace(place=torch.full_like(step.place, 0.5))
 

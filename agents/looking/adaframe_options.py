@@ -26,8 +26,8 @@ class AdaFrameOptions:
         supervised: which steps' predictions the cross entropy is of. "last", as published; "all" averages over steps,
             for predictions that are asked for wherever the stopping rule ends.
         spread: standard deviation of the normal distribution that places are drawn from in training.
-        discount: γ of the rewards.
-        weight: λ of the utility's loss and of the policy gradient (M).
+        discount: the gamma of the rewards.
+        weight: lambda, of the utility's loss and of the policy gradient (M).
         epochs, batch_size: 100 and 128 (M; 64 for ActivityNet).
         optimizer, lr, weight_decay: SGD with momentum 0.9 (M), or Adam with decoupled weight decay.
         drop_every: epochs after which the learning rate is divided by ten (M); 0 takes it to zero along a cosine.

@@ -1,4 +1,4 @@
-"""AdaFrame's training: L_cls + λ L_utility − λ J_selection, over episodes of K looks."""
+"""AdaFrame's training: L_cls + λ L_utility - λ J_selection, over episodes of K looks."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class AdaFrameTraining:
     def __init__(self, looks: VideoLooks, options: AdaFrameOptions, *, seed: int = 0, device: str = "cpu"):
         self.looks, self.options, self.seed, self.device, self.epoch = looks, options, seed, device, 0
         self.network = new_network(looks, options, seed).to(device)
-        parameters, rates = self.network.parameters(), {"lr": options.lr, "weight_decay": options.weight_decay}
+        parameters, decay = self.network.parameters(), options.weight_decay
         self.optimizer: torch.optim.Optimizer = (
-            torch.optim.AdamW(parameters, **rates)
+            torch.optim.AdamW(parameters, options.lr, weight_decay=decay)
             if options.optimizer == "adam"
-            else torch.optim.SGD(parameters, momentum=0.9, **rates)
+            else torch.optim.SGD(parameters, options.lr, momentum=0.9, weight_decay=decay)
         )
 
     def learn(self) -> None:
@@ -108,7 +108,7 @@ class AdaFrameTraining:
             advantages = (ahead - values).detach()
             loss = loss - options.weight * (advantages * torch.stack(log_probs))[known].sum(0).mean()
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         finite(loss.item(), "AdaFrame's loss", self.optimizer)
         if options.max_norm is not None:
             nn.utils.clip_grad_norm_(network.parameters(), options.max_norm)
@@ -179,7 +179,7 @@ def margin(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def margin_rewards(margins: Tensor) -> Tensor:
-    """r_t = max(0, m_t − max_{t' < t} m_{t'}) for the margins (K, B) of K looks: what beats the best so far.
+    """r_t = max(0, m_t - max_{t' < t} m_{t'}) for the margins (K, B) of K looks: what beats the best so far.
 
     What the first look has to beat is not published; here it is 0, the margin of someone who cannot tell.
     """
@@ -188,7 +188,7 @@ def margin_rewards(margins: Tensor) -> Tensor:
 
 
 def discounted(rewards: Tensor, discount: float) -> Tensor:
-    """R_t = Σ_i γ^i r_{t+i} of rewards (K, B), row by row."""
+    """R_t = Σ_i discount^i r_{t+i} of rewards (K, B), row by row."""
     ahead = torch.zeros_like(rewards)
     rest = torch.zeros_like(rewards[0])
     for number in reversed(range(len(rewards))):
