@@ -11,7 +11,7 @@ from typing import Any, get_args
 from safetensors import SafetensorError, safe_open
 
 from ada3d_gym.bandit import ClipBandit, Order
-from ada3d_gym.datasets import EMBEDDED, VIDEO_SETS, motionshapes_clips, video_clips
+from ada3d_gym.datasets import EMBEDDED, EMBEDDED_SETS, VIDEO_SETS, embedded_clips, video_clips
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.checkpoints.loading import load_checkpoint
@@ -24,7 +24,7 @@ from ada3d_gym.observers import FeatureObserver, IndexObserver, Observation, Obs
 from ada3d_gym.outcomes.classifier import TableClassifier, check_named, check_network
 from ada3d_gym.outcomes.table import NEEDED_PARTS, OutcomeTable, load_table
 from ada3d_gym.rewards import Cost, MaskReward, Shaping
-from ada3d_gym.shipped import CLASSIFIER, CLASSIFIER_BACKBONES, SELECTION, shipped_table
+from ada3d_gym.shipped import CLASSIFIER_BACKBONES, SELECTION, shipped_classifier, shipped_table
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.motionshapes.drawing import CLASSES
 
@@ -55,8 +55,8 @@ def build_bandit(
     """A bandit over clips of a data set.
 
     Args:
-        dataset: "motionshapes", or a name in `ada3d_gym.datasets.VIDEO_SETS`.
-        split, num_frames, views, videos: see `motionshapes_clips` and `video_clips`.
+        dataset: "motionshapes", "motionshapes-untrimmed", or a name in `ada3d_gym.datasets.VIDEO_SETS`.
+        split, num_frames, views, videos: see `embedded_clips` and `video_clips`.
         backbone: the 3D network's name in `ada3d_gym.networks.spec.SPECS`.
         checkpoint: its weights, a file that `load_checkpoint` reads; for MotionShapes, the shipped ones by default.
         gamma, cost, reward: see `ada3d_gym.rewards.MaskReward`.
@@ -119,10 +119,10 @@ def _answering(
 
 
 def build_clips(dataset: str, **options: Any) -> VideoClips:
-    """Clips of a data set by its name; options of `motionshapes_clips` or `video_clips`."""
-    if dataset != EMBEDDED and dataset not in VIDEO_SETS:
-        raise InputError(f"unknown data set {dataset!r}: expected {EMBEDDED}, {', '.join(VIDEO_SETS)}")
-    make = motionshapes_clips if dataset == EMBEDDED else partial(video_clips, dataset)
+    """Clips of a data set by its name; options of `embedded_clips` or `video_clips`."""
+    if dataset not in (*EMBEDDED_SETS, *VIDEO_SETS):
+        raise InputError(f"unknown data set {dataset!r}: expected {', '.join((*EMBEDDED_SETS, *VIDEO_SETS))}")
+    make = partial(embedded_clips if dataset in EMBEDDED_SETS else video_clips, dataset)
     known = [*signature(make).parameters]
     if unknown := [name for name in options if name not in known]:
         own = [*signature(build_bandit).parameters][:-1]
@@ -215,7 +215,7 @@ def build_classifier(
         )
     network = MaskedResNet3d(SPECS[backbone], len(clips.class_names))
     if checkpoint is None:
-        load_weights(network, CLASSIFIER, centre_taps=True)
+        load_weights(network, shipped_classifier(clips.dataset), centre_taps=True)
     else:
         report = load_checkpoint(network, checkpoint)
         if report.replaced:

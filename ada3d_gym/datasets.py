@@ -6,6 +6,7 @@ import hashlib
 import os
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -14,12 +15,12 @@ from ada3d_gym.video.clips import AHEAD_BYTES, VideoClips
 from ada3d_gym.video.indexing.index import IndexFileError, VideoIndex
 from ada3d_gym.video.indexing.listing import Reader
 from ada3d_gym.video.motionshapes.drawing import CLASSES
-from ada3d_gym.video.motionshapes.files import REMEDY, SPLITS, cache_folder, describe, motionshapes
+from ada3d_gym.video.motionshapes.files import MOTIONSHAPES, REMEDY, UNTRIMMED, cache_folder
 from ada3d_gym.video.readers import activitynet, fcvid, kinetics, plain
 from ada3d_gym.video.sampling import ClipSampler, Sampling
 
 MOTIONSHAPES_SIZE = 32  # pixels; the videos have twice as many
-_STRIDES = {8: 4, 16: 2}  # clips of 29 and 31 of the 32 frames
+_STRIDES = {8: 4, 16: 2}  # clips of 29 and 31 of MotionShapes' 32 frames
 Protocol = Literal["train", "test"]
 RANDOM_VIEWS = 1000  # of a training video
 TEST_VIEWS = 10  # the paper's
@@ -108,7 +109,8 @@ VIDEO_SETS = {
         ),
     )
 }
-EMBEDDED = "motionshapes"
+EMBEDDED_SETS = {each.name: each for each in (MOTIONSHAPES, UNTRIMMED)}
+EMBEDDED = MOTIONSHAPES.name
 
 
 def find_root(name: str, data_root: str | Path | None = None) -> Path:
@@ -159,9 +161,9 @@ def load_index(name: str, root: Path, split: str) -> VideoIndex:
 
 
 def count_videos(name: str, split: str, data_root: str | Path | None = None) -> int:
-    """How many videos a split has; raises as `motionshapes_clips` and `video_clips` do."""
-    if name == EMBEDDED:
-        return SPLITS[split]
+    """How many videos a split has; raises as `embedded_clips` and `video_clips` do."""
+    if name in EMBEDDED_SETS:
+        return EMBEDDED_SETS[name].splits[split]
     return len(load_index(name, find_root(name, data_root), split))
 
 
@@ -192,7 +194,7 @@ def video_clips(
         split: "train" (random clips: short side 256 to 320, a random square, flipped or not), "val" or "test" (evenly
             spread clips, short side 256, the centre square).
         data_root: the data set's folder; its environment variable's by default.
-        num_frames, stride: T, and the distance between frames.
+        num_frames, stride: T, and the distance between frames; for "whole" the stride does not matter.
         views: clips per video; 1,000 random ones or the paper's 10 by default.
         videos: only the first so many; all by default.
         size: side of the square; 224 for training, 256 for testing by default. Other sizes scale the short side alike.
@@ -239,6 +241,7 @@ def video_clips(
     scale = size / (224 if train else 256)
     short_side = (round(256 * scale), round(320 * scale)) if train else (size, size)
     views = views or (RANDOM_VIEWS if train else TEST_VIEWS)
+    stride = 1 if sampling == "whole" else stride  # so that the same clips have one place in the cache
     sampler = ClipSampler(num_frames, stride, views, size, short_side, train, flip, sampling, seed)
     return VideoClips(
         index if videos is None else index[:videos],
@@ -248,40 +251,59 @@ def video_clips(
         cache=cache_folder() / "clips" if cache_bytes else None,
         cache_bytes=cache_bytes,
         key={"dataset": name, "split": split},
+        dataset=name,
         max_bad_share=None if strict else max_bad_share,
         workers=workers,
         ahead_bytes=ahead_bytes,
     )
 
 
-def motionshapes_clips(
-    split: str = "train", *, num_frames: int = 8, views: int | None = None, videos: int | None = None
+def embedded_clips(
+    name: str,
+    split: str = "train",
+    *,
+    num_frames: int = 8,
+    views: int | None = None,
+    videos: int | None = None,
+    sampling: Sampling = "strided",
 ) -> VideoClips:
-    """Clips of a MotionShapes split, rendered and cached on first use.
+    """Clips of an embedded data set's split, rendered and cached on first use.
 
     Args:
+        name: in `EMBEDDED_SETS`: "motionshapes", or "motionshapes-untrimmed".
         split: "train", "val" or "test".
-        num_frames: T, 8 (stride 4) or 16 (stride 2).
-        views: clips per video, at evenly spread starts; 4 by default, all that 8 frames have.
+        num_frames: T, 8 (stride 4) or 16 (stride 2); for "whole" any number.
+        views: clips per video, at evenly spread starts; 4 of MotionShapes by default, all that 8 frames have, and 16 of
+            its untrimmed videos; 1 for "whole".
         videos: only the first so many videos of the split; all by default.
+        sampling: "strided", or "whole" for frames spread over all of the video; see `ClipSampler`.
 
     Raises:
         ValueError: for a split, number of frames or number of videos that the set does not have.
     """
-    if num_frames not in _STRIDES:
+    drawn, whole = EMBEDDED_SETS[name], sampling == "whole"
+    if sampling not in ("strided", "whole"):
+        raise InputError(f"sampling={sampling!r}: {drawn.title} has strided or whole clips")
+    if num_frames < 1 or (num_frames not in _STRIDES and not whole):
         raise InputError(f"num_frames={num_frames}: MotionShapes has clips of {' or '.join(map(str, _STRIDES))} frames")
-    if split not in SPLITS:
-        raise InputError(f"unknown MotionShapes split {split!r}: expected one of {', '.join(SPLITS)}")
+    drawn.check(split)
     if views is not None and views < 1:
         raise InputError(f"views={views}: expected at least 1")
-    if videos is not None and not 0 < videos <= SPLITS[split]:
-        raise InputError(f"videos={videos} is outside 1 to {SPLITS[split]}, the videos of {EMBEDDED} {split}")
+    if videos is not None and not 0 < videos <= drawn.splits[split]:
+        raise InputError(f"videos={videos} is outside 1 to {drawn.splits[split]}, the videos of {name} {split}")
+    stride = 1 if whole else _STRIDES[num_frames]
+    views = views or (1 if whole else drawn.views)
     return VideoClips(
-        motionshapes(split, videos),
+        drawn.records(split, videos),
         CLASSES,
-        ClipSampler(num_frames, _STRIDES[num_frames], views or 4, MOTIONSHAPES_SIZE),
+        ClipSampler(num_frames, stride, views, MOTIONSHAPES_SIZE, sampling=sampling),
         observation_size=MOTIONSHAPES_SIZE,
         cache=cache_folder() / "clips",
-        key={**describe(), "split": split},
+        key={**drawn.describe(), "split": split},
         remedy=REMEDY,
+        dataset=name,
     )
+
+
+motionshapes_clips = partial(embedded_clips, EMBEDDED)
+"""Clips of MotionShapes; options of `embedded_clips`."""

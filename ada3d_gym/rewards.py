@@ -60,10 +60,15 @@ class Answers:
     @property
     def label_margin(self) -> Values:
         """(B,) the labels' largest probability minus the largest of any other class, in [-1, 1]."""
-        labels = np.where(self.targets, self.scores, 0).max(1)
-        others = np.where(self.targets, 0, self.scores).max(1)
-        margin: Values = (labels - others).astype(np.float64)
-        return margin
+        return label_margin(self.scores, self.targets)
+
+
+def label_margin(scores: NDArray[np.float32], targets: Bits) -> Values:
+    """(B,) the largest score of the labels (B, C) minus the largest of any other class, in [-1, 1]."""
+    labels = np.where(targets, scores, 0).max(1)
+    others = np.where(targets, 0, scores).max(1)
+    margin: Values = (labels - others).astype(np.float64)
+    return margin
 
 
 class Reward(Protocol):

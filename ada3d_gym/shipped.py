@@ -9,6 +9,7 @@ from ada3d_gym.networks.checkpoints.weights import SHIPPED
 from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.outcomes.table import check_bits
 from ada3d_gym.registration import ENVIRONMENTS
+from ada3d_gym.video.motionshapes.files import UNTRIMMED
 
 CLASSIFIER = SHIPPED / "i3d_tiny-motionshapes.safetensors"
 """I3D, for clips of 8 and of 16 frames. Its centre taps are SlowOnly, which is I3D with the first three stages off."""
@@ -16,9 +17,20 @@ CLASSIFIER = SHIPPED / "i3d_tiny-motionshapes.safetensors"
 SELECTION = SHIPPED / "selection-motionshapes.safetensors"
 """The trunk of the selection network ("mobilenet_v2_tiny"), for clips of 8 frames."""
 
+UNTRIMMED_CLASSIFIER = SHIPPED / "i3d_tiny-motionshapes-untrimmed.safetensors"
+"""The same I3D, trained on with clips of untrimmed videos, most of which do not show their class."""
+
+UNTRIMMED_SELECTION = SHIPPED / "ada3d-motionshapes-untrimmed.safetensors"
+"""A whole selection network, trunk and heads, for clips of 8 frames of untrimmed videos and that classifier."""
+
 CLASSIFIER_BACKBONES = ("i3d_tiny", "slowonly_tiny")
 
 TABLES = Path(__file__).parent / "tables"
+
+
+def shipped_classifier(dataset: str) -> Path:
+    """The weights for an embedded data set; those of MotionShapes for any other with its classes."""
+    return UNTRIMMED_CLASSIFIER if dataset == UNTRIMMED.name else CLASSIFIER
 
 
 def shipped_table(dataset: str, backbone: str, num_frames: int, split: str) -> Path:

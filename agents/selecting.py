@@ -21,6 +21,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.networks.current import CurrentForm
 from ada3d_gym.networks.selection import Aggregation, ClipTrunk, SelectionNetwork
+from ada3d_gym.networks.selection_file import save_selection
 from ada3d_gym.observers import shows_features
 from ada3d_gym.seeding import Stream, spawn, torch_seed
 
@@ -133,9 +134,14 @@ class SelectingAgent(Agent):
         self.optimizer.load_state_dict(state["optimizer"])
 
     def export(self, folder: Path) -> list[Path]:
-        """`selection.safetensors`."""
-        save_weights(self.selection, folder / "selection.safetensors")
-        return [folder / "selection.safetensors"]
+        """`selection.safetensors`, which `load_selection` reads where it is the paper's network."""
+        path = folder / "selection.safetensors"
+        if isinstance(self.selection, SelectionNetwork):
+            bandit = self.bandit
+            save_selection(self.selection, path, bandit.classifier.stage_names, bandit.source.observation_size)
+        else:
+            save_weights(self.selection, path)
+        return [path]
 
 
 def as_arrays(masks: tuple[Tensor, Tensor]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ada3d_gym.datasets import EMBEDDED, DataError, find_root, load_index
+from ada3d_gym.datasets import EMBEDDED_SETS, DataError, find_root, load_index
 from ada3d_gym.experiments.folders import claimed
 from ada3d_gym.experiments.runs import MACHINE, Run, plain
 from ada3d_gym.fingerprints import of_file, of_videos
@@ -45,7 +45,7 @@ def _inputs(run_: Run) -> Iterator[tuple[str, str]]:
             yield name, found[:16]
     dataset, environment = run_.settings["dataset"], run_.environment
     for split in ("train", "test"):
-        if dataset == EMBEDDED:
+        if dataset in EMBEDDED_SETS:
             continue
         try:
             root = find_root(dataset, environment.get("data_root"))

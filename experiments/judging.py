@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ada3d_gym.agents.agent import Agent
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.datasets import EMBEDDED, find_root, motionshapes_clips, video_clips
+from ada3d_gym.datasets import EMBEDDED_SETS, embedded_clips, find_root, video_clips
 from ada3d_gym.errors import InputError
 from ada3d_gym.evaluation import evaluate
 from ada3d_gym.experiments.results import Result, summarise
@@ -35,7 +35,7 @@ from ada3d_gym.outcomes.classifier import check_clips, check_network
 from ada3d_gym.outcomes.oracle import best_values
 from ada3d_gym.outcomes.table import OutcomeTable, load_table
 from ada3d_gym.rewards import MaskReward
-from ada3d_gym.shipped import CLASSIFIER, shipped_table
+from ada3d_gym.shipped import shipped_classifier, shipped_table
 from ada3d_gym.video.clips import VideoClips
 
 PACKAGES = ("gymnasium", "numpy", "stable-baselines3", "torch", "torchvision")
@@ -83,7 +83,7 @@ class Trial:
     def prepare(cls, run_: Run, split: str, device: str, **replaced: Any) -> Trial:
         """Builds the bandit; `replaced` are arguments of `ada3d_gym.building.build_bandit`."""
         settings = run_.settings | replaced | {"outcomes": None}  # the network itself is judged
-        if settings["dataset"] != EMBEDDED:  # whose clips are never random
+        if settings["dataset"] not in EMBEDDED_SETS:  # whose clips are never random
             settings |= {"protocol": "test"}
         bandit = run_.bandit(split, device, **settings)
         del settings["outcomes"]
@@ -182,19 +182,19 @@ def record(bandit: ClipBandit, split: str, settings: Mapping[str, Any]) -> dict[
     """
     clips = bandit.source
     assert isinstance(clips, VideoClips)
-    dataset = settings["dataset"]
-    root = clips.record(0).path.parent if dataset == EMBEDDED else find_root(dataset, settings.get("data_root"))
-    read = signature(motionshapes_clips if dataset == EMBEDDED else video_clips).parameters
+    dataset, embedded = settings["dataset"], settings["dataset"] in EMBEDDED_SETS
+    root = clips.record(0).path.parent if embedded else find_root(dataset, settings.get("data_root"))
+    read = signature(embedded_clips if embedded else video_clips).parameters
     defaults = {name: each.default for name, each in read.items() if each.default is not each.empty}
     arguments = {**defaults, **settings, **vars(clips.sampler)}
     shaping = {key: value for key, value in arguments.items() if key not in MACHINE}
     found = {
         **{key: value for key, value in shaping.items() if key not in _OF_TRAINING},
         "split": split,
-        "data_root": None if dataset == EMBEDDED else root,
+        "data_root": None if embedded else root,
         "videos": len(clips.records),
         "videos_sha256": of_videos(clips.records, root),
-        "checkpoint": Path(settings.get("checkpoint") or CLASSIFIER).absolute(),
+        "checkpoint": Path(settings.get("checkpoint") or shipped_classifier(dataset)).absolute(),
         "checkpoint_sha256": of_weights(_network_classifier(bandit).network.state_dict()),
     }
     judged: dict[str, Any] = plain(found)

@@ -15,8 +15,8 @@ from ada3d_gym.outcomes.storage import TableError
 FRAME = 96  # side of a frame on the sheet, in pixels
 GAP = 6
 TEXT = 18  # height of a line
-_PAPER, _INK, _PALE = (255, 255, 255), (25, 25, 25), (170, 170, 170)
-_RIGHT, _WRONG, _ON = (20, 130, 60), (190, 40, 40), (45, 105, 180)
+PAPER, INK, PALE = (255, 255, 255), (25, 25, 25), (170, 170, 170)
+RIGHT, WRONG, ON = (20, 130, 60), (190, 40, 40), (45, 105, 180)
 
 Masks = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 
@@ -36,18 +36,18 @@ def contact_sheet(
     frames = source.full_size(clip)
     u, v = masks or (np.ones(bandit.num_frames, np.bool_), None)
     width = GAP + len(frames) * (FRAME + GAP)
-    sheet = Image.new("RGB", (width, 3 * GAP + FRAME + 2 * TEXT + GAP), _PAPER)
+    sheet = Image.new("RGB", (width, 3 * GAP + FRAME + 2 * TEXT + GAP), PAPER)
     pen = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(13)
 
     label = source.class_names[source.record(clip).labels[0]]
     if outcome is None:
-        pen.text((GAP, GAP), f"{label}", _INK, font)
+        pen.text((GAP, GAP), f"{label}", INK, font)
     else:
-        colour = _RIGHT if outcome.correct[0] else _WRONG
+        colour = RIGHT if outcome.correct[0] else WRONG
         pen.text((GAP, GAP), f"{label}: {_said(outcome, source.class_names)}", colour, font)
         paid = f"reward {outcome.reward_frames[0]:+.2f} frames {outcome.reward_stages[0]:+.2f} stages"
-        pen.text((width - GAP, GAP), paid, _INK, font, anchor="ra")
+        pen.text((width - GAP, GAP), paid, INK, font, anchor="ra")
 
     top = 2 * GAP + TEXT
     for t, frame in enumerate(frames):
@@ -83,16 +83,16 @@ def _draw_stages(
     outcome: Outcome | None,
 ) -> None:
     left = GAP
-    pen.text((left, top), "3D:", _INK, font)
+    pen.text((left, top), "3D:", INK, font)
     left += 30
     for name, on in stages.items():
         box = (left, top, left + 52, top + TEXT)
-        pen.rectangle(box, fill=_ON if on else None, outline=_ON if on else _PALE)
-        pen.text((left + 26, top + TEXT / 2), name, _PAPER if on else _PALE, font, anchor="mm")
+        pen.rectangle(box, fill=ON if on else None, outline=ON if on else PALE)
+        pen.text((left + 26, top + TEXT / 2), name, PAPER if on else PALE, font, anchor="mm")
         left += 58
     if outcome is not None:
         used = f"{outcome.frames[0]} frames, {outcome.stages[0]} stages, {outcome.macs[0] / 1e6:.1f} MMACs"
-        pen.text((width - GAP, top), used, _INK, font, anchor="ra")
+        pen.text((width - GAP, top), used, INK, font, anchor="ra")
 
 
 def stack_sheets(sheets: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:

@@ -59,7 +59,7 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
     ):
         if num_envs < 1:
             raise InputError(f"num_envs={num_envs}: expected at least 1")
-        self.autoreset_mode = _mode(autoreset_mode)
+        self.autoreset_mode = autoreset_mode_of(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.bandit = ready_bandit(bandit, options, render_mode, self.metadata["render_modes"])
         self.num_envs, self.render_mode = num_envs, render_mode
@@ -82,14 +82,13 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
         """
         self._check_open()
         if seed is not None:
-            one = seed if isinstance(seed, int) else np.random.SeedSequence([each for each in seed if each is not None])
-            self.bandit.seed(one)
+            self.bandit.seed(seed_of(seed))
         fresh = np.ones(self.num_envs, np.bool_)
         if options and "reset_mask" in options:
-            mask = self._reset_mask(options.pop("reset_mask"))
+            mask = checked_reset_mask(options.pop("reset_mask"), self.num_envs)
             fresh = fresh if self._ids is None else mask
         ids, observations = self._drawn(fresh)
-        return np.array(observations), _flagged(clip_infos(self.bandit.source, ids), fresh)
+        return np.array(observations), flagged(clip_infos(self.bandit.source, ids), fresh)
 
     def step(self, actions: NDArray[np.int8]) -> tuple[NDArray[Any], NDArray[np.float64], Flags, Flags, dict[str, Any]]:
         """Pulls N masks (N, T + K) and, by the autoreset mode, draws new clips.
@@ -104,21 +103,18 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
             raise gym.error.ResetNeeded("there are no clips yet: call reset() before the first step()")
         over, shown = self._over, self._observations
         if self.autoreset_mode is AutoresetMode.DISABLED and over.any():
-            raise gym.error.ResetNeeded(
-                f"the episodes of environments {np.flatnonzero(over).tolist()} are over: "
-                "reset them before the next step(), with options={'reset_mask': …}"
-            )
+            raise over_error(over)
         acting, source = ~over, self.bandit.source
         rewards, infos = self._pulled(self._ids, actions, acting)
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
             final = {"final_obs": np.fromiter(shown, object, self.num_envs), "final_info": infos}
             ids, shown = self._drawn(acting)
-            infos = _flagged(clip_infos(source, ids), acting)
+            infos = flagged(clip_infos(source, ids), acting)
             infos |= final | {f"_{key}": acting.copy() for key in final}
         else:
             if over.any():
                 ids, shown = self._drawn(over)
-                infos |= _flagged(clip_infos(source, ids), np.ones_like(over))
+                infos |= flagged(clip_infos(source, ids), np.ones_like(over))
             self._over = acting
         return np.array(shown), rewards, acting.copy(), np.zeros_like(acting), infos
 
@@ -158,27 +154,43 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
         for key, values in infos.items():
             infos[key] = np.zeros(self.num_envs, values.dtype)
             infos[key][acting] = values
-        return rewards, _flagged(infos, acting)
+        return rewards, flagged(infos, acting)
 
     def _check_open(self) -> None:
         if self.closed:
             raise gym.error.ClosedEnvironmentError("the environment is closed: make a new one")
 
-    def _reset_mask(self, mask: Any) -> Flags:
-        if not isinstance(mask, np.ndarray) or mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
-            got = f"{mask.dtype} of shape {mask.shape}" if isinstance(mask, np.ndarray) else type(mask).__name__
-            raise InputError(f"options['reset_mask'] is {got}: expected a bool array of shape ({self.num_envs},)")
-        if not mask.any():
-            raise InputError("options['reset_mask'] names no environment: expected at least one True")
-        return mask.copy()
+
+def seed_of(seed: int | list[int | None]) -> int | np.random.SeedSequence:
+    """The one seed of an order that N environments share; a list counts as one made of its numbers."""
+    return seed if isinstance(seed, int) else np.random.SeedSequence([each for each in seed if each is not None])
 
 
-def _flagged(infos: Infos, present: Flags) -> dict[str, Any]:
+def checked_reset_mask(mask: Any, num_envs: int) -> Flags:
+    """A copy of `options["reset_mask"]`; a ValueError for what is none."""
+    if not isinstance(mask, np.ndarray) or mask.shape != (num_envs,) or mask.dtype != np.bool_:
+        got = f"{mask.dtype} of shape {mask.shape}" if isinstance(mask, np.ndarray) else type(mask).__name__
+        raise InputError(f"options['reset_mask'] is {got}: expected a bool array of shape ({num_envs},)")
+    if not mask.any():
+        raise InputError("options['reset_mask'] names no environment: expected at least one True")
+    return mask.copy()
+
+
+def over_error(over: Flags) -> gym.error.ResetNeeded:
+    """Of a step where resets are disabled and some episodes are over."""
+    return gym.error.ResetNeeded(
+        f"the episodes of environments {np.flatnonzero(over).tolist()} are over: "
+        "reset them before the next step(), with options={'reset_mask': …}"
+    )
+
+
+def flagged(infos: Infos, present: Flags) -> dict[str, Any]:
     """Gymnasium's form of batched infos: beside each array, under `_key`, which environments it holds for."""
     return completed({**infos, **{f"_{key}": present.copy() for key in infos}}, infos)
 
 
-def _mode(mode: str | AutoresetMode) -> AutoresetMode:
+def autoreset_mode_of(mode: str | AutoresetMode) -> AutoresetMode:
+    """A mode by one of its names; a ValueError for any other."""
     if isinstance(mode, AutoresetMode):
         return mode
     modes = {name.lower(): each for name, each in AutoresetMode.__members__.items()}

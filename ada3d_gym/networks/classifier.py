@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ada3d_gym.forking import check_device
 from ada3d_gym.networks.current import CurrentForm
@@ -40,23 +42,54 @@ class NetworkClassifier:
         self.stage_names = network.stage_names
         self.size, self.macs = size, network.count(size)
 
-    @torch.inference_mode()
     def scores(self, clips: NDArray[np.uint8], u: NDArray[np.bool_], v: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Softmax probabilities (B, C) float32 of uint8 clips (B, T, 3, H, W); zeros where u keeps no frame.
 
         Raises:
             ValueError: on a GPU, in a process forked off one that uses it.
         """
+        (scores,) = self._computed(clips, u, v, lambda network, *batch: (network(*batch).softmax(1),))
+        return scores
+
+    def features(
+        self, clips: NDArray[np.uint8], u: NDArray[np.bool_], v: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Features (B, D) float32, the input of the last layer, and the `scores` (B, C) of one pass.
+
+        They are averaged over the frames that u keeps; zeros where it keeps none. A network that `convert` made gives
+        its logits for features, see `MaskedNetwork.with_features`.
+
+        Raises:
+            ValueError: on a GPU, in a process forked off one that uses it.
+        """
+
+        def compute(network: MaskedNetwork, *batch: Tensor) -> tuple[Tensor, Tensor]:
+            features, logits = network.with_features(*batch)
+            return features, logits.softmax(1)
+
+        features, scores = self._computed(clips, u, v, compute)
+        return features, scores
+
+    @torch.inference_mode()
+    def _computed(
+        self,
+        clips: NDArray[np.uint8],
+        u: NDArray[np.bool_],
+        v: NDArray[np.bool_],
+        compute: Callable[..., tuple[Tensor, ...]],
+    ) -> list[NDArray[np.float32]]:
+        """Each value (B, …) that `compute` has of the network, clips and masks; zeros where u keeps no frame."""
         check_device(self.device)
         network = self._form.get()
-        scores = []
+        parts = []
         for start in range(0, len(clips), self.batch_size):
             part = slice(start, start + self.batch_size)
             batch = (torch.from_numpy(array[part]).to(self.device) for array in (clips, u, v))
-            scores.append(network(*batch).softmax(1).float().cpu())
-        result = torch.cat(scores).numpy()
-        result[np.logical_not(u.any(1))] = 0
-        return result
+            parts.append([values.float().cpu() for values in compute(network, *batch)])
+        results = [torch.cat(column).numpy() for column in zip(*parts, strict=True)]
+        for values in results:
+            values[np.logical_not(u.any(1))] = 0
+        return results
 
     def invalidate(self) -> None:
         """Says that the network has changed, so that the next scores come from it as it is.

@@ -40,6 +40,11 @@ class MaskedNetwork(nn.Module, ABC):
         """K, the length of the stage mask."""
         return len(self.stage_names)
 
+    @property
+    def features(self) -> int:
+        """D, the width of what `with_features` describes a clip by."""
+        return self.classes
+
     @abstractmethod
     def count(self, size: int) -> MacCounter:
         """The MACs of clips of `size` by `size` pixels."""
@@ -53,6 +58,15 @@ class MaskedNetwork(nn.Module, ABC):
             u: frame masks (B, T) bool. A clip that keeps no frame gets zeros for features.
             v: stage masks (B, K) bool.
         """
+
+    def with_features(self, clips: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """What describes each clip to what comes after, (B, D), and the logits (B, C); arguments as of `forward`.
+
+        Networks of this package give the input of their last layer, zeros for a clip that keeps no frame. Of others it
+        is not known which layer that is: they give the logits twice.
+        """
+        logits: Tensor = self(clips, u, v)
+        return logits, logits
 
 
 class Segment(NamedTuple):

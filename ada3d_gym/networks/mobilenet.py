@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 from torchvision.models import MobileNetV2
 
@@ -30,6 +31,12 @@ class MobileNetSpec:
     halved: bool = False
     differences: bool = False
     last: bool = True
+
+    @property
+    def first_shape(self) -> tuple[int, ...]:
+        """Of the first convolution's weight, by which the network is told."""
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            return tuple(next(self.build()[0].parameters()).shape)
 
     def build(self) -> tuple[MobileNet, int]:
         """The layers with fresh weights, and how many channels come out."""

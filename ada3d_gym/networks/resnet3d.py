@@ -79,10 +79,23 @@ class MaskedResNet3d(MaskedNetwork):
     def classes(self) -> int:
         return self.head.out_features
 
+    @property
+    def features(self) -> int:
+        return self.head.in_features
+
     def count(self, size: int) -> MacCounter:
         return MacCounter.of_spec(self.spec, size, self.classes)
 
     def forward(self, clips: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.dropout(self._features(clips, u, v)))
+        return logits
+
+    def with_features(self, clips: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        features = self._features(clips, u, v)
+        return features, self.head(self.dropout(features))
+
+    def _features(self, clips: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        """(B, D), averaged over space and each clip's kept frames."""
         packing = Packing(u, v)
         frames = packing.pack(clips)
         if frames.dtype == torch.uint8:
@@ -92,6 +105,4 @@ class MaskedResNet3d(MaskedNetwork):
         for stage in self.blocks.values():
             for block in stage:  # type: ignore[attr-defined]
                 frames = block(frames, packing)
-        features = packing.mean(frames.mean((2, 3)))
-        logits: Tensor = self.head(self.dropout(features))
-        return logits
+        return packing.mean(frames.mean((2, 3)))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ada3d_gym.datasets import EMBEDDED
+from ada3d_gym.datasets import EMBEDDED_SETS
 from ada3d_gym.fingerprints import of_weights
 from ada3d_gym.masks import mask_numbers
 from ada3d_gym.networks.classifier import NetworkClassifier
@@ -90,7 +90,7 @@ def check_clips(table: OutcomeTable, clips: VideoClips) -> None:
         raise TableError(
             f"{table.name} is of other videos: {path} is not the one in its place there (another name, labels, length "
             f"or content), nor are {len(wrong) - 1} more of {len(digests)}"
-            f"{drawn if about.dataset == EMBEDDED and made_with else ''}; make a table of these"
+            f"{drawn if about.dataset in EMBEDDED_SETS and made_with else ''}; make a table of these"
         )
 
 

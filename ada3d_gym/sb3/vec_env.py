@@ -9,8 +9,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
-from stable_baselines3.common.vec_env import VecEnv
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.envs.env import ready_bandit
@@ -19,9 +18,10 @@ from ada3d_gym.envs.rendering import contact_sheet
 from ada3d_gym.errors import InputError
 from ada3d_gym.masks import split_mask
 from ada3d_gym.registration import check_id
+from ada3d_gym.sb3.one_env import OneVecEnv
 
 
-class Ada3DVecEnv(VecEnv):
+class Ada3DVecEnv(OneVecEnv):
     """N clips, N masks, N rewards, with the spaces, rewards and infos of `Ada3DEnv`.
 
     Every step ends all N episodes. A step's infos belong to the clips that it judged, and hold no
@@ -50,7 +50,6 @@ class Ada3DVecEnv(VecEnv):
         self.num_envs = num_envs
         self._ids: NDArray[np.int64] | None = None
         self._actions: Any = None
-        self._closed = False
         super().__init__(
             num_envs, self.bandit.observer.space, spaces.MultiBinary(self.bandit.num_frames + self.bandit.num_stages)
         )
@@ -65,9 +64,6 @@ class Ada3DVecEnv(VecEnv):
         self._ids = self.bandit.draw(self.num_envs)
         self.reset_infos = each(clip_infos(self.bandit.source, self._ids))
         return self.bandit.observer(self._ids)
-
-    def step_async(self, actions: NDArray[Any]) -> None:
-        self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
         """Pulls N masks (N, T + K) and draws N new clips.
@@ -96,31 +92,6 @@ class Ada3DVecEnv(VecEnv):
         if self._ids is None:
             raise gym.error.ResetNeeded("there are no clips to render: call reset() first")
         return [contact_sheet(self.bandit, clip) for clip in self._ids.tolist()]
-
-    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        return [getattr(self, attr_name)] * len(self._each(indices))
-
-    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Sets it for all environments: they are one object."""
-        setattr(self, attr_name, value)
-
-    def env_method(
-        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **kwargs: Any
-    ) -> list[Any]:
-        """Calls it once: the environments are one object."""
-        return [getattr(self, method_name)(*method_args, **kwargs)] * len(self._each(indices))
-
-    def env_is_wrapped(
-        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
-    ) -> list[bool]:
-        return [False] * len(self._each(indices))
-
-    def _each(self, indices: VecEnvIndices) -> list[int]:
-        return list(self._get_indices(indices))
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise gym.error.ClosedEnvironmentError("the environment is closed: make a new one")
 
 
 def make_vec(env_id: str, num_envs: int, **options: Any) -> Ada3DVecEnv:

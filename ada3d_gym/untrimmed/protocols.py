@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,17 @@ class VideoLooks(Protocol):
 
     def targets(self, videos: NDArray[np.int64]) -> NDArray[np.bool_]:
         """All labels of each video, (B, C)."""
+
+
+@runtime_checkable
+class PicturedLooks(Protocol):
+    """What looks have besides, if their videos are files that people can look at."""
+
+    def paths(self, videos: NDArray[np.int64]) -> NDArray[np.object_]:
+        """Path of each video, (B,) strings."""
+
+    def pictures(self, video: int) -> NDArray[np.uint8]:
+        """The frames of a video's memory, (M, H, W, 3) RGB."""
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ class VideoClips:
         ahead_bytes: memory for decoded clips: those under way, and those whose observation has just been shown. Two
             batches should fit, for the next to be decoded while one is worked on. Where one does not, clips are decoded
             several times.
+        dataset: its name, by which weights that ship for it are found, or "".
     """
 
     def __init__(
@@ -61,9 +62,10 @@ class VideoClips:
         max_bad_share: float | None = None,
         workers: int = 2,
         ahead_bytes: int = AHEAD_BYTES,
+        dataset: str = "",
     ):
         self.records, self._columns = records, RecordColumns(records)
-        self.class_names = tuple(class_names)
+        self.class_names, self.dataset = tuple(class_names), dataset
         self.sampler = sampler
         self.num_frames, self.views, self.size = sampler.num_frames, sampler.views, sampler.size
         self.observation_size = observation_size
@@ -111,12 +113,10 @@ class VideoClips:
 
     def visible_frames(self, ids: Ids) -> NDArray[np.bool_]:
         """Which frames of each clip show its class, (B, T) bool; all, where a record does not say."""
-        visible = np.ones((len(ids), self.num_frames), np.bool_)
+        visible = np.empty((len(ids), self.num_frames), np.bool_)
         for row, clip in zip(visible, ids.tolist(), strict=True):
             record = self.record(clip)
-            if record.visible is not None:
-                numbers = self.frame_numbers(clip, record.frames, record.rate)
-                row[:] = (record.visible[0] <= numbers) & (numbers < record.visible[1])
+            row[:] = record.visible is None or record.shows_class(self.frame_numbers(clip, record.frames, record.rate))
         return visible
 
     def expect(self, ids: Ids) -> None:

@@ -6,6 +6,9 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ada3d_gym.errors import Ada3DError
 
 REMEDY = "replace the file or drop it from the list"
@@ -66,6 +69,7 @@ class VideoRecord:
         visible: half-open frame range `(first, last + 1)` in which the class can be seen, or None where it is
             not known.
         speed: of a motion (MotionShapes: slow, fast), or `""`.
+        windows: half-open frame ranges within `visible`, where the class can be seen in these only.
     """
 
     path: Path
@@ -80,3 +84,13 @@ class VideoRecord:
     family: str = ""
     visible: tuple[int, int] | None = None
     speed: str = ""
+    windows: tuple[tuple[int, int], ...] = ()
+
+    def shows_class(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of the frames with these numbers show the class; all, where it is not known."""
+        if self.visible is None:
+            return np.ones(numbers.shape, np.bool_)
+        shown = np.zeros(numbers.shape, np.bool_)
+        for first, end in self.windows or (self.visible,):
+            shown |= (first <= numbers) & (numbers < end)
+        return shown

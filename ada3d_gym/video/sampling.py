@@ -13,7 +13,7 @@ from torchvision.transforms.v2 import functional as F
 
 from ada3d_gym.video.transforms import resize_and_crop
 
-Sampling = Literal["strided", "pyslowfast"]
+Sampling = Literal["strided", "pyslowfast", "whole"]
 PYSLOWFAST_RATE = 30.0  # frames a second that its strides are meant at
 
 
@@ -35,6 +35,8 @@ class ClipSampler:
         flip: half of the random clips are mirrored; not where left and right are what classes differ by.
         sampling: "strided" takes every `stride`th frame (the paper). "pyslowfast" takes `num_frames` evenly spread
             numbers from `num_frames * stride` frames at 30 a second, so that videos of other rates span the same time.
+            "whole" takes the middle frames of `num_frames` equal parts of the whole video, whatever the stride, the
+            same for every view.
         seed: of the random clips.
     """
 
@@ -56,7 +58,9 @@ class ClipSampler:
             video_frames: how many frames the video has.
             rate: its frames a second, for "pyslowfast"; anything but a positive number is unknown, taken as 30.
         """
-        if self.sampling == "strided":
+        if self.sampling == "whole":
+            numbers = (2 * np.arange(self.num_frames) + 1) * video_frames // (2 * self.num_frames)
+        elif self.sampling == "strided":
             span = (self.num_frames - 1) * self.stride + 1
             room = max(0, video_frames - span)
             even = room // 2 if self.views == 1 else room * view // (self.views - 1)

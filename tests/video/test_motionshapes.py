@@ -11,8 +11,9 @@ import pytest
 
 from ada3d_gym.datasets import motionshapes_clips
 from ada3d_gym.video.decoders.video import Video
-from ada3d_gym.video.motionshapes.drawing import CLASSES, FAMILIES, FRAMES, SIZE
+from ada3d_gym.video.motionshapes.drawing import CLASSES, FAMILIES, FRAMES
 from ada3d_gym.video.motionshapes.files import SPLITS, motionshapes
+from ada3d_gym.video.motionshapes.pieces import SIZE
 from ada3d_gym.video.records import VideoRecord
 from tests.processes import run
 

@@ -12,13 +12,11 @@ from ada3d_gym.video.motionshapes.drawing import (
     FRAMES,
     MOTIONS,
     OBJECTS,
-    ROTATION,
     SCENES,
-    SIZE,
-    TRANSLATION,
     Drawing,
     draw,
 )
+from ada3d_gym.video.motionshapes.pieces import ROTATION, SIZE, TRANSLATION
 
 SEEDS = range(5)
 

@@ -94,7 +94,7 @@ def test_damage_is_repaired_by_the_next_call(
 
 def test_a_part_that_another_process_takes_away_does_no_harm(tmp_path: Path):
     motionshapes("train", 2, tmp_path)
-    (tmp_path / module.VERSION / "train" / "00002.part").symlink_to(tmp_path / "gone")
+    (tmp_path / module.MOTIONSHAPES.version / "train" / "00002.part").symlink_to(tmp_path / "gone")
     assert len(motionshapes("train", 2, tmp_path)) == 2
 
 

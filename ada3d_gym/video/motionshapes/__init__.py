@@ -1,5 +1,13 @@
 """MotionShapes, the embedded videos: how they are drawn, and their files."""
 
-from ada3d_gym.video.motionshapes.files import REMEDY, SPLITS, cache_folder, describe, motionshapes
+from ada3d_gym.video.motionshapes.files import (
+    MOTIONSHAPES,
+    REMEDY,
+    SPLITS,
+    UNTRIMMED,
+    DrawnSet,
+    cache_folder,
+    motionshapes,
+)
 
-__all__ = ["REMEDY", "SPLITS", "cache_folder", "describe", "motionshapes"]
+__all__ = ["MOTIONSHAPES", "REMEDY", "SPLITS", "UNTRIMMED", "DrawnSet", "cache_folder", "motionshapes"]

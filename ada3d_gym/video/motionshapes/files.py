@@ -1,6 +1,6 @@
-"""MotionShapes, the embedded data set: H.264 videos rendered on first use from a seed into the user's cache folder.
+"""Embedded data sets: H.264 videos drawn on first use from a seed, into the user's cache folder.
 
-Every video depends on `(SEED, split, index)` alone, so a split can be rendered in part, in any order and by any number
+Every video depends on `(seed, split, index)` alone, so a split can be rendered in part, in any order and by any number
 of threads. A video is written under another name and renamed when whole; its line in the split's `index.jsonl` follows.
 A folder lock lets processes that start at once share the work of the first.
 """
@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,12 @@ from tqdm import tqdm
 from ada3d_gym.errors import InputError
 from ada3d_gym.video.cache import REMEDY as CACHE_REMEDY
 from ada3d_gym.video.cache import CacheError
-from ada3d_gym.video.motionshapes.drawing import CLASSES, FAMILIES, FRAMES, SIZE, draw
+from ada3d_gym.video.motionshapes import drawing, untrimmed
+from ada3d_gym.video.motionshapes.drawing import CLASSES, FAMILIES, Drawing
+from ada3d_gym.video.motionshapes.pieces import SIZE
 from ada3d_gym.video.records import VideoRecord
 
-VERSION = "motionshapes-edition2"
-SEED = 2021
 FPS = 25
-SPLITS = {"train": 3360, "val": 280, "test": 700}  # videos, the classes in turn
 REMEDY = "delete it: the next run renders it again"
 
 
@@ -49,52 +49,148 @@ def cache_folder() -> Path:
     return folder
 
 
-def motionshapes(split: str, limit: int | None = None, folder: Path | None = None) -> list[VideoRecord]:
-    """The records of a split, rendering the videos that are not there yet.
+@dataclass(frozen=True)
+class DrawnSet:
+    """A data set whose videos are drawn.
 
-    Args:
-        split: "train", "val" or "test".
-        limit: only the first videos of the split (all by default); a smaller set is a prefix of a larger one.
-        folder: where the videos live; `cache_folder()` by default.
-
-    Raises:
-        ValueError: for an unknown split or a limit out of range.
-        CacheError: for a folder that cannot be read, or lacks videos and cannot be written or is full.
+    Attributes:
+        name: as a data set is called by.
+        title: its own.
+        version: of the drawing, and the folder below the cache folder.
+        seed: of all videos.
+        splits: how many videos each has, the classes in turn.
+        frames: of every video.
+        draw: draws a video of a class from a generator.
+        views: clips of a video by default, at evenly spread starts.
     """
-    if split not in SPLITS:
-        raise InputError(f"unknown MotionShapes split {split!r}: expected one of {', '.join(SPLITS)}")
-    count = SPLITS[split] if limit is None else limit
-    if not 0 < count <= SPLITS[split]:
-        raise InputError(f"limit={limit} is outside 1 to {SPLITS[split]}, the videos of MotionShapes {split!r}")
-    root = (folder or cache_folder()) / VERSION / split
-    try:
-        entries = _rendered(root)
-        if _absent(root, entries, count):
-            root.mkdir(parents=True, exist_ok=True)
-            with FileLock(root / ".lock"):
-                entries = _rendered(root)  # another process may have been faster
-                _render(root, split, _absent(root, entries, count))
-                entries = _rendered(root)
-    except OSError as error:
-        raise CacheError(
-            f"{root}: not all of the {count} MotionShapes {split} videos are there, and they cannot be rendered there "
-            f"({error.strerror or error}); {CACHE_REMEDY}, or to one that holds them"
-        ) from error
-    return [_record(root, entries[index]) for index in range(count)]
+
+    name: str
+    title: str
+    version: str
+    seed: int
+    splits: Mapping[str, int]
+    frames: int
+    draw: Callable[[int, np.random.Generator], Drawing]
+    views: int
+
+    def records(self, split: str, limit: int | None = None, folder: Path | None = None) -> list[VideoRecord]:
+        """The records of a split, rendering the videos that are not there yet.
+
+        Args:
+            split: "train", "val" or "test".
+            limit: only the first videos of the split (all by default); a smaller set is a prefix of a larger one.
+            folder: where the videos live; `cache_folder()` by default.
+
+        Raises:
+            ValueError: for an unknown split or a limit out of range.
+            CacheError: for a folder that cannot be read, or lacks videos and cannot be written or is full.
+        """
+        self.check(split)
+        count = self.splits[split] if limit is None else limit
+        if not 0 < count <= self.splits[split]:
+            expected = f"1 to {self.splits[split]}, the videos of {self.title} {split!r}"
+            raise InputError(f"limit={limit} is outside {expected}")
+        root = (folder or cache_folder()) / self.version / split
+        try:
+            entries = _rendered(root)
+            if _absent(root, entries, count):
+                root.mkdir(parents=True, exist_ok=True)
+                with FileLock(root / ".lock"):
+                    entries = _rendered(root)  # another process may have been faster
+                    self._render(root, split, _absent(root, entries, count))
+                    entries = _rendered(root)
+        except OSError as error:
+            raise CacheError(
+                f"{root}: not all of the {count} {self.title} {split} videos are there, and they cannot be rendered "
+                f"there ({error.strerror or error}); {CACHE_REMEDY}, or to one that holds them"
+            ) from error
+        return [self._record(root, entries[index]) for index in range(count)]
+
+    def check(self, split: str) -> None:
+        """Raises InputError for a split that there is not."""
+        if split not in self.splits:
+            raise InputError(f"unknown {self.title} split {split!r}: expected one of {', '.join(self.splits)}")
+
+    def describe(self) -> dict[str, Any]:
+        """What shapes the encoded videos, for the keys of caches built on them."""
+        return {"dataset": self.version, "seed": self.seed, "size": SIZE, "frames": self.frames}
+
+    def _record(self, root: Path, entry: dict[str, Any]) -> VideoRecord:
+        label = entry["label"]
+        return VideoRecord(
+            path=root / entry["file"],
+            labels=(label,),
+            frames=self.frames,
+            sha256=entry["sha256"],
+            seekable=True,  # x264 closes its groups of pictures unless told otherwise
+            family=FAMILIES[label],
+            visible=tuple(entry["visible"]),
+            speed=entry["speed"],
+            windows=tuple((first, end) for first, end in entry.get("windows", [])),  # older files have none
+        )
+
+    def _render(self, root: Path, split: str, indices: Iterable[int]) -> None:
+        indices = list(indices)
+        pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))  # NumPy and x264 release the GIL
+        title = f"rendering {self.title} {split}"
+        bar = tqdm(total=len(indices), desc=title, unit="video", disable=len(indices) < 50 or None)
+        try:
+            with (root / "index.jsonl").open("a") as index:
+                index.write("\n")  # ends a line that an interruption cut short
+                for done in as_completed([pool.submit(self._render_one, root, split, i) for i in indices]):
+                    index.write(json.dumps(done.result()) + "\n")
+                    bar.update()
+        finally:
+            bar.close()
+            pool.shutdown(cancel_futures=True)
+
+    def _render_one(self, root: Path, split: str, index: int) -> dict[str, Any]:
+        label = index % len(CLASSES)
+        rng = np.random.default_rng(np.random.SeedSequence([self.seed, list(self.splits).index(split), index]))
+        drawn = self.draw(label, rng)
+        path = root / f"{index:05d}.mp4"
+        part = path.with_suffix(".part")
+        write_video(part, drawn.frames, FPS)
+        content = part.read_bytes()
+        part.replace(path)
+        return {
+            "index": index,
+            "file": path.name,
+            "label": label,
+            "visible": list(drawn.visible),
+            "speed": drawn.speed,
+            "windows": list(drawn.windows),
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
 
 
-def _record(root: Path, entry: dict[str, Any]) -> VideoRecord:
-    label = entry["label"]
-    return VideoRecord(
-        path=root / entry["file"],
-        labels=(label,),
-        frames=FRAMES,
-        sha256=entry["sha256"],
-        seekable=True,  # x264 closes its groups of pictures unless told otherwise
-        family=FAMILIES[label],
-        visible=tuple(entry["visible"]),
-        speed=entry["speed"],
-    )
+MOTIONSHAPES = DrawnSet(
+    "motionshapes",
+    "MotionShapes",
+    "motionshapes-edition2",
+    2021,
+    {"train": 3360, "val": 280, "test": 700},
+    drawing.FRAMES,
+    drawing.draw,
+    views=4,  # all that clips of 8 frames have
+)
+UNTRIMMED = DrawnSet(
+    "motionshapes-untrimmed",
+    "untrimmed MotionShapes",
+    "motionshapes-untrimmed-edition1",
+    2022,
+    {"train": 1120, "val": 140, "test": 420},
+    untrimmed.FRAMES,
+    untrimmed.draw_untrimmed,
+    views=16,
+)
+SPLITS = MOTIONSHAPES.splits
+
+
+def motionshapes(split: str, limit: int | None = None, folder: Path | None = None) -> list[VideoRecord]:
+    """`MOTIONSHAPES.records`."""
+    return MOTIONSHAPES.records(split, limit, folder)
 
 
 def _rendered(root: Path) -> dict[int, dict[str, Any]]:
@@ -119,43 +215,6 @@ def _absent(root: Path, entries: dict[int, dict[str, Any]], count: int) -> list[
     return [i for i in range(count) if i not in entries or sizes.get(entries[i]["file"]) != entries[i]["bytes"]]
 
 
-def _render(root: Path, split: str, indices: Iterable[int]) -> None:
-    indices = list(indices)
-    pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))  # NumPy and x264 release the GIL
-    bar = tqdm(
-        total=len(indices), desc=f"rendering MotionShapes {split}", unit="video", disable=len(indices) < 50 or None
-    )
-    try:
-        with (root / "index.jsonl").open("a") as index:
-            index.write("\n")  # ends a line that an interruption cut short
-            for done in as_completed([pool.submit(_render_one, root, split, i) for i in indices]):
-                index.write(json.dumps(done.result()) + "\n")
-                bar.update()
-    finally:
-        bar.close()
-        pool.shutdown(cancel_futures=True)
-
-
-def _render_one(root: Path, split: str, index: int) -> dict[str, Any]:
-    label = index % len(CLASSES)
-    rng = np.random.default_rng(np.random.SeedSequence([SEED, list(SPLITS).index(split), index]))
-    drawing = draw(label, rng)
-    path = root / f"{index:05d}.mp4"
-    part = path.with_suffix(".part")
-    write_video(part, drawing.frames, FPS)
-    content = part.read_bytes()
-    part.replace(path)
-    return {
-        "index": index,
-        "file": path.name,
-        "label": label,
-        "visible": list(drawing.visible),
-        "speed": drawing.speed,
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
-
-
 def write_video(path: Path, frames: NDArray[np.uint8], fps: int) -> None:
     """Writes (F, H, W, 3) uint8 RGB frames as an H.264 mp4; the same frames give the same bytes in every process."""
     with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
@@ -168,8 +227,3 @@ def write_video(path: Path, frames: NDArray[np.uint8], fps: int) -> None:
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
-
-
-def describe() -> dict[str, Any]:
-    """What shapes the encoded videos, for the keys of caches built on them."""
-    return {"dataset": VERSION, "seed": SEED, "size": SIZE, "frames": FRAMES}

@@ -1,0 +1,132 @@
+"""From names and paths, which a registered environment can hold, to looks at videos and the live core."""
+
+from __future__ import annotations
+
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+from ada3d_gym.building import build_classifier, build_clips, build_feature_trunk, fitting_classifier
+from ada3d_gym.datasets import VIDEO_SETS, video_clips
+from ada3d_gym.devices import checked_device
+from ada3d_gym.errors import InputError, did_you_mean
+from ada3d_gym.fingerprints import of_weights
+from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.networks.features import TABLE_BYTES
+from ada3d_gym.networks.selection_file import load_selection
+from ada3d_gym.untrimmed.core import LookingCore, LookReward
+from ada3d_gym.untrimmed.looks import ClipLooks
+from ada3d_gym.untrimmed.masks import Everything, MaskPolicy, Selected
+from ada3d_gym.untrimmed.protocols import VideoLooks
+
+MEMORY_FRAMES = 16  # AdaFrame's
+OF_THE_ID = ("dataset", "num_frames", "backbone", "selection")
+
+
+def build_core(
+    *,
+    looks: VideoLooks | None = None,
+    steps: int = 5,
+    price: float = 0.05,
+    reward: LookReward = "margin",
+    gamma: float = 1.0,
+    memory: bool = True,
+    flat: bool = False,
+    **options: Any,
+) -> LookingCore:
+    """The core of clip selection.
+
+    Args:
+        looks: ready ones, to share between environments and agents; built from `options` by `build_looks` if None.
+        steps: K, the most looks in an episode.
+        price: of a look that costs as many multiply-accumulates as a clip with everything kept.
+        reward: "margin" or "outcome"; see above.
+        gamma: penalty of a wrong prediction; of "outcome" alone.
+        memory: whether the observation holds the memory, and the episode pays for it.
+        flat: whether the observation is one array.
+        options: of `build_looks`; beside ready looks, only those that a registered id gives are taken, and ignored.
+    """
+    if looks is None:
+        looks = build_looks(**options)
+    elif given := [name for name in options if name not in OF_THE_ID]:
+        raise InputError(f"{', '.join(given)} would be ignored beside ready looks: give one or the other")
+    return LookingCore(looks, steps=steps, price=price, reward=reward, gamma=gamma, memory=memory, flat=flat)
+
+
+def build_looks(
+    *,
+    dataset: str,
+    split: str = "train",
+    videos: int | None = None,
+    num_frames: int = 8,
+    places: int = 10,
+    backbone: str = "i3d_tiny",
+    checkpoint: str | Path | None = None,
+    selection: str | Path | None = None,
+    features: str | Path | None = None,
+    device: str = "cpu",
+    classifier: NetworkClassifier | None = None,
+    folder: str | Path | None = None,
+    memory_bytes: int = TABLE_BYTES,
+    **reading: Any,
+) -> ClipLooks:
+    """Looks at the videos of a data set.
+
+    Args:
+        dataset: an embedded one, or a name in `ada3d_gym.datasets.VIDEO_SETS`.
+        split: "train", "val" or "test".
+        videos: only the first so many; all by default.
+        num_frames: T, frames of a clip.
+        places: P, evenly spread clips of each video that can be looked at, in training too.
+        backbone: the 3D network's name in `ada3d_gym.networks.spec.SPECS`.
+        checkpoint: its weights, a file that `load_checkpoint` reads, such as a run's classifier.safetensors; the
+            shipped ones by default, where there are some.
+        selection: a whole selection network, a run's selection.safetensors, which masks each clip and sees the memory;
+            None keeps everything.
+        features: weights of the trunk that sees the memory where no selection network does: a run's
+            trunk.safetensors, or torchvision's MobileNetV2; the shipped ones by default, where they fit.
+        device: where networks run.
+        classifier: another environment's, to share instead of one made from backbone and checkpoint.
+        folder: keeps what is computed there, for later and for other processes; None keeps it in memory.
+        memory_bytes: of what is kept in memory, at the most.
+        reading: the other arguments of `video_clips` (data_root, size, stride, sampling, strict, …).
+    """
+    known = [*signature(build_core).parameters][:-1] + [*signature(build_looks).parameters][:-1]
+    known += [name for name in signature(video_clips).parameters if name not in ("name", "views", "protocol")]
+    if unknown := [name for name in reading if name not in known]:
+        expected = f"expected some of {', '.join(dict.fromkeys(known))}{did_you_mean(unknown, known)}"
+        raise InputError(f"unknown argument for clip selection: {', '.join(unknown)}; {expected}")
+    if isinstance(places, bool) or not isinstance(places, int) or places < 1:
+        raise InputError(f"places={places!r}: expected a whole number of at least 1")
+    device = checked_device(device)
+    naming = {"dataset": dataset, "split": split, "videos": videos}
+    if dataset in VIDEO_SETS:
+        naming["protocol"] = "test"  # random clips have no places
+    clips = build_clips(**naming, num_frames=num_frames, views=places, **reading)
+    small = {"size": clips.observation_size} if dataset in VIDEO_SETS else {}
+    of_frames = {name: value for name, value in reading.items() if name not in ("stride", "sampling")}
+    whole = build_clips(**{**naming, **of_frames, **small}, num_frames=MEMORY_FRAMES, views=1, sampling="whole")
+    if classifier is not None:
+        classifier = fitting_classifier(clips, classifier, checkpoint)
+    else:
+        classifier = build_classifier(clips, backbone, checkpoint, device)
+    side = clips.observation_size
+    if selection is None:
+        policy: MaskPolicy = Everything(num_frames + len(classifier.stage_names))
+        trunk, name = build_feature_trunk(num_frames, side, features), "everything"
+    else:
+        if features is not None:
+            raise InputError("features would be ignored beside a selection network, whose backbone sees the memory")
+        network = load_selection(selection, num_frames=num_frames, stage_names=classifier.stage_names, side=side)
+        policy, trunk, name = Selected(network, side, device), network.trunk, of_weights(network.state_dict())
+    return ClipLooks(
+        clips,
+        whole,
+        classifier,
+        policy,
+        trunk,
+        device=device,
+        memory_bytes=memory_bytes,
+        folder=None if folder is None else Path(folder),
+        policy_name=name,
+    )

@@ -1,0 +1,114 @@
+"""The single-video face of clip selection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from ada3d_gym.envs.infos import each
+from ada3d_gym.errors import InputError
+from ada3d_gym.untrimmed.building import build_core
+from ada3d_gym.untrimmed.core import Episodes, LookingCore, Shown
+from ada3d_gym.untrimmed.infos import look_infos, video_infos
+from ada3d_gym.untrimmed.rendering import strip
+
+
+class LookingEnv(gym.Env[Any, NDArray[np.float32]]):
+    """One long video, a few looks at it.
+
+    Observation:
+        `Dict` of float32 arrays: "memory" (M, E), features of M frames spread evenly over the whole video; "clip" (D,),
+        features of the last look's clip from the masked 3D network; "scores" (C,), the mean of the class probabilities
+        of the looks so far; "place" (1,), of the last look, from 0 (the video's first clip) to 1 (its last); "looks"
+        (1,), the share of the K looks that is used. Before the first look all but the memory are zeros. With
+        `flat=True`, a `Box` of the same in this order; with `memory=False`, the same without the memory.
+
+    Action:
+        `Box(0, 1, (2,), float32)`: a place, of which the nearest of P is looked at, and whether to stop: more than 0.5
+        stops instead of looking. At least one look is made: whether to stop does not count before it.
+
+    Reward:
+        By `reward`. "margin" is AdaFrame's: what the look adds to the largest margin so far, where a margin is the
+        label's mean score minus the largest of any other class; it is -1 before the first look. "outcome": at the end 1
+        if the likeliest class is right, and -gamma if not. From both, each look takes `price` times its
+        multiply-accumulates over those of a clip with everything kept: of its selection network and its masked 3D
+        network. The first look pays for the memory too. A place that is looked at again is paid again.
+
+    Episode:
+        Ends (terminated) with a stop or the K-th look, and never truncates. Videos come in shuffled epochs;
+        `reset(seed=…)` starts the order afresh.
+
+    Info:
+        reset: video (number), path, label, label_name.
+        step: these and correct, prediction (of the mean scores), place (of the last look, 0 to P - 1), looks (how many),
+        macs (so far, the memory's included) and margin.
+
+    Args:
+        core: the core to wrap; built from `options` by `ada3d_gym.untrimmed.building.build_core` if None.
+        render_mode: None; or "rgb_array", a strip of the memory's frames with the looks marked.
+        options: arguments of `build_core`.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 1}  # noqa: RUF012 (Gymnasium's own declaration)
+
+    def __init__(self, core: LookingCore | None = None, *, render_mode: str | None = None, **options: Any):
+        self.core = ready_core(core, options, render_mode)
+        self.render_mode = render_mode
+        self.observation_space, self.action_space = self.core.observation_space, self.core.action_space
+        self._episode: Episodes | None = None  # of one
+        self._closed = False
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Draws the next video. Raises `gym.error.ClosedEnvironmentError` after `close()`."""
+        self._check_open()
+        super().reset(seed=seed)
+        if seed is not None:
+            self.core.seed(seed)
+        self._episode = self.core.start(self.core.draw(1))
+        return row_of(self.core.observe(self._episode), 0), each(video_infos(self.core, self._episode))[0]
+
+    def step(self, action: NDArray[np.float32]) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Raises:
+        ActionError: for an action that is not two numbers from 0 to 1.
+        gym.error.ResetNeeded: before a reset, and after the end of the episode.
+        gym.error.ClosedEnvironmentError: after `close()`.
+        """
+        self._check_open()
+        if self._episode is None or self._episode.over[0]:
+            raise gym.error.ResetNeeded("there is no episode, or it is over: call reset() before the next step()")
+        self._episode, rewards = self.core.step(self._episode, np.asarray(action)[None])
+        infos = each(look_infos(self.core, self._episode))[0]
+        observation = row_of(self.core.observe(self._episode), 0)
+        return observation, float(rewards[0]), bool(self._episode.over[0]), False, infos
+
+    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+        if self.render_mode is None:
+            return None
+        if self._episode is None:
+            raise gym.error.ResetNeeded("there is no video to render: call reset() first")
+        return strip(self.core, self._episode, 0)
+
+    def close(self) -> None:
+        """The environment cannot be used any more; its looks, which others may share, can."""
+        self._closed = True
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise gym.error.ClosedEnvironmentError("the environment is closed: make a new one")
+
+
+def ready_core(core: LookingCore | None, options: dict[str, Any], render_mode: str | None) -> LookingCore:
+    """The core that a face was given, or one built from its options; a ValueError or TypeError for what it was not."""
+    if render_mode not in (None, "rgb_array"):
+        raise InputError(f"unknown render_mode {render_mode!r}: expected None or 'rgb_array'")
+    if core is not None and options:
+        raise TypeError(f"{', '.join(options)} would be ignored beside a ready core: give one or the other")
+    return core or build_core(**options)
+
+
+def row_of(shown: Shown, row: int) -> Any:
+    """The observation of one episode."""
+    return {name: values[row] for name, values in shown.items()} if isinstance(shown, dict) else shown[row]
