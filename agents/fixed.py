@@ -13,6 +13,7 @@ from ada3d_gym.agents.blind import BlindAgent, TuningOptions
 from ada3d_gym.agents.reference import Blind, Fixed, Random, probabilities
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
+from ada3d_gym.networks.selection import Aggregation
 from ada3d_gym.seeding import Stream, spawn
 
 
@@ -21,6 +22,20 @@ class Upper(Agent):
 
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
         return Fixed.upper(self.bandit.num_frames, self.bandit.num_stages).act(observations)
+
+
+@dataclass(frozen=True)
+class PretrainedOptions:
+    """Of the trunk; see `ada3d_gym.agents.ada3d.Ada3DOptions`."""
+
+    weights: str | None = None
+    aggregation: Aggregation = "concat"
+
+
+class Pretrained(Upper):
+    """Keeps everything; its run pre-trains classifier and selection trunk, which other runs then share."""
+
+    Options = PretrainedOptions
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ AGENTS = {
     "exact": "ada3d_gym.agents.exact:Exact",
     "supervised": "ada3d_gym.agents.supervised:Supervised",
     "upper": "ada3d_gym.agents.fixed:Upper",
+    "pretrained": "ada3d_gym.agents.fixed:Pretrained",
     "uniform": "ada3d_gym.agents.fixed:Uniform",
     "fixed": "ada3d_gym.agents.fixed:FixedMask",
     "best-fixed": "ada3d_gym.agents.search:BestFixed",

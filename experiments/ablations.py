@@ -24,7 +24,7 @@ from ada3d_gym.experiments.folders import check_output, claimed, shared
 from ada3d_gym.experiments.intervals import interval
 from ada3d_gym.experiments.results import Result
 from ada3d_gym.experiments.rivals import Compose
-from ada3d_gym.experiments.runs import Run, plain
+from ada3d_gym.experiments.runs import plain
 from ada3d_gym.experiments.tables import Found, table, write_json
 from ada3d_gym.experiments.timing import one_thread
 
@@ -66,13 +66,7 @@ class Ablations(Demo):
         super().__init__(folder, composed)
         self.add("Ada3D, stage 2 only", "stage-2", partial(composed, "reinforce", options={"epochs": 0}))
         for head in HEADS:
-            self.add(f"{head} learned", f"{head}-learned", partial(self._one_head, head), (self.learned,))
-
-    def _one_head(self, head: str) -> Run:
-        """Beside random masks that, with Ada3D's, spend what Ada3D's classifier does."""
-        usage = self.rivals.matched()
-        options = {"heads": head, "other_frames": usage.frames, "other_stages": usage.stages.tolist()}
-        return self.rivals.compose("reinforce", options=options)
+            self.add(f"{head} learned", f"{head}-learned", partial(self.rivals.one_head, head), (self.learned,))
 
 
 def ablations(

@@ -17,10 +17,12 @@ from PIL import Image
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.envs.rendering import contact_sheet, stack_sheets
+from ada3d_gym.experiments.intervals import half_interval
 from ada3d_gym.experiments.results import Result
 from ada3d_gym.files import replacing
 
 Axis = Literal["operations", "time"]
+Metric = Literal["top-1", "mAP"]
 _LABELS = {
     "operations": "multiply-accumulates per clip, selection network included (10$^6$)",
     "time": "measured time per clip, selection network included (ms)",
@@ -57,30 +59,55 @@ def plot_accuracy(results: Sequence[Result], path: Path, axis: Axis) -> None:
     plt.close(figure)
 
 
-def plot_fronts(fronts: Mapping[str, Sequence[Sequence[Result]]], path: Path) -> None:
-    """Video top-1 against what a clip costs in all: a line a method, a point for each gamma.
+def plot_fronts(
+    fronts: Mapping[str, Sequence[Sequence[Result]]],
+    path: Path,
+    *,
+    metric: Metric = "top-1",
+    printed: Mapping[str, Sequence[tuple[float, float]]] | None = None,
+) -> None:
+    """Score of the test videos against what a clip costs in all: a line a method, a point for each gamma.
 
-    Points are means over seeds, bars one standard deviation.
+    Args:
+        fronts: of each method, the runs of each of its points, one a seed. Points are means, bars 95 % intervals of
+            them, where there are three seeds or more. A method of one point is drawn without a line.
+        path: of the picture.
+        metric: of the videos.
+        printed: others' points to stand beside, (10^9 multiply-accumulates, percent) each.
     """
+    everything = [result for points in fronts.values() for results in points for result in results]
+    scale, unit = (1e3, 6) if max(result.gmacs_total for result in everything) < 1 else (1.0, 9)
     figure, axes = plt.subplots(figsize=(7.2, 4.8), layout="constrained")
     for method, points in fronts.items():
-        macs = [np.array([1e3 * result.gmacs_total for result in results]) for results in points]
-        top1 = [np.array([result.top1 for result in results]) for results in points]
+        macs = [[scale * result.gmacs_total for result in results] for results in points]
+        scores = [[score_of(result, metric) for result in results] for results in points]
         axes.errorbar(
-            [each.mean() for each in macs],
-            [each.mean() for each in top1],
-            [each.std() for each in top1],
-            [each.std() for each in macs],
-            marker="o",
+            [float(np.mean(each)) for each in macs],
+            [float(np.mean(each)) for each in scores],
+            [half_interval(each) or 0.0 for each in scores],
+            [half_interval(each) or 0.0 for each in macs],
+            marker="o" if len(points) > 1 else "*",
+            markersize=6 if len(points) > 1 else 14,
+            linestyle="-" if len(points) > 1 else "none",
             capsize=3,
             label=method,
         )
-    axes.set(xlabel=_LABELS["operations"], ylabel=_TOP1)
+    for method, pairs in (printed or {}).items():
+        axes.plot(*zip(*sorted(pairs), strict=True), "x:", alpha=0.6, label=method)
+    axes.set(
+        xlabel=f"multiply-accumulates per clip, selection network included (10$^{unit}$)",
+        ylabel=f"{metric} of the test videos (%)",
+    )
     axes.legend()
     axes.grid(alpha=0.3)
     with replacing(path) as part:
         figure.savefig(part, dpi=110, format="png")
     plt.close(figure)
+
+
+def score_of(result: Result, metric: Metric) -> float:
+    """Percent, of the videos."""
+    return result.map if metric == "mAP" else result.top1
 
 
 def plot_regret(found: Sequence[tuple[str, str, float]], path: Path) -> None:
@@ -117,12 +144,16 @@ def draw_masks(
     for clip in range(source.views // 2, len(source), source.views):  # the middle clip of each video
         clips.setdefault(source.record(clip).family, []).append(clip)
 
-    def draw(clip: int) -> NDArray[np.uint8]:
-        masks = u[clip], v[clip]
-        return contact_sheet(bandit, clip, masks, bandit.pull(np.array([clip]), masks[0][None], masks[1][None]))
-
-    sheets = {family: [draw(clip) for clip in members[:per_family]] for family, members in clips.items()}
+    sheets = {
+        family: [mask_sheet(bandit, clip, u, v) for clip in members[:per_family]] for family, members in clips.items()
+    }
     sheets_by_file = {f"masks-{family or 'all'}": drawn for family, drawn in sheets.items()}
     sheets_by_file["masks"] = [drawn[0] for drawn in sheets.values()]
     for name, drawn in sheets_by_file.items():
         Image.fromarray(stack_sheets(drawn)).save(folder / f"{name}.png", optimize=True)
+
+
+def mask_sheet(bandit: ClipBandit, clip: int, u: NDArray[np.bool_], v: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The contact sheet of a clip under its own of the masks u (N, T), v (N, K) of all."""
+    masks = u[clip], v[clip]
+    return contact_sheet(bandit, clip, masks, bandit.pull(np.array([clip]), masks[0][None], masks[1][None]))

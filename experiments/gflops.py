@@ -8,8 +8,6 @@ a row gives ours for stages of average cost, and for the cheapest and the deares
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,42 +15,40 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.paper.published import PaperRow, published
 from ada3d_gym.networks.macs import MacCounter
 from ada3d_gym.networks.spec import SPECS
 
-TABLES = Path(__file__).parent / "paper" / "tables.csv"
 CLASSES = {"FCVID": 239, "ActivityNet": 200, "Mini-Kinetics": 200, "Kinetics": 400}
 SIZE = 256
 
 
 def gflops() -> None:
     """Prints a row for each figure that can be derived."""
-    rows = [compare(row) for row in paper_rows() if row["table"] in "134" and row["frames"]]
-    print(tabulate(rows, "keys", tablefmt="github", floatfmt=".1f"))
+    print(tabulate([compare(row) for row in derivable()], "keys", tablefmt="github", floatfmt=".1f"))
 
 
-def paper_rows() -> list[dict[str, str]]:
-    """The published tables, a dict for each row; empty strings where a table prints nothing."""
-    with TABLES.open(newline="") as file:
-        return list(csv.DictReader(file))
+def derivable() -> list[PaperRow]:
+    """The rows of the tables that print operations, frames and stages."""
+    return [row for row in published() if row.table in ("1", "3", "4") and row.frames is not None]
 
 
-def compare(row: dict[str, str]) -> dict[str, str | float]:
+def compare(row: PaperRow) -> dict[str, str | float]:
     """A row of the paper beside our count."""
-    counter = MacCounter.of_spec(SPECS[row["backbone"]], SIZE, CLASSES[row["dataset"]])
-    frames, stages = float(row["frames"]), float(row["stages_3d"])
+    assert row.frames is not None and row.stages_3d is not None and row.gflops_per_clip is not None
+    counter = MacCounter.of_spec(SPECS[row.backbone], SIZE, CLASSES[row.dataset])
     dearest_first = np.sort(counter.stage)[::-1]
     choices = (np.full(len(dearest_first), dearest_first.mean()), dearest_first[::-1], dearest_first)
-    mean, cheapest, dearest = (cost(counter, frames, stages, per_stage) for per_stage in choices)
+    mean, cheapest, dearest = (cost(counter, row.frames, row.stages_3d, per_stage) for per_stage in choices)
     return {
-        "table": row["table"],
-        "videos": row["dataset"],
-        "network": row["backbone"],
-        "T": row["frames_per_clip"],
-        "method": row["method"],
-        "frames": frames,
-        "stages": stages,
-        "paper": float(row["gflops_per_clip"]),
+        "table": row.table,
+        "videos": row.dataset,
+        "network": row.backbone,
+        "T": row.frames_per_clip,
+        "method": row.method,
+        "frames": row.frames,
+        "stages": row.stages_3d,
+        "paper": row.gflops_per_clip,
         "ours": mean,
         "by choice of stages": f"{cheapest:.1f} to {dearest:.1f}",
     }

@@ -14,7 +14,7 @@ from ada3d_gym.agents.search import Constant, read_constants
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.judging import load_masks
 from ada3d_gym.experiments.results import Result, ResultFile
-from ada3d_gym.experiments.runs import Run, read_run
+from ada3d_gym.experiments.runs import PRETRAINED, Run, read_run
 from ada3d_gym.seeding import Stream, spawn
 from ada3d_gym.shipped import shipped_table
 
@@ -54,7 +54,7 @@ class Rivals:
         run_ = self.compose(agent, options=options)
         if not run_.classifier_epochs:
             return run_
-        checkpoint = str(self.learned / "pretrained.safetensors")
+        checkpoint = str(self.learned / PRETRAINED)
         return replace(run_, classifier_epochs=0, environment=run_.environment | {"checkpoint": checkpoint})
 
     def best_fixed(self) -> Run:
@@ -87,6 +87,13 @@ class Rivals:
         lost = (self.results["Upper"].top1 - self.results[self.run.agent].top1) / 100
         chosen = cheapest_losing(read_constants(self.search), lost)
         return self.made("fixed", mask=chosen.mask, **self._tuning())
+
+    def one_head(self, head: str) -> Run:
+        """REINFORCE on one head ("frames" or "stages"), beside random masks of the other that, with the learned run's
+        own, spend what its classifier does (the paper's Table 6)."""
+        usage = self.matched()
+        options = {"heads": head, "other_frames": usage.frames, "other_stages": usage.stages.tolist()}
+        return self.made("reinforce", **options)
 
     def matched(self, more: float = 0.0) -> Random:
         """Random masks that spend the learned run's operations of the classifier, and `more` a clip."""

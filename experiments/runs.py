@@ -21,6 +21,7 @@ from ada3d_gym.experiments.folders import INPUTS, OPTIONS
 from ada3d_gym.registration import ENVIRONMENTS, check_id
 
 TRUNK = "trunk.safetensors"  # in a run's folder
+PRETRAINED = "pretrained.safetensors"  # the classifier there, as it was before the agent
 # How videos are read, which is nothing that they show.
 MACHINE = ("data_root", "workers", "cache_bytes", "ahead_bytes", "strict", "max_bad_share")
 BatchNorm = Literal["train", "frozen"]
@@ -42,6 +43,8 @@ class Config:
         trunk: weights that the selection network's trunk starts from, see `ada3d_gym.building.build_trunk`.
         trunk_epochs: of the trunk as a classifier of whole clips, for agents that see through one.
         interpolated_map: judge by the average precision of ActivityNet's official tool, see `ada3d_gym.metrics`.
+        also_views: judge by so many clips of each video, too, beside the data set's protocol; such results are called
+            "METHOD, N clips".
         environment: further arguments of `ada3d_gym.building.build_bandit`.
         agents: options of each agent by its name; they replace those of its preset.
     """
@@ -55,6 +58,7 @@ class Config:
     trunk: str | None = None
     trunk_epochs: int = 0
     interpolated_map: bool = False
+    also_views: tuple[int, ...] = ()
     environment: dict[str, Any] = field(default_factory=dict)
     agents: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -64,6 +68,8 @@ class Config:
                 raise InputError(f"{name}={getattr(self, name)}: expected at least {least}")
         if not 0 <= self.classifier_lr < math.inf:
             raise InputError(f"classifier_lr={self.classifier_lr}: expected a finite number of at least 0")
+        if any(views < 1 for views in self.also_views):
+            raise InputError(f"also_views={list(self.also_views)}: expected numbers of at least 1")
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,7 @@ class Run:
     classifier_batch_norm: BatchNorm = "frozen"
     classifier_dropout: float = 0.0
     interpolated_map: bool = False
+    also_views: tuple[int, ...] = ()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -124,6 +131,11 @@ class Run:
 
     def make_agent(self, bandit: ClipBandit, device: str) -> Agent:
         return make_agent(self.agent, bandit, self.options, seed=self.seed, device=device)
+
+
+def views_name(method: str, views: int) -> str:
+    """What a method's result by `also_views` is called."""
+    return f"{method}, {views} clips"
 
 
 def compose(

@@ -20,6 +20,9 @@ Found = Mapping[str, Sequence[Result]]
 """The results of each method, one a run."""
 
 
+OPTIONAL = ("regret", "milliseconds")  # columns that tables go without where no row has them
+
+
 @dataclass(frozen=True)
 class Column:
     """A figure of a result.
@@ -72,7 +75,7 @@ def table(found: Found, style: str = "simple", *, count: bool = False) -> str:
         count: say in a last column how many runs a row has.
     """
     everything = [result for results in found.values() for result in results]
-    shown = [column for column in columns(everything) if column.key != "regret" or column.known(everything)]
+    shown = [column for column in columns(everything) if column.key not in OPTIONAL or column.known(everything)]
     rows = [
         [method, *(_mean(column, results) for column in shown), *([len(results)] if count else [])]
         for method, results in found.items()

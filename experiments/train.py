@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ import tyro
 
 from ada3d_gym import parallel
 from ada3d_gym.agents.agent import Agent, NoOptions
-from ada3d_gym.agents.fixed import Upper
+from ada3d_gym.agents.fixed import Pretrained, Upper
 from ada3d_gym.agents.reference import Random, RandomFineTuning
 from ada3d_gym.agents.registry import agent_class
 from ada3d_gym.agents.trunk import TrunkTraining
@@ -38,7 +39,7 @@ from ada3d_gym.experiments.folders import check_output, folder_name
 from ada3d_gym.experiments.inputs import claimed_by
 from ada3d_gym.experiments.judging import Trial, Verdict, load_masks, save_masks
 from ada3d_gym.experiments.results import Result, ResultFile, with_times
-from ada3d_gym.experiments.runs import TRUNK, Run, compose
+from ada3d_gym.experiments.runs import PRETRAINED, TRUNK, Run, compose, views_name
 from ada3d_gym.experiments.tables import single_table, write_json
 from ada3d_gym.experiments.timing import Timed, milliseconds
 from ada3d_gym.experiments.training import train_to
@@ -173,6 +174,11 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
         results.add(found)
     elif upper is not None:
         _judge_upper(run_, folder, results, device)
+    if kind is Pretrained:  # it is Upper, and has been judged
+        results.add(replace(results.results["Upper"], method=run_.agent))
+        parallel.wait()
+        return
+    _judge_also(run_, run_.agent, None, folder, results, device)
     trial = Trial.prepare(run_, "test", device, checkpoint=folder / CLASSIFIER)
     agent = trial.trained_agent(folder, device)
     result, u, v = _judged(trial, run_.agent, agent, folder)
@@ -192,8 +198,22 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
 def _judge_upper(run_: Run, folder: Path, results: ResultFile, device: str) -> None:
     """The paper's Upper: the classifier before the agent."""
     if "Upper" not in results.results:
-        trial = Trial.prepare(run_, "test", device, checkpoint=folder / "pretrained.safetensors")
+        _judge_also(run_, "Upper", Upper, folder, results, device)
+        trial = Trial.prepare(run_, "test", device, checkpoint=folder / PRETRAINED)
         results.add(trial.judge("Upper", Upper(trial.bandit, NoOptions()), folder).result)
+
+
+def _judge_also(
+    run_: Run, method: str, kind: type[Upper] | None, folder: Path, results: ResultFile, device: str
+) -> None:
+    """Judges what the folder holds, or Upper, by other numbers of clips, where the run asks for that."""
+    for views in run_.also_views:
+        if (name := views_name(method, views)) not in results.results:
+            checkpoint = folder / (CLASSIFIER if kind is None else PRETRAINED)
+            trial = Trial.prepare(run_, "test", device, checkpoint=checkpoint, views=views)
+            agent = trial.trained_agent(folder, device) if kind is None else kind(trial.bandit, NoOptions())
+            results.add(_judged(trial, name, agent, folder).result)
+            trial.bandit.source.close()
 
 
 def _judged(trial: Trial, method: str, agent: Agent, folder: Path) -> Verdict:
@@ -240,7 +260,7 @@ def train_classifier(run_: Run, bandit: ClipBandit, folder: Path) -> None:
         name, stream = "classifier on whole clips", Stream.CLASSIFIER
         learner = RandomFineTuning(bandit, everything, trainer, epochs, size, run_.seed, name, stream=stream)
         train_to(folder, "classifier", learner, epochs)
-    _write(folder, lambda: save_weights(classifier.network, folder / "pretrained.safetensors"))
+    _write(folder, lambda: save_weights(classifier.network, folder / PRETRAINED))
 
 
 def live_classifier(run_: Run, bandit: ClipBandit) -> NetworkClassifier:
@@ -271,6 +291,7 @@ def train_agent(run_: Run, bandit: ClipBandit, folder: Path, device: str, result
         train_to(folder, "agent", agent, epoch)
         if agent.epoch == epoch and method not in results.results:
             _write(folder, write)
+            _judge_also(run_, method, None, folder, results, device)
             trial = Trial.prepare(run_, "test", device, checkpoint=folder / CLASSIFIER)
             results.add(_judged(trial, method, trial.trained_agent(folder, device), folder).result)
             trial.bandit.source.close()

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from ada3d_gym.networks.checkpoints.fitting import CheckpointError, sound
-from ada3d_gym.networks.checkpoints.names import FORMATS, Format, detect, is_left_out, without_pools
+from ada3d_gym.networks.checkpoints.names import FORMATS, OWN, Format, detect, is_left_out, without_pools
 from ada3d_gym.networks.checkpoints.states import State, find_state
+from ada3d_gym.networks.checkpoints.weights import centre_of
 from ada3d_gym.networks.pixels import PIXEL_MEAN, PIXEL_STD
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.seeding import torch_generator
@@ -26,6 +27,8 @@ class LoadReport:
         format: whose names it uses.
         loaded: names here of tensors taken as they are.
         inflated: names here of 2D kernels that became the centre tap of a longer one.
+        shortened: names here of kernels of which only the centre tap was taken, of this package's weights of a network
+            with more 3D stages.
         skipped: names in the file of tensors that belong to the training, such as momenta.
         replaced: names here of tensors that keep a fresh start, since the classes differ or the file has no head.
         head: in words.
@@ -47,6 +50,7 @@ class LoadReport:
     where: str = ""
     prefix: str = ""
     left: tuple[str, ...] = ()
+    shortened: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [
@@ -61,6 +65,8 @@ class LoadReport:
             lines.append(taken + (f"; left: {_first(self.left)}" if self.left else ""))
         if self.skipped:
             lines.append(f"skipped: {_first(self.skipped)}")
+        if self.shortened:
+            lines.append(f"centre taps alone, of a network with more 3D stages: {_first(self.shortened)}")
         return "\n".join(lines)
 
 
@@ -68,8 +74,9 @@ def load_checkpoint(network: MaskedResNet3d, path: Path | str, *, seed: int = 0)
     """Fills a network from a checkpoint of PySlowFast (.pyth, Caffe2 .pkl), pytorchvideo, MMAction2 (SlowOnly),
     torchvision (2D ResNet, inflated with zero side taps) or this package.
 
-    An I3D of PySlowFast or pytorchvideo may have been trained with a temporal pool after res2; its weights are those of
-    the network without. Where the number of classes differs, the head starts afresh.
+    Of this package's weights, those of an I3D fit SlowOnly, which is I3D with its first three stages off: it takes
+    their centre taps. An I3D of PySlowFast or pytorchvideo may have been trained with a temporal pool after res2; its
+    weights are those of the network without. Where the number of classes differs, the head starts afresh.
 
     Args:
         network: left as it was if the checkpoint is refused.
@@ -108,6 +115,7 @@ def load_checkpoint(network: MaskedResNet3d, path: Path | str, *, seed: int = 0)
         found.where,
         found.prefix,
         found.left,
+        tuple(plan.shortened),
     )
 
 
@@ -132,6 +140,7 @@ class _Plan:
     inflated: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
+    shortened: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.expected = self.network.state_dict()
@@ -156,6 +165,9 @@ class _Plan:
         inflates = self.form.flat and name.endswith(".conv.weight") and value.ndim == 4
         if inflates:
             value = _inflate(value, wanted.shape[2])
+        elif self.form.name == OWN and (centre := centre_of(value, wanted)) is not value:
+            value = centre
+            self.shortened.append(name)
         is_head = name.startswith("head.")
         if is_head and value.ndim == 5:
             value = value.flatten(1)

@@ -60,8 +60,9 @@ def _torch_conv(part: str) -> str:
     return "abc"[int(part) - 1]
 
 
+OWN = "ada3d-gym"
 FORMATS = (
-    Format("ada3d-gym", r"stem\.conv\.weight", ((r".*", lambda m: m[0]),)),
+    Format(OWN, r"stem\.conv\.weight", ((r".*", lambda m: m[0]),)),
     Format(
         "PySlowFast",
         r"s1\.pathway0_stem\.conv\.weight",

@@ -54,11 +54,12 @@ def load_weights(module: nn.Module, path: Path | str, *, centre_taps: bool = Fal
         ) from error
     expected = module.state_dict()
     if centre_taps:
-        state = {key: _centre(value, expected[key]) if key in expected else value for key, value in state.items()}
+        state = {key: centre_of(value, expected[key]) if key in expected else value for key, value in state.items()}
     module.load_state_dict(fitting(str(path), state, expected))
 
 
-def _centre(kernel: Tensor, wanted: Tensor) -> Tensor:
+def centre_of(kernel: Tensor, wanted: Tensor) -> Tensor:
+    """The centre of a 3D kernel that is longer over time than the wanted one; any other tensor as it is."""
     if kernel.ndim != 5 or wanted.ndim != 5 or kernel.shape[2] <= wanted.shape[2]:
         return kernel
     return kernel.narrow(2, (kernel.shape[2] - wanted.shape[2]) // 2, wanted.shape[2])

@@ -1,0 +1,12 @@
+"""The commands of `ada3d paper`."""
+
+from __future__ import annotations
+
+COMMANDS = {
+    "table1": ("paper.table1:table1", "Ada3D and its baselines with I3D, 8 and 16 frames"),
+    "table4": ("paper.table4:table4", "the same with SlowOnly"),
+    "table5": ("paper.table5:table5", "what the two training stages are worth"),
+    "table6": ("paper.table6:table6", "what each head of the selection network is worth"),
+    "figure3": ("paper.figure3:figure3", "recognition against operations, by the penalty of a wrong answer"),
+    "figure4": ("paper.figure4:figure4", "what is kept of the cheapest and the dearest clips"),
+}

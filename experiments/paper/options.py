@@ -1,0 +1,156 @@
+"""What all commands of the paper take, and the runs that they compose from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ada3d_gym.devices import checked_device
+from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.demo import QUICK, QUICK_VIDEOS
+from ada3d_gym.experiments.folders import check_output
+from ada3d_gym.experiments.runs import PRETRAINED, TRUNK, Run, compose
+from ada3d_gym.registration import ENVIRONMENTS, check_id
+
+MOTIONSHAPES = "Ada3D-MotionShapes-v1"
+PROTOCOL_CLIPS = 3  # of a test video in Tables 5 and 6
+
+
+@dataclass(frozen=True)
+class PaperOptions:
+    """What is reproduced, on what and where.
+
+    Attributes:
+        id: an environment with I3D and clips of 8 frames; tables of other networks and lengths take its siblings.
+        seeds: runs of each row, with seeds 0, 1, …
+        quick: few videos and one epoch of each kind, to see every part run; its numbers mean nothing.
+        output: folder of all runs; OUTPUT/ID/seedN/METHOD has one, OUTPUT/ID/pretrained what they share.
+        device: where networks run.
+        data_root: folder of the videos; what the set's environment variable names by default.
+        checkpoint: weights of I3D to begin from; for MotionShapes, the shipped ones by default.
+        slowonly_checkpoint: the same of SlowOnly; this package's weights of an I3D fit, too.
+        backbone: I3D's name, as i3d_tiny for small videos; the id's own by default. SlowOnly follows it.
+        size: side of the clips; the paper's by default (224 for training, 256 for testing).
+        videos: use the first so many of each split only.
+        trunk: weights that the selection network's trunk starts from.
+        config: YAML file of settings; experiments/configs/DATASET.yaml by default.
+        json: file that gets all results, too.
+    """
+
+    id: str = MOTIONSHAPES
+    seeds: int = 3
+    quick: bool = False
+    output: Path = Path("runs/paper")
+    device: str = "cpu"
+    data_root: Path | None = None
+    checkpoint: Path | None = None
+    slowonly_checkpoint: Path | None = None
+    backbone: str | None = None
+    size: int | None = None
+    videos: int | None = None
+    trunk: str | None = None
+    config: Path | None = None
+    json: Path | None = None
+
+    def check(self) -> None:
+        """Raises InputError for what cannot be, before anything is computed."""
+        checked_device(self.device)
+        check_id(self.id)
+        environment = ENVIRONMENTS[self.id]
+        if environment["num_frames"] != 8 or not environment["backbone"].startswith("i3d"):
+            raise InputError(f"id={self.id}: expected one with I3D and 8 frames, such as {MOTIONSHAPES}; others follow")
+        if self.seeds < 1:
+            raise InputError(f"seeds={self.seeds}: expected at least 1")
+        if self.backbone is not None and not self.backbone.startswith("i3d_"):
+            raise InputError(f"backbone={self.backbone}: expected an I3D, such as i3d_tiny")
+        if self.json is not None:
+            check_output(self.json, "--json")
+
+    def sibling(self, network: str = "i3d", num_frames: int = 8) -> str:
+        """The id of the same videos with another network ("i3d", "slowonly") and length."""
+        dataset = ENVIRONMENTS[self.id]["dataset"]
+        for name, options in ENVIRONMENTS.items():
+            wanted = options["dataset"] == dataset and options["num_frames"] == num_frames
+            if wanted and options["backbone"].startswith(network):
+                return name
+        raise InputError(f"no environment has {dataset} with {network} and {num_frames} frames")
+
+    @property
+    def dataset(self) -> str:
+        """By its name on command lines."""
+        return str(ENVIRONMENTS[self.id]["dataset"])
+
+    @property
+    def folder(self) -> Path:
+        """Of all runs."""
+        return self.output / "quick" if self.quick else self.output
+
+
+DEFAULTS = PaperOptions()
+
+
+@dataclass(frozen=True)
+class Composer:
+    """Makes the runs of an environment and a seed; all but the first begin from what that has trained.
+
+    Attributes:
+        options: of the command.
+        env: the environment's id.
+        seed: of the runs.
+        pretrained: folder of the run that trains classifier and selection trunk; finished before others are composed.
+        gamma: penalty of a wrong answer (Eq. 4); the configuration's by default.
+    """
+
+    options: PaperOptions
+    env: str
+    seed: int
+    pretrained: Path
+    gamma: float | None = None
+
+    def first(self) -> Run:
+        """The run that the others begin from."""
+        learned = self._composed("reinforce")
+        return self._composed("pretrained", {"aggregation": learned.options["aggregation"]})
+
+    def __call__(self, agent: str, options: dict[str, Any] | None = None) -> Run:
+        """A run by its agent and options, as `rivals.Compose` has it."""
+        made = self._composed(agent, options)
+        if made.classifier_epochs:
+            checkpoint = str(self.pretrained / PRETRAINED)
+            made = replace(made, classifier_epochs=0, environment=made.environment | {"checkpoint": checkpoint})
+        if made.trunk or made.trunk_epochs:
+            made = replace(made, trunk=str(self.pretrained / TRUNK), trunk_epochs=0)
+        return made
+
+    def _composed(self, agent: str, options: dict[str, Any] | None = None) -> Run:
+        chosen, own = self.options, dict(options or {})
+        slow = "slowonly" in ENVIRONMENTS[self.env]["backbone"]
+        backbone = chosen.backbone.replace("i3d", "slowonly") if slow and chosen.backbone else chosen.backbone
+        environment = {
+            "data_root": chosen.data_root,
+            "checkpoint": chosen.slowonly_checkpoint if slow else chosen.checkpoint,
+            "backbone": backbone,
+            "size": chosen.size,
+            "videos": chosen.videos,
+        }
+        quick: dict[str, Any] = {}
+        if chosen.quick:
+            own = QUICK.get(agent, {}) | own
+            if chosen.videos is None and chosen.dataset == "motionshapes":
+                environment["videos"] = QUICK_VIDEOS
+            quick = {"classifier_epochs": 1, "trunk_epochs": 1}
+        made = compose(
+            self.env,
+            agent,
+            self.seed,
+            config=chosen.config,
+            options=own,
+            environment=environment,
+            gamma=self.gamma,
+            trunk=chosen.trunk,
+        )
+        if quick:
+            made = replace(made, **{name: min(getattr(made, name), most) for name, most in quick.items()})
+        several = made.settings["num_frames"] == 8 and not slow  # those of Tables 5 and 6
+        return replace(made, also_views=(PROTOCOL_CLIPS,)) if several else made
