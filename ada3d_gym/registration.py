@@ -1,4 +1,4 @@
-"""The one table of environment ids: data sets x networks x frames a clip.
+"""The tables of environment ids: of masks, data sets x networks x frames a clip; of clip selection, data sets.
 
 An id's version rises when its videos or rewards change, so that results under one id can be compared.
 """
@@ -35,9 +35,22 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
     for length, num_frames in FRAMES.items()
 }
 
+UNTRIMMED: dict[str, dict[str, Any]] = {
+    f"Ada3D-{name}Untrimmed-v0": {
+        "dataset": "motionshapes-untrimmed" if dataset == "motionshapes" else dataset,
+        "num_frames": 8,
+        "backbone": "i3d_tiny" if dataset == "motionshapes" else "i3d_r50",
+        "selection": "shipped" if dataset == "motionshapes" else None,
+    }
+    for name, dataset in SETS.items()
+}
+"""Environments of clip selection: an episode is a long video, an action where to look next."""
+
 
 def check_id(env_id: str) -> None:
     """Raises ValueError for an id that is not one of this package's."""
+    if env_id in UNTRIMMED:
+        raise InputError(f"{env_id!r} is an environment of clip selection, in which no masks are chosen: see its page")
     if env_id not in ENVIRONMENTS:
         name = env_id.rpartition("-v")[0]
         if others := [each for each in ENVIRONMENTS if each.rpartition("-v")[0] == name]:
@@ -53,5 +66,12 @@ def register() -> None:
             name,
             entry_point="ada3d_gym.envs.env:Ada3DEnv",
             vector_entry_point="ada3d_gym.envs.vector_env:Ada3DVectorEnv",
+            kwargs=options,
+        )
+    for name, options in UNTRIMMED.items():
+        gym.register(
+            name,
+            entry_point="ada3d_gym.untrimmed.env:LookingEnv",
+            vector_entry_point="ada3d_gym.untrimmed.vector_env:LookingVectorEnv",
             kwargs=options,
         )

@@ -14,10 +14,12 @@ from ada3d_gym.fingerprints import of_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.features import TABLE_BYTES
 from ada3d_gym.networks.selection_file import load_selection
+from ada3d_gym.shipped import UNTRIMMED_SELECTION
 from ada3d_gym.untrimmed.core import LookingCore, LookReward
 from ada3d_gym.untrimmed.looks import ClipLooks
 from ada3d_gym.untrimmed.masks import Everything, MaskPolicy, Selected
 from ada3d_gym.untrimmed.protocols import VideoLooks
+from ada3d_gym.video.motionshapes.files import UNTRIMMED
 
 MEMORY_FRAMES = 16  # AdaFrame's
 OF_THE_ID = ("dataset", "num_frames", "backbone", "selection")
@@ -59,7 +61,7 @@ def build_looks(
     split: str = "train",
     videos: int | None = None,
     num_frames: int = 8,
-    places: int = 10,
+    places: int | None = None,
     backbone: str = "i3d_tiny",
     checkpoint: str | Path | None = None,
     selection: str | Path | None = None,
@@ -77,12 +79,13 @@ def build_looks(
         split: "train", "val" or "test".
         videos: only the first so many; all by default.
         num_frames: T, frames of a clip.
-        places: P, evenly spread clips of each video that can be looked at, in training too.
+        places: P, evenly spread clips of each video that can be looked at, in training too; by default 16 of untrimmed
+            MotionShapes, and the paper's 10 of other sets.
         backbone: the 3D network's name in `ada3d_gym.networks.spec.SPECS`.
         checkpoint: its weights, a file that `load_checkpoint` reads, such as a run's classifier.safetensors; the
             shipped ones by default, where there are some.
         selection: a whole selection network, a run's selection.safetensors, which masks each clip and sees the memory;
-            None keeps everything.
+            "shipped" is that of untrimmed MotionShapes, and None keeps everything.
         features: weights of the trunk that sees the memory where no selection network does: a run's
             trunk.safetensors, or torchvision's MobileNetV2; the shipped ones by default, where they fit.
         device: where networks run.
@@ -96,10 +99,10 @@ def build_looks(
     if unknown := [name for name in reading if name not in known]:
         expected = f"expected some of {', '.join(dict.fromkeys(known))}{did_you_mean(unknown, known)}"
         raise InputError(f"unknown argument for clip selection: {', '.join(unknown)}; {expected}")
-    if isinstance(places, bool) or not isinstance(places, int) or places < 1:
+    if places is not None and (isinstance(places, bool) or not isinstance(places, int) or places < 1):
         raise InputError(f"places={places!r}: expected a whole number of at least 1")
     device = checked_device(device)
-    naming = {"dataset": dataset, "split": split, "videos": videos}
+    naming: dict[str, Any] = {"dataset": dataset, "split": split, "videos": videos}
     if dataset in VIDEO_SETS:
         naming["protocol"] = "test"  # random clips have no places
     clips = build_clips(**naming, num_frames=num_frames, views=places, **reading)
@@ -130,3 +133,9 @@ def build_looks(
         folder=None if folder is None else Path(folder),
         policy_name=name,
     )
+
+
+def _shipped_selection(dataset: str) -> Path:
+    if dataset != UNTRIMMED.name:
+        raise InputError(f"no selection network ships for {dataset}: give selection=, a run's selection.safetensors")
+    return UNTRIMMED_SELECTION

@@ -43,8 +43,8 @@ class LookingEnv(gym.Env[Any, NDArray[np.float32]]):
 
     Info:
         reset: video (number), path, label, label_name.
-        step: these and correct, prediction (of the mean scores), place (of the last look, 0 to P - 1), looks (how many),
-        macs (so far, the memory's included) and margin.
+        step: these and correct, prediction (of the mean scores), place (of the last look, 0 to P - 1), looks (how
+        many), macs (so far, the memory's included) and margin.
 
     Args:
         core: the core to wrap; built from `options` by `ada3d_gym.untrimmed.building.build_core` if None.
@@ -84,7 +84,7 @@ class LookingEnv(gym.Env[Any, NDArray[np.float32]]):
         observation = row_of(self.core.observe(self._episode), 0)
         return observation, float(rewards[0]), bool(self._episode.over[0]), False, infos
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | None:
         if self.render_mode is None:
             return None
         if self._episode is None:
