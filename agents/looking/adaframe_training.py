@@ -16,6 +16,7 @@ from ada3d_gym.agents.looking import places
 from ada3d_gym.agents.looking.adaframe import AdaFrame
 from ada3d_gym.agents.looking.adaframe_options import AdaFrameOptions
 from ada3d_gym.divergence import check_state, during, finite
+from ada3d_gym.protocols import FallibleSource
 from ada3d_gym.seeding import Stream, spawn, torch_generator, torch_seed
 from ada3d_gym.untrimmed.protocols import VideoLooks, nearest_place
 
@@ -64,6 +65,8 @@ class AdaFrameTraining:
         options = self.options
         order, drawn = (spawn(self.seed, Stream.ADAFRAME, self.epoch, part) for part in range(2))
         videos = np.random.default_rng(order).permutation(len(self.looks))
+        if isinstance(self.looks, FallibleSource):
+            videos = self.looks.usable(videos)
         generator = torch_generator(drawn, self.device)
         meter = Meter()
         self.network.train()
