@@ -15,7 +15,7 @@ from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.features import TABLE_BYTES
 from ada3d_gym.networks.selection_file import load_selection
 from ada3d_gym.shipped import UNTRIMMED_SELECTION
-from ada3d_gym.untrimmed.core import LookingCore, LookReward
+from ada3d_gym.untrimmed.core import LookingCore, LookReward, Range
 from ada3d_gym.untrimmed.looks import ClipLooks
 from ada3d_gym.untrimmed.masks import Everything, MaskPolicy, Selected
 from ada3d_gym.untrimmed.protocols import VideoLooks
@@ -34,6 +34,7 @@ def build_core(
     gamma: float = 1.0,
     memory: bool = True,
     flat: bool = False,
+    actions: Range = "unit",
     **options: Any,
 ) -> LookingCore:
     """The core of clip selection.
@@ -46,13 +47,16 @@ def build_core(
         gamma: penalty of a wrong prediction; of "outcome" alone.
         memory: whether the observation holds the memory, and the episode pays for it.
         flat: whether the observation is one array.
+        actions: "unit" or "symmetric"; see above.
         options: of `build_looks`; beside ready looks, only those that a registered id gives are taken, and ignored.
     """
     if looks is None:
         looks = build_looks(**options)
     elif given := [name for name in options if name not in OF_THE_ID]:
         raise InputError(f"{', '.join(given)} would be ignored beside ready looks: give one or the other")
-    return LookingCore(looks, steps=steps, price=price, reward=reward, gamma=gamma, memory=memory, flat=flat)
+    return LookingCore(
+        looks, steps=steps, price=price, reward=reward, gamma=gamma, memory=memory, flat=flat, actions=actions
+    )
 
 
 def build_looks(
@@ -120,6 +124,8 @@ def build_looks(
     else:
         if features is not None:
             raise InputError("features would be ignored beside a selection network, whose backbone sees the memory")
+        if selection == "shipped":
+            selection = _shipped_selection(dataset)
         network = load_selection(selection, num_frames=num_frames, stage_names=classifier.stage_names, side=side)
         policy, trunk, name = Selected(network, side, device), network.trunk, of_weights(network.state_dict())
     return ClipLooks(

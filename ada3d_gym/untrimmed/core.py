@@ -13,14 +13,15 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.masks import ActionError
 from ada3d_gym.protocols import usable
 from ada3d_gym.rewards import label_margin
-from ada3d_gym.untrimmed.protocols import VideoLooks, nearest_place
+from ada3d_gym.untrimmed.protocols import FileLooks, VideoLooks, nearest_place
 
 LookReward = Literal["margin", "outcome"]
+Range = Literal["unit", "symmetric"]
 Shown = dict[str, NDArray[np.float32]] | NDArray[np.float32]
 Ids = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-_EXPECTED = "expected a place and whether to stop, each from 0 to 1"
+_LOWEST: dict[Range, int] = {"unit": 0, "symmetric": -1}
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class LookingCore:
         gamma: penalty of a wrong prediction, at least 0; of "outcome" alone.
         memory: whether episodes show the memory, and pay for it.
         flat: observations are one array, not a dictionary of several.
+        actions: the range of both numbers of an action: "unit", from 0 to 1, or "symmetric", from -1 to 1, which means
+            the same and suits algorithms that draw around 0 at first.
 
     Attributes:
         observation_space, action_space: of one episode.
@@ -101,6 +104,7 @@ class LookingCore:
         gamma: float = 1.0,
         memory: bool = True,
         flat: bool = False,
+        actions: Range = "unit",
     ):
         if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
             raise InputError(f"steps={steps!r}: expected a whole number of looks, at least 1")
@@ -109,6 +113,8 @@ class LookingCore:
                 raise InputError(f"{name}={value!r}: expected a finite number of at least 0")
         if reward not in get_args(LookReward):
             raise InputError(f"unknown reward {reward!r}: expected one of {', '.join(get_args(LookReward))}")
+        if actions not in get_args(Range):
+            raise InputError(f"unknown actions {actions!r}: expected one of {', '.join(get_args(Range))}")
         self.looks, self.steps, self.price, self.reward, self.gamma = looks, int(steps), price, reward, gamma
         self.memory, self.flat = memory, flat
         shapes = {"memory": looks.memory_shape} if memory else {}
@@ -122,7 +128,8 @@ class LookingCore:
         if flat:
             length = sum(int(np.prod(part.shape)) for part in parts.values())
             self.observation_space = spaces.Box(-np.inf, np.inf, (length,), np.float32)
-        self.action_space = spaces.Box(0, 1, (2,), np.float32)
+        self._lowest = _LOWEST[actions]
+        self.action_space = spaces.Box(self._lowest, 1, (2,), np.float32)
         self.seed(None)
 
     def seed(self, seed: int | np.random.SeedSequence | None) -> None:
@@ -162,13 +169,14 @@ class LookingCore:
         Args:
             episodes: B, none of which is over.
             actions: (B, 2), a place from 0 (the first clip) to 1 (the last), of which the nearest is looked at, and
-                whether to stop instead: above 0.5. At least one look is made: a stop before it looks.
+                whether to stop instead: above 0.5. At least one look is made: a stop before it looks. Where
+                actions are symmetric, -1 and 0 stand for 0 and 0.5.
 
         Returns:
             The episodes as they are now, and rewards (B,) float64.
 
         Raises:
-            ActionError: for actions of another shape, and numbers outside [0, 1].
+            ActionError: for actions of another shape, and numbers outside their range.
         """
         position, stop = self._checked(actions, len(episodes)).T
         counts = episodes.counts
@@ -227,16 +235,23 @@ class LookingCore:
             return parts
         return np.concatenate([part.reshape(len(part), -1) for part in parts.values()], axis=1)
 
+    def close(self) -> None:
+        """Stops decoding; the next look starts it again, so that other environments may share the looks."""
+        if isinstance(self.looks, FileLooks):
+            self.looks.close()
+
     def _checked(self, actions: ArrayLike, count: int) -> NDArray[np.float64]:
+        """The same (B, 2), from 0 to 1."""
+        expected = f"expected a place and whether to stop, each from {self._lowest} to 1"
         times = f", for each of {count} environments"
         try:
             array: NDArray[Any] = np.asarray(actions)
         except ValueError as error:
-            raise ActionError(f"action of uneven length: {_EXPECTED}{times}") from error
+            raise ActionError(f"action of uneven length: {expected}{times}") from error
         if array.dtype.kind not in "biuf":
-            raise ActionError(f"action of dtype {array.dtype}: {_EXPECTED}")
+            raise ActionError(f"action of dtype {array.dtype}: {expected}")
         if array.shape != (count, 2):
-            raise ActionError(f"action of shape {array.shape}: {_EXPECTED}{times}")
-        if (bad := array[~((array >= 0) & (array <= 1))]).size:  # catches NaN too
-            raise ActionError(f"action holds {bad.flat[0]}: {_EXPECTED}")
-        return array.astype(np.float64)
+            raise ActionError(f"action of shape {array.shape}: {expected}{times}")
+        if (bad := array[~((array >= self._lowest) & (array <= 1))]).size:  # catches NaN too
+            raise ActionError(f"action holds {bad.flat[0]}: {expected}")
+        return (array.astype(np.float64) - self._lowest) / (1 - self._lowest)

@@ -28,7 +28,8 @@ class LookingEnv(gym.Env[Any, NDArray[np.float32]]):
 
     Action:
         `Box(0, 1, (2,), float32)`: a place, of which the nearest of P is looked at, and whether to stop: more than 0.5
-        stops instead of looking. At least one look is made: whether to stop does not count before it.
+        stops instead of looking. At least one look is made: whether to stop does not count before it. With
+        `actions="symmetric"`, `Box(-1, 1, …)`, where -1 and 0 mean 0 and 0.5.
 
     Reward:
         By `reward`. "margin" is AdaFrame's: what the look adds to the largest margin so far, where a margin is the
@@ -94,6 +95,7 @@ class LookingEnv(gym.Env[Any, NDArray[np.float32]]):
     def close(self) -> None:
         """The environment cannot be used any more; its looks, which others may share, can."""
         self._closed = True
+        self.core.close()
 
     def _check_open(self) -> None:
         if self._closed:

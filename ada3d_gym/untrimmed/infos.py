@@ -6,13 +6,13 @@ import numpy as np
 
 from ada3d_gym.envs.infos import Infos
 from ada3d_gym.untrimmed.core import Episodes, LookingCore
-from ada3d_gym.untrimmed.protocols import PicturedLooks
+from ada3d_gym.untrimmed.protocols import FileLooks
 
 
 def video_infos(core: LookingCore, episodes: Episodes) -> Infos:
     """Arrays (B,): video (int64 number), path ("" where there is no file), label (int64), label_name."""
     looks, videos = core.looks, episodes.videos
-    paths = looks.paths(videos) if isinstance(looks, PicturedLooks) else np.full(len(videos), "", object)
+    paths = looks.paths(videos) if isinstance(looks, FileLooks) else np.full(len(videos), "", object)
     labels = looks.labels(videos)
     names = np.array(looks.class_names, object)
     return {"video": videos.copy(), "path": paths, "label": labels, "label_name": names[labels]}

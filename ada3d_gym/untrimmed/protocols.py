@@ -61,7 +61,7 @@ class VideoLooks(Protocol):
 
 
 @runtime_checkable
-class PicturedLooks(Protocol):
+class FileLooks(Protocol):
     """What looks have besides, if their videos are files that people can look at."""
 
     def paths(self, videos: NDArray[np.int64]) -> NDArray[np.object_]:
@@ -69,6 +69,9 @@ class PicturedLooks(Protocol):
 
     def pictures(self, video: int) -> NDArray[np.uint8]:
         """The frames of a video's memory, (M, H, W, 3) RGB."""
+
+    def close(self) -> None:
+        """Stops decoding; the next call starts it again."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ada3d_gym.envs.rendering import GAP, INK, ON, PALE, PAPER, RIGHT, TEXT, WRONG
 from ada3d_gym.untrimmed.core import Episodes, LookingCore
-from ada3d_gym.untrimmed.protocols import PicturedLooks
+from ada3d_gym.untrimmed.protocols import FileLooks
 
 SIDE = 64  # of a frame, in pixels
 
@@ -35,7 +35,7 @@ def strip(core: LookingCore, episodes: Episodes, row: int) -> NDArray[np.uint8]:
     pen.text((width - GAP, GAP), used, INK, font, anchor="ra")
 
     top = 2 * GAP + TEXT
-    if isinstance(looks, PicturedLooks):
+    if isinstance(looks, FileLooks):
         for number, frame in enumerate(looks.pictures(int(one.videos[0]))):
             small = Image.fromarray(frame).resize((SIDE, SIDE))
             picture.paste(small, (GAP + number * (SIDE + GAP), top))

@@ -78,6 +78,7 @@ class LookingVecEnv(OneVecEnv):
     def close(self) -> None:
         """The environments cannot be used any more; their looks, which others may share, can."""
         self._closed = True
+        self.core.close()
 
     def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
         """The strip of each video."""

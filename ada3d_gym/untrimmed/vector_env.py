@@ -118,6 +118,9 @@ class LookingVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray[Any]]):
             raise gym.error.ResetNeeded("there are no videos to render: call reset() first")
         return tuple(strip(self.core, self._episodes, row) for row in range(self.num_envs))
 
+    def close_extras(self, **kwargs: Any) -> None:
+        self.core.close()
+
     def _restarted(self, episodes: Episodes | None, rows: Flags) -> Episodes:
         """With new episodes in some rows."""
         fresh = self.core.start(self.core.draw(int(rows.sum())))
