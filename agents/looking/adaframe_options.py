@@ -72,11 +72,12 @@ PRESETS = {
     "fast": AdaFrameOptions(
         hidden=128,
         supervised="all",
-        epochs=40,
-        batch_size=64,
+        epochs=60,
+        batch_size=32,
         optimizer="adam",
         lr=3e-3,
         drop_every=0,
+        dropout=0.5,
         max_norm=1.0,
     ),
 }
