@@ -1,4 +1,12 @@
-"""What comes with the package, for MotionShapes: weights, which `ada3d pretrain` makes, and outcome tables."""
+"""What comes with the package, for MotionShapes: weights and outcome tables.
+
+`ada3d pretrain --weights ada3d_gym/weights` makes the weights for MotionShapes, and for its untrimmed videos, in turn:
+
+    ada3d pretrain-untrimmed --weights ada3d_gym/weights
+    ada3d train Ada3D-MotionShapes-v1 --config experiments/configs/motionshapes-untrimmed.yaml --output runs/untrimmed
+
+The second leaves the selection network in `runs/untrimmed/selection.safetensors`.
+"""
 
 from __future__ import annotations
 

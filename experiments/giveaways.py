@@ -1,4 +1,5 @@
-"""What gives a motion of MotionShapes away without its motion:
+"""What gives classes of MotionShapes away where they do not show: a motion without its motion, and in untrimmed videos
+any class outside its event:
 
     ada3d giveaways
 
@@ -22,7 +23,7 @@ from tqdm import tqdm
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.video.decoders.video import Video
-from ada3d_gym.video.motionshapes import motionshapes
+from ada3d_gym.video.motionshapes import UNTRIMMED, motionshapes
 from ada3d_gym.video.motionshapes.drawing import CLASSES, FRAMES, MOTIONS
 from ada3d_gym.video.records import VideoRecord
 
@@ -51,10 +52,42 @@ def packets(record: VideoRecord) -> NDArray[np.float32]:
     return np.array([record.path.stat().st_size, *sizes[:FRAMES]], np.float32)
 
 
+def outside_event(record: VideoRecord) -> NDArray[np.float32]:
+    """Of every eighth frame outside an event the mean and deviation of each channel, and of packets there the mean and
+    deviation of their bytes, (8,)."""
+    first, end = record.visible or (0, 0)
+    outside = np.delete(np.arange(record.frames), range(first, end))
+    frames = Video(record.path).read(outside[::8]).astype(np.float32)
+    sizes = _sizes(record)[outside]
+    spread = np.array([sizes.mean(), sizes.std()], np.float32)
+    return np.concatenate([frames.mean((0, 1, 2)), frames.std((0, 1, 2)), spread])
+
+
+def beside_event(record: VideoRecord) -> NDArray[np.float32]:
+    """What an event could leave next to it: the frames before and after it, averaged to 8 by 8 pixels, and bytes of the
+    12 packets on each side, (408,); NaN beyond the video."""
+    first, end = record.visible or (0, 0)
+    frames, sizes = np.full((2, 192), np.nan, np.float32), np.full(record.frames + 24, np.nan, np.float32)
+    for row, number in enumerate((first - 1, end)):
+        if 0 <= number < record.frames:
+            frame = Video(record.path).read([number])[0].astype(np.float32)
+            frames[row] = frame.reshape(8, 8, 8, 8, 3).mean((1, 3)).ravel()
+    sizes[12:-12] = _sizes(record)
+    return np.concatenate([*frames, sizes[first : first + 12], sizes[end + 12 : end + 24]])
+
+
+def _sizes(record: VideoRecord) -> NDArray[np.float32]:
+    """Bytes of each frame's packet, in the order in which frames are shown."""
+    with av.open(str(record.path)) as container:
+        packets_ = [(packet.pts or 0, packet.size) for packet in container.demux(video=0) if packet.size]
+    return np.array([size for _, size in sorted(packets_)], np.float32)
+
+
 def _frames(record: VideoRecord) -> NDArray[np.float32]:
     return Video(record.path).read(range(FRAMES)).astype(np.float32)
 
 
+UNTRIMMED_PROBES: dict[str, Features] = {"outside the event": outside_event, "next to the event": beside_event}
 PROBES: dict[str, Features] = {"colours": colours, "one frame": one_frame, "sizes of file and packets": packets}
 TARGETS: dict[str, Callable[[VideoRecord], str]] = {
     "class": lambda record: CLASSES[record.labels[0]],
@@ -64,14 +97,24 @@ TARGETS: dict[str, Callable[[VideoRecord], str]] = {
     "turning or not": lambda record: str("clockwise" in CLASSES[record.labels[0]]),
     "speed": lambda record: record.speed,
 }
-_PAIRS = {"left or right": MOTIONS[:2], "up or down": MOTIONS[2:4], "sense of turning": MOTIONS[4:]}
+UNTRIMMED_TARGETS: dict[str, Callable[[VideoRecord], str]] = {
+    "any class": lambda record: CLASSES[record.labels[0]],
+    "family": lambda record: record.family,
+}
+_CLASSES: dict[str, tuple[str, ...]] = {  # that a target is asked of; the motions by default
+    "left or right": MOTIONS[:2],
+    "up or down": MOTIONS[2:4],
+    "sense of turning": MOTIONS[4:],
+    "any class": CLASSES,
+    "family": CLASSES,
+}
 
 
 def giveaways(videos: int = 3360, folds: int = 5, seed: int = 0) -> None:
     """Prints the table.
 
     Args:
-        videos: of the training split, all classes; those of the motions count.
+        videos: of each training split, all classes; of the trimmed ones those of the motions count.
         folds: of the cross-validation.
         seed: of the trees and the folds.
     """
@@ -83,13 +126,20 @@ def giveaways(videos: int = 3360, folds: int = 5, seed: int = 0) -> None:
         found = np.stack([features(record) for record in tqdm(records, desc=name, unit="video", disable=None)])
         rows.append([name, *(_accuracy(found, records, target, folds, seed) for target in TARGETS)])
     print(tabulate(rows, ["", *TARGETS], tablefmt="github", disable_numparse=True))
+    print()
+    records = UNTRIMMED.records("train", min(videos, UNTRIMMED.splits["train"]))
+    rows = []
+    for name, features in UNTRIMMED_PROBES.items():
+        found = np.stack([features(record) for record in tqdm(records, desc=name, unit="video", disable=None)])
+        rows.append([name, *(_accuracy(found, records, target, folds, seed) for target in UNTRIMMED_TARGETS)])
+    print(tabulate(rows, ["untrimmed", *UNTRIMMED_TARGETS], tablefmt="github", disable_numparse=True))
 
 
 def _accuracy(found: NDArray[np.float32], records: list[VideoRecord], target: str, folds: int, seed: int) -> str:
     """Cross-validated accuracy in percent, ± half a 95 % interval, and the share of the commonest answer."""
     names = np.array([CLASSES[record.labels[0]] for record in records])
-    rows = np.isin(names, _PAIRS.get(target, MOTIONS))
-    wanted = np.array([TARGETS[target](record) for record in records])[rows]
+    rows = np.isin(names, _CLASSES.get(target, MOTIONS))
+    wanted = np.array([(TARGETS | UNTRIMMED_TARGETS)[target](record) for record in records])[rows]
     model = HistGradientBoostingClassifier(random_state=seed, max_iter=60)
     right = cross_val_predict(model, found[rows], wanted, cv=folds) == wanted
     chance = max(np.unique(wanted, return_counts=True)[1]) / len(wanted)

@@ -76,3 +76,12 @@ def test_a_rate_that_is_none_is_taken_as_30(rate: float):
 
 def test_frames_never_go_backwards_however_low_the_rate():
     assert (np.diff(ClipSampler(4, 8, 2, 32, sampling="pyslowfast").frame_numbers(0, 1, 300, 0.1)) >= 0).all()
+
+
+@pytest.mark.parametrize("stride", [1, 8])
+def test_whole_clips_are_the_middles_of_equal_parts_whatever_the_stride(stride: int):
+    sampler = ClipSampler(4, stride, 3, 32, sampling="whole")
+    assert {tuple(sampler.frame_numbers(5, view, 80)) for view in range(3)} == {(10, 30, 50, 70)}
+    assert sampler.frame_numbers(0, 0, 4).tolist() == [0, 1, 2, 3]
+    assert sampler.frame_numbers(0, 0, 2).tolist() == [0, 0, 1, 1]
+    assert sampler.frame_numbers(0, 0, 1).tolist() == [0, 0, 0, 0]
