@@ -81,11 +81,6 @@ class Demo:
     def _task(self, name: str, make: Callable[[], Run], needs: tuple[Path, ...] = ()) -> Task:
         return Task(self.at(name), make, (self.upper, *needs), self.upper)
 
-    def add(self, method: str, name: str, make: Callable[[], Run], needs: tuple[Path, ...] = ()) -> None:
-        """One more run of REINFORCE, and its row."""
-        self.tasks.append(self._task(name, make, needs))
-        self.rows[method] = Row(self.at(name), "reinforce")
-
     def finish(self, device: str) -> dict[str, Result]:
         """Trains what is missing; returns all results by method, which `results.jsonl` holds, too."""
         options = self.rivals.compose("reinforce")

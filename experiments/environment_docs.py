@@ -1,4 +1,4 @@
-"""Writes a page for each data set's environments from the registry and the docstrings:
+"""Writes a page for each data set's environments, and one for clip selection, from the registry and the docstrings:
 
 python -m experiments.environment_docs
 
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 from tabulate import tabulate
 
@@ -20,7 +22,10 @@ from ada3d_gym.envs.env import Ada3DEnv
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.networks.macs import MacCounter
 from ada3d_gym.networks.spec import SPECS, STAGE_NAMES
-from ada3d_gym.registration import ENVIRONMENTS, SETS
+from ada3d_gym.registration import ENVIRONMENTS, SETS, UNTRIMMED
+from ada3d_gym.untrimmed.building import OF_THE_ID as OF_THE_UNTRIMMED_ID
+from ada3d_gym.untrimmed.building import build_core, build_looks
+from ada3d_gym.untrimmed.env import LookingEnv
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "environments"
 OF_THE_ID = ("backbone", "num_frames")
@@ -38,7 +43,8 @@ VERSIONS = {
 
 def pages() -> dict[str, str]:
     """File names and contents."""
-    return {f"{name.lower()}.md": _page(name, dataset) for name, dataset in SETS.items()}
+    masks = {f"{name.lower()}.md": _page(name, dataset) for name, dataset in SETS.items()}
+    return masks | {"untrimmed.md": _untrimmed_page()}
 
 
 def environment_docs(folder: Path = FOLDER) -> None:
@@ -65,16 +71,52 @@ def _page(name: str, dataset: str) -> str:
         shown = f"{macs / 1e6:.1f} M" if dataset == "motionshapes" else f"{macs / 1e9:.1f} G"
         rows.append([f"`{key}`", frames, f"`{spec.name}`", f"{spec.num_stages} ({stages})", shown])
     table = tabulate(rows, ["id", "T", "network", "K", f"MACs of a whole clip, {size} x {size}"], tablefmt="github")
-    sections = _sections(Ada3DEnv)
     parts = [f"# Ada3D-{name}", _about(dataset), table, f"```python\n{_example(first, dataset)}\n```"]
-    parts += [f"## {section}\n\n{_plain(sections[section])}" for section in SECTIONS]
-    parts.append("## Arguments\n\n" + _arguments(dataset))
+    return _joined(parts, Ada3DEnv, _arguments(dataset), VERSIONS.get(dataset, FIRST))
+
+
+def _joined(parts: list[str], env: type, arguments: str, versions: str) -> str:
+    """A page that begins with `parts`, goes on with the sections of an environment's docstring, and ends alike."""
+    sections = _sections(env)
+    parts = parts + [f"## {section}\n\n{_plain(sections[section])}" for section in SECTIONS]
+    parts.append("## Arguments\n\n" + arguments)
     parts.append(
-        f"## Versions\n\n{VERSIONS.get(dataset, FIRST)} A change that makes earlier results incomparable gets a new "
-        "number.\n\n"
+        f"## Versions\n\n{versions} A change that makes earlier results incomparable gets a new number.\n\n"
         "*Written by `python -m experiments.environment_docs` from the registry and the docstrings.*"
     )
     return "\n\n".join(parts) + "\n"
+
+
+def _untrimmed_page() -> str:
+    rows = [
+        [f"`{name}`", f"`{options['dataset']}`", f"`{options['backbone']}`", _selection(options)]
+        for name, options in UNTRIMMED.items()
+    ]
+    about = """Where to look next in a long video, and when to stop: an episode is a video, a step a look at one clip of
+it. What it is for, and how to use your own networks in it, is in [clip selection](../clip-selection.md)."""
+    table = tabulate(rows, ["id", "videos", "network", "masks of its clips"], tablefmt="github")
+    example = """import gymnasium as gym
+import ada3d_gym
+
+env = gym.make("Ada3D-MotionShapesUntrimmed-v0", split="train", steps=5, price=0.05)
+envs = gym.make_vec("Ada3D-MotionShapesUntrimmed-v0", num_envs=64)  # one forward pass a step
+options = {"data_root": "FOLDER", "checkpoint": "I3D_8x8_R50.pkl", "features": "mobilenet_v2.pth"}
+env = gym.make("Ada3D-FCVIDUntrimmed-v0", **options)  # once: ada3d index-videos fcvid --root FOLDER"""
+    parts = ["# Ada3D-…Untrimmed", about, table, f"```python\n{example}\n```"]
+    functions = (build_core, build_looks, video_clips)
+    left = {"name", "dataset", "options", "reading", "views", "protocol", "flip", "seed", "num_frames, stride"}
+    described: dict[str, str] = {}
+    for function in functions:
+        for names, text in _argument_lines(inspect.getdoc(function) or "").items():
+            described.setdefault(names, text)
+    described = {names: text for names, text in described.items() if names not in left}
+    described |= {"stride": "distance between frames of a clip.", "size": "side of the square; 256 by default."}
+    shown = '- `render_mode` (None): "rgb_array", a strip of the memory\'s frames with the looks marked.'
+    return _joined(parts, LookingEnv, _listed(shown, described, functions, OF_THE_UNTRIMMED_ID), FIRST)
+
+
+def _selection(options: dict[str, Any]) -> str:
+    return "of the selection network that ships" if options["selection"] else "everything, or `selection=FILE`"
 
 
 def _about(dataset: str) -> str:
@@ -114,17 +156,25 @@ def _arguments(dataset: str) -> str:
             if name not in described and name != "name"
         }
         described.pop("split, num_frames, views, videos", None)
+    shown = '- `render_mode` (None): "rgb_array", a contact sheet, or "human", the same in a window.'
+    left = {"dataset", "reading"}
+    kept = {names: text for names, text in described.items() if names not in left}
+    return _listed(shown, kept, (build_bandit, video_clips), OF_THE_ID)
+
+
+def _listed(
+    first: str, described: dict[str, str], functions: Sequence[Callable[..., object]], of_the_id: Sequence[str]
+) -> str:
+    """Arguments with their defaults, which the first function that has one says."""
     defaults = {
         name: parameter.default
-        for function in (video_clips, build_bandit)
+        for function in reversed(functions)
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.default is not parameter.empty
     }
-    lines = ['- `render_mode` (None): "rgb_array", a contact sheet, or "human", the same in a window.']
+    lines = [first]
     for names, text in described.items():
-        if names in ("dataset", "reading"):
-            continue
-        given = {name: "the id's" if name in OF_THE_ID else repr(defaults.get(name)) for name in names.split(", ")}
+        given = {name: "the id's" if name in of_the_id else repr(defaults.get(name)) for name in names.split(", ")}
         titles = ", ".join(f"`{name}` ({default})" for name, default in given.items())
         lines.append(f"- {titles}: {text}")
     return "\n".join(lines)

@@ -17,7 +17,6 @@ COMMANDS = {
     "evaluate": ("evaluate:evaluate", "judges a trained run, or an agent that needs no training"),
     "benchmark": ("benchmark.commands:COMMANDS", "which algorithm finds better policies: suites, reports, submissions"),
     "paper": ("paper.commands:COMMANDS", "the paper's tables and figures, each as a command"),
-    "ablations": ("ablations:ablations", "the paper's Tables 1, 5 and 6 on the embedded videos"),
     "index-videos": ("index_videos:index_videos", "finds and checks the videos of a data set, once"),
     "pretrain": ("pretrain:pretrain", "trains the networks that ship with the package"),
     "pretrain-untrimmed": (

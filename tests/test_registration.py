@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from ada3d_gym.registration import ENVIRONMENTS, check_id
+from ada3d_gym.registration import ENVIRONMENTS, SETS, UNTRIMMED, check_id
 from tests.ids import SOME
 from tests.processes import run
 
@@ -63,3 +63,12 @@ def test_the_table_is_sets_by_networks_by_lengths():
 def test_an_id_of_another_version_names_the_one_that_there_is():
     with pytest.raises(ValueError, match=r"'Ada3D-MotionShapes-16-v0'.*use Ada3D-MotionShapes-16-v1"):
         check_id("Ada3D-MotionShapes-16-v0")
+
+
+def test_each_set_has_an_environment_of_clip_selection():
+    assert list(UNTRIMMED) == [f"Ada3D-{name}Untrimmed-v0" for name in SETS]
+    for name in UNTRIMMED:
+        spec = gym.spec(name)
+        assert gym.envs.registration.EnvSpec.from_json(spec.to_json()) == spec
+    with pytest.raises(ValueError, match=r"'Ada3D-FCVIDUntrimmed-v0' is an environment of clip selection"):
+        check_id("Ada3D-FCVIDUntrimmed-v0")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -129,13 +129,13 @@ def read_selection_shape(path: Path | str) -> SelectionShape:
     except (SafetensorError, OSError, ValueError) as error:
         raise SelectionError(f"{path}: not readable ({error}); download or copy it again") from error
     shape = _shape_of(path, state)
-    names, side = told.get("stage_names", ()), told.get("side", 0)
+    names, side = (told.get("stage_names"), told.get("side")) if isinstance(told, dict) else (None, None)
     known = isinstance(names, list) and len(names) == shape.num_stages and all(isinstance(name, str) for name in names)
-    if told and not (known and isinstance(side, int)):
+    if told == {}:
+        return shape
+    if not (known and isinstance(side, int)):
         raise SelectionError(f"{path}: what it says of itself does not fit its weights; copy it again")
-    return SelectionShape(
-        shape.num_frames, shape.num_stages, tuple(names), side, shape.backbone, shape.aggregation, shape.hidden
-    )
+    return replace(shape, stage_names=tuple(names or ()), side=side or 0)
 
 
 def _shape_of(path: Path, state: Mapping[str, Tensor]) -> SelectionShape:

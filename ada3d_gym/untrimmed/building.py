@@ -61,7 +61,7 @@ def build_core(
 
 def build_looks(
     *,
-    dataset: str,
+    dataset: str = UNTRIMMED.name,
     split: str = "train",
     videos: int | None = None,
     num_frames: int = 8,

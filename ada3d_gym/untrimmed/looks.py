@@ -68,6 +68,8 @@ class ClipLooks:
     ):
         if clips.sampler.random:
             raise InputError("random clips have no places: give evenly spread ones (protocol='test')")
+        if clips.sampler.sampling == "whole":
+            raise InputError("sampling='whole' shows the same at all places: expected 'strided' or 'pyslowfast'")
         if whole.views != 1 or len(whole) * clips.views != len(clips):
             raise InputError(
                 f"the memory has {len(whole)} clips, {whole.views} a video, of {len(clips) // clips.views} videos: "

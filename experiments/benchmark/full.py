@@ -2,9 +2,10 @@
 
 Beside the agents stand Upper and, at what an agent costs in all, what needs no learning of masks: random masks and the
 best constant one, each with the classifier as it is and fine-tuned. Every run is one of `ada3d train`, in a folder of
-its own; they are trained in as many processes as there are CPU cores. Interrupted and started again, the command goes
-on where it was, and asked for more agents, tasks or seeds it trains only those; started several times at once, each
-process takes runs that no other has. Time is measured of each row's first run.
+its own. What a configuration has trained on whole clips first, classifier and trunk, is trained once for all runs of an
+environment. Runs are trained in as many processes as there are CPU cores. Interrupted and started again, the command
+goes on where it was, and asked for more agents, tasks or seeds it trains only those; started several times at once,
+each process takes runs that no other has. Time is measured of each row's first run.
 
 The classifier of a task is that of its id, and not that of an outcome table of one's own; its number of pulls does not
 count here: each agent has its own schedule.
@@ -12,6 +13,8 @@ count here: each agent has its own schedule.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -31,9 +34,13 @@ from ada3d_gym.experiments.benchmark.jobs import record_path
 from ada3d_gym.experiments.benchmark.labels import check_sets
 from ada3d_gym.experiments.benchmark.suite import BenchmarkTask, Suite
 from ada3d_gym.experiments.demo import QUICK, QUICK_VIDEOS
-from ada3d_gym.experiments.plan import carry_out, time_rows
-from ada3d_gym.experiments.runs import Run, compose
+from ada3d_gym.experiments.plan import Task, carry_out, time_rows
+from ada3d_gym.experiments.pretraining import begun_from, pretraining, trains_first
+from ada3d_gym.experiments.rivals import Compose
+from ada3d_gym.experiments.runs import Run, compose, plain
 from ada3d_gym.files import writing
+
+PAID = ("cost", "reward")  # of a task, besides gamma
 
 
 @dataclass(frozen=True)
@@ -93,11 +100,19 @@ def run_full(
         compose_task(agent, task=task, seed=0, chosen=options)
     folder = output / suite.name / "full"
     runs = {task.name: TaskRuns(partial(record_path, output, suite.name, "full", task.name)) for task in suite.tasks}
+    firsts = {task.name: _first_of(compose_task(agents[0], task=task, seed=0, chosen=options)) for task in suite.tasks}
     # all agents and tasks have a first seed before any has a second
     for seed, task in product(range(seeds), suite.tasks):
         made = partial(compose_task, task=task, seed=seed, chosen=options)
-        runs[task.name].add(seed, made, partial(made, rival=True), agents, options.rivals)
-    finished = carry_out([each for its in runs.values() for each in its.tasks.values()], device)
+        beside = partial(made, rival=True)
+        if (first := firsts[task.name]) is None:
+            runs[task.name].add(seed, made, beside, agents, options.rivals)
+        else:
+            shared = Task(folder / first_name(first), partial(replace, first))
+            made, beside = (partial(_begun, each, first, shared.folder) for each in (made, beside))
+            runs[task.name].add(seed, made, beside, agents, options.rivals, shared)
+    every = {path: each for its in runs.values() for path, each in its.tasks.items()}  # some share the first
+    finished = carry_out(list(every.values()), device)
     done = [(task, rows) for task in suite.tasks if (rows := runs[task.name].done(finished))]
     for _, rows in done:
         time_rows({name: next(iter(members.values())) for name, members in rows.items()}, device)
@@ -106,6 +121,25 @@ def run_full(
             write_records(suite.name, task, rows, output)
         if done:
             show(done, folder)
+
+
+def _first_of(run_: Run) -> Run | None:
+    """The run that trains what all agents of a task begin from, where there is anything to train."""
+    if not trains_first(run_):
+        return None
+    first = pretraining(run_)
+    environment = {name: value for name, value in first.environment.items() if name not in PAID}
+    return replace(first, environment=environment, gamma=0.0)  # tasks that differ by what is paid share it
+
+
+def first_name(first: Run) -> str:
+    """Of the folder of what all begin from: one for each environment and its options."""
+    digest = hashlib.sha256(json.dumps(plain(asdict(first)), sort_keys=True).encode()).hexdigest()
+    return f"pretrained-{first.env}-{digest[:8]}"
+
+
+def _begun(made: Compose, first: Run, folder: Path, label: str, options: Mapping[str, Any] | None = None) -> Run:
+    return begun_from(made(label, options), first, folder)
 
 
 def compose_task(
@@ -147,7 +181,7 @@ def compose_task(
         gamma=task.gamma,
         trunk=chosen.trunk,
     )
-    paid = {"cost": task.cost, "reward": task.reward}
+    paid = {name: getattr(task, name) for name in PAID}
     usual = {key: BenchmarkTask.__dataclass_fields__[key].default for key in paid}
     environment = {key: value for key, value in run_.environment.items() if key not in paid}
     run_ = replace(run_, environment=environment | {key: paid[key] for key in paid if paid[key] != usual[key]})

@@ -32,8 +32,17 @@ class TaskRuns:
         self._record = at
         self.tasks: dict[Path, Task] = {}
         self.rows: Rows = {}
+        self._begun_from: tuple[Path, ...] = ()
 
-    def add(self, seed: int, composed: Compose, beside: Compose, agents: tuple[str, ...], against: Against) -> None:
+    def add(
+        self,
+        seed: int,
+        composed: Compose,
+        beside: Compose,
+        agents: tuple[str, ...],
+        against: Against,
+        begun_from: Task | None = None,
+    ) -> None:
         """The runs of a seed; the first agent's judges Upper for all.
 
         Args:
@@ -42,7 +51,11 @@ class TaskRuns:
             beside: makes runs that an agent is compared with.
             agents: labels.
             against: whose rivals are added.
+            begun_from: the run that all others begin from, where there is one.
         """
+        self._begun_from = () if begun_from is None else (begun_from.folder,)
+        if begun_from is not None:
+            self.tasks[begun_from.folder] = begun_from
         first = self._at(agents[0], seed)
         self.rows.setdefault("Upper", {})[seed] = Row(first, "Upper")
         for label in agents:
@@ -80,5 +93,6 @@ class TaskRuns:
         needs: tuple[Path, ...] = (),
     ) -> None:
         folder = self._at(method, seed)
+        needs = (*self._begun_from, *needs)
         self.tasks.setdefault(folder, Task(folder, make, needs, None if folder == first else first))
         self.rows.setdefault(method, {}).setdefault(seed, Row(folder, line))

@@ -9,5 +9,6 @@ COMMANDS = {
     "table5": ("paper.table5:table5", "what the two training stages are worth"),
     "table6": ("paper.table6:table6", "what each head of the selection network is worth"),
     "figure3": ("paper.figure3:figure3", "recognition against operations, by the penalty of a wrong answer"),
+    "all": ("paper.all:all_tables", "all of them"),
     "figure4": ("paper.figure4:figure4", "what is kept of the cheapest and the dearest clips"),
 }

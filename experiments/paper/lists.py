@@ -40,11 +40,14 @@ class PaperRuns:
 
     Args:
         options: of the command.
+
+    Attributes:
+        tasks: the runs, by folder.
     """
 
     def __init__(self, options: PaperOptions):
         self.options = options
-        self._tasks: dict[Path, Task] = {}
+        self.tasks: dict[Path, Task] = {}
         self._timed: dict[str, dict[str, Row]] = {}  # rows of the first seed, by environment
         self._finished: set[Path] = set()
 
@@ -86,7 +89,7 @@ class PaperRuns:
         """
         device = self.options.device
         with one_thread(device):
-            self._finished = carry_out(list(self._tasks.values()), device)
+            self._finished = carry_out(list(self.tasks.values()), device)
             for rows in self._timed.values():
                 time_rows({name: row for name, row in rows.items() if row.folder in self._finished}, device)
 
@@ -95,7 +98,7 @@ class PaperRuns:
         return [row for row in rows if row.folder in self._finished]
 
     def _require(self, env: str, seed: int, gamma: float | None, method: _Method) -> None:
-        if method.folder in self._tasks:
+        if method.folder in self.tasks:
             return
         known = {each.folder: each for each in self._methods(env, seed, gamma).values()}
         for folder in method.needs:
@@ -105,7 +108,7 @@ class PaperRuns:
         needs = method.needs if own else (upper, *method.needs)
         if not own:
             self._require(env, seed, gamma, known[upper])
-        self._tasks[method.folder] = Task(method.folder, method.make, needs, None if own else upper)
+        self.tasks[method.folder] = Task(method.folder, method.make, needs, None if own else upper)
 
     def _shared(self, env: str, name: str) -> Path:
         return self.options.folder / env / name

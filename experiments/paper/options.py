@@ -10,7 +10,8 @@ from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.demo import QUICK, QUICK_VIDEOS
 from ada3d_gym.experiments.folders import check_output
-from ada3d_gym.experiments.runs import PRETRAINED, TRUNK, Run, compose
+from ada3d_gym.experiments.pretraining import begun_from, pretraining
+from ada3d_gym.experiments.runs import Run, compose
 from ada3d_gym.registration import ENVIRONMENTS, check_id
 
 MOTIONSHAPES = "Ada3D-MotionShapes-v1"
@@ -110,18 +111,11 @@ class Composer:
 
     def first(self) -> Run:
         """The run that the others begin from."""
-        learned = self._composed("reinforce")
-        return self._composed("pretrained", {"aggregation": learned.options["aggregation"]})
+        return pretraining(self._composed("reinforce"))
 
     def __call__(self, agent: str, options: dict[str, Any] | None = None) -> Run:
         """A run by its agent and options, as `rivals.Compose` has it."""
-        made = self._composed(agent, options)
-        if made.classifier_epochs:
-            checkpoint = str(self.pretrained / PRETRAINED)
-            made = replace(made, classifier_epochs=0, environment=made.environment | {"checkpoint": checkpoint})
-        if made.trunk or made.trunk_epochs:
-            made = replace(made, trunk=str(self.pretrained / TRUNK), trunk_epochs=0)
-        return made
+        return begun_from(self._composed(agent, options), self.first(), self.pretrained)
 
     def _composed(self, agent: str, options: dict[str, Any] | None = None) -> Run:
         chosen, own = self.options, dict(options or {})

@@ -12,7 +12,7 @@ from tabulate import tabulate
 from ada3d_gym.datasets import VIDEO_SETS
 from ada3d_gym.experiments.figures import Metric, score_of
 from ada3d_gym.experiments.intervals import interval
-from ada3d_gym.experiments.paper.lists import PaperRuns
+from ada3d_gym.experiments.paper.lists import LEARNED, PaperRuns
 from ada3d_gym.experiments.paper.options import DEFAULTS, PaperOptions
 from ada3d_gym.experiments.paper.published import PaperRow, published
 from ada3d_gym.experiments.plan import Row
@@ -100,7 +100,26 @@ def text(section: Section, found: Found, dataset: str) -> str:
     if rows := [row for row in published(None) if section.beside(row)]:
         lines += ["", "Beside the paper: score (difference to Upper), operations as a share of Upper's", ""]
         lines.append(_beside(section, found, dataset, rows))
+    if (learned := found.get(LEARNED)) and (told := families_text(learned)):
+        lines += ["", f"What {LEARNED} keeps", "", told]
     return "\n".join(lines)
+
+
+def families_text(results: Sequence[Result]) -> str:
+    """What a method keeps of the clips of each family of classes, where the videos have families; else nothing."""
+    keys = {"top1": "clip top-1", "frames": "# frames", "stages": "# 3D"}
+    rows = [
+        [family, *(interval([result.by_family[family][key] for result in results], 1) for key in keys)]
+        for family in results[0].by_family
+    ]
+    if not rows:
+        return ""
+    lines = [str(tabulate(rows, ["family", *keys.values()], tablefmt="github", disable_numparse=True))]
+    for name, what in (("visible_kept", "kept frames"), ("visible_chance", "all frames")):
+        shares = [share for result in results if (share := getattr(result, name)) is not None]
+        if shares:
+            lines.append(f"of clips that show their class in some frames only, {interval(shares, 1)} % of {what} do")
+    return "\n\n".join(lines)
 
 
 def _beside(section: Section, found: Found, dataset: str, rows: Sequence[PaperRow]) -> str:

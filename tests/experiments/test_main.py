@@ -40,7 +40,7 @@ def test_all_commands_are_listed(asked: tuple[str, ...], ada3d: Ada3D, capsys: P
     ada3d(*asked)
     listed = re.findall(r"^  (\S+)  +\w", capsys.readouterr().out, re.MULTILINE)
     assert listed == list(COMMANDS)
-    assert {"demo", "train", "evaluate", "ablations", "index-videos"} <= set(listed)
+    assert {"demo", "train", "evaluate", "paper", "index-videos"} <= set(listed)
 
 
 TYPED = [*(name for name in COMMANDS if name != "benchmark"), *(f"benchmark {name}" for name in BENCHMARK)]

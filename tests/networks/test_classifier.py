@@ -38,6 +38,19 @@ def test_scores_are_probabilities_and_zeros_without_frames(clips: np.ndarray):
     assert scores.sum(1).tolist() == pytest.approx([0.0 if i in (2, 9) else 1.0 for i in range(20)], abs=1e-5)
 
 
+def test_features_are_what_the_last_layer_sees(clips: np.ndarray):
+    u, v = masks(20)
+    scorer = classifier(7)
+    features, scores = scorer.features(clips, u, v)
+    assert features.shape == (20, scorer.network.features)
+    assert features.dtype == np.float32
+    assert np.array_equal(scores, scorer.scores(clips, u, v))
+    with torch.no_grad():
+        told = scorer.network.head(torch.from_numpy(features)).softmax(1).numpy()
+    assert told[u.any(1)] == pytest.approx(scores[u.any(1)], abs=1e-5)
+    assert not features[[2, 9]].any()
+
+
 def test_large_batches_are_split_without_a_difference(clips: np.ndarray):
     u, v = masks(20)
     assert classifier(7).scores(clips, u, v) == pytest.approx(classifier().scores(clips, u, v), abs=1e-5)

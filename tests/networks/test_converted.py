@@ -262,6 +262,10 @@ def test_in_an_environment_and_trained(bandit: ClipBandit):
     ids = np.arange(0, 16, 4)
     u, v = np.ones((4, 8), np.bool_), np.ones((4, 2), np.bool_)
     before = classifier.scores(bandit.source.clips(ids), u, v)
+    features, scores = classifier.features(bandit.source.clips(ids), u, v)  # nobody knows which layer is its last
+    assert features.shape == (4, 14)
+    assert np.array_equal(features.argmax(1), scores.argmax(1))
+    assert np.array_equal(scores, before)
     trainer = ClassifierTrainer(classifier, 0.01)
     losses = [trainer.step(bandit.source.clips(ids), u, v, bandit.source.targets(ids)) for _ in range(6)]
     assert losses[-1] < losses[0]

@@ -20,6 +20,7 @@ from ada3d_gym.networks.checkpoints.weights import CheckpointError, load_weights
 from ada3d_gym.networks.inference import inference_form
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import I3D_R50, I3D_TINY, SPECS
+from ada3d_gym.shipped import CLASSIFIER
 from tests.junk import JUNK
 from tests.malice import WRITERS as EVIL
 from tests.malice import Touch
@@ -205,3 +206,16 @@ def test_our_own_weights_stay_strict(tmp_path: Path):
     save_weights(network, tmp_path / "net.safetensors")
     with pytest.raises(CheckpointError, match=r"head\.bias has shape"):
         load_weights(MaskedResNet3d(I3D_TINY, 9), tmp_path / "net.safetensors")
+
+
+def test_an_i3d_of_ours_fits_slowonly_by_its_centre_taps():
+    network = MaskedResNet3d(SPECS["slowonly_tiny"], 4)
+    report = load_checkpoint(network, CLASSIFIER)
+    assert report.shortened
+    assert "centre taps alone" in str(report)
+    assert report.head.startswith("fresh, 4 classes")
+    ready = MaskedResNet3d(SPECS["slowonly_tiny"], 14)
+    load_weights(ready, CLASSIFIER, centre_taps=True)
+    for name, value in ready.state_dict().items():
+        if not name.startswith("head."):
+            assert torch.equal(network.state_dict()[name], value)

@@ -18,6 +18,7 @@ from stable_baselines3.common.env_checker import check_env as check_env_sb3
 from ada3d_gym.envs.infos import each
 from ada3d_gym.errors import InputError
 from ada3d_gym.masks import ActionError
+from ada3d_gym.registration import SETS, UNTRIMMED
 from ada3d_gym.untrimmed.core import LookingCore
 from ada3d_gym.untrimmed.env import LookingEnv
 from ada3d_gym.untrimmed.looks import ClipLooks
@@ -213,7 +214,6 @@ def test_faces_take_a_core_or_options(known: KnownLooks):
 @pytest.fixture(scope="module")
 def ready(sets: Any) -> Callable[[str], dict[str, Any]]:
     """What each registered id needs to be made on its fixture, or on a few of the embedded videos."""
-    from ada3d_gym.registration import UNTRIMMED
 
     def options(name: str) -> dict[str, Any]:
         dataset = UNTRIMMED[name]["dataset"]
@@ -225,11 +225,13 @@ def ready(sets: Any) -> Callable[[str], dict[str, Any]]:
     return options
 
 
-NAMES = ["MotionShapes", "FCVID", "ActivityNet"]
+ALWAYS = ("MotionShapes", "FCVID", "ActivityNet")
+NAMES = [pytest.param(name, marks=() if name in ALWAYS else pytest.mark.slow) for name in SETS]
 
 
-@pytest.mark.parametrize("name", [f"Ada3D-{name}Untrimmed-v0" for name in NAMES])
+@pytest.mark.parametrize("name", NAMES)
 def test_registered_ids_are_made_in_all_ways(name: str, ready: Callable[[str], dict[str, Any]]):
+    name = f"Ada3D-{name}Untrimmed-v0"
     options = ready(name)
     env = gym.make(name, steps=2, **options)
     spec = gym.envs.registration.EnvSpec.from_json(env.spec.to_json())

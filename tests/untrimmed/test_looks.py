@@ -181,5 +181,10 @@ def test_places_of_random_clips_and_folders_without_a_name(looks: ClipLooks, tmp
     )
     with pytest.raises(InputError, match="random clips have no places"):
         ClipLooks(random, *parts)
+    same = VideoClips(
+        looks.clips.records, looks.class_names, ClipSampler(8, 1, 4, 32, sampling="whole"), observation_size=32
+    )
+    with pytest.raises(InputError, match="the same at all places"):
+        ClipLooks(same, *parts)
     with pytest.raises(InputError, match="56 clips, 4 a video, of 14 videos"):
         ClipLooks(looks.clips, looks.clips, *parts[1:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -256,3 +257,21 @@ def test_quick_means_few_videos_and_one_epoch_of_each_kind_but_what_is_asked_for
     assert run_of("best-fixed", quick=True, rival=True).options["clips"] == 1
     own = run_of("reinforce", BenchmarkTask("Ada3D-FCVID-v0"), quick=True)
     assert (own.classifier_epochs, own.trunk_epochs) == (1, 1)
+
+
+def test_what_is_trained_first_is_trained_once_for_all_agents_gammas_and_seeds(tmp_path: Path):
+    config = tmp_path / "config.yaml"
+    config.write_text("classifier_epochs: 1\ntrunk_epochs: 1\n")
+    suite = read_suite(ENV, (1.0, 3.0))
+    options = replace(FEW, config=config, quick=True)
+    compare(tmp_path, "reinforce", "uniform", seeds=2, suite=suite, options=options)
+    folders = [path.parent for path in (tmp_path / suite.name / "full").rglob("options.json")]
+    first = [folder for folder in folders if folder.name.startswith("pretrained-")]
+    assert len(first) == 1
+    assert (first[0] / "trunk.safetensors").exists()
+    assert len(folders) == 1 + 2 * 2 * 2
+    trained = load_file(first[0] / "pretrained.safetensors")
+    for folder in folders:
+        assert not (folder / "classifier.pt").exists() or folder in first
+        own = load_file(folder / "pretrained.safetensors")
+        assert all(torch.equal(own[name], trained[name]) for name in trained)
