@@ -45,8 +45,8 @@ class LookingSB3Options:
     steps: int = 5
     looks: int = 200_000
     price: float = 0.02
-    num_envs: int = 64
-    rollout: int = 32
+    num_envs: int = 256
+    rollout: int = 12
     lr: float = 1e-3
     hidden: int = 128
 
@@ -79,7 +79,7 @@ def train_sb3(looks: VideoLooks, options: LookingSB3Options, *, seed: int = 0, d
         env,
         learning_rate=lambda left: options.lr * 0.5 * (1 - math.cos(math.pi * left)),
         n_steps=options.rollout,
-        batch_size=min(256, options.num_envs * options.rollout),
+        batch_size=min(512, options.num_envs * options.rollout),
         n_epochs=4,
         gamma=1.0,  # episodes end, and each look has a price
         ent_coef=0.001,
