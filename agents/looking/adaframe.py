@@ -18,6 +18,8 @@ from ada3d_gym.untrimmed.protocols import VideoLooks
 
 First = Literal["memory", "middle"]
 Values = Literal["encoded", "plain"]
+Evidence = Literal["features", "scores"]
+LEAST = 1e-4  # probability whose logarithm is taken: one sure clip must not outweigh all others
 
 
 class Step(NamedTuple):
@@ -28,6 +30,7 @@ class Step(NamedTuple):
         logits: (B, C), of the classes: W_p h_t.
         place: (B,) in [0, 1], where to look next: sigmoid(W_s h_t).
         utility: (B,), V_t = W_u h_t: the discounted rewards of all looks that are still to come.
+        total: (B, C), sum of the looks' class probabilities.
     """
 
     hidden: Tensor
@@ -35,6 +38,11 @@ class Step(NamedTuple):
     logits: Tensor
     place: Tensor
     utility: Tensor
+    total: Tensor
+
+    def take(self, rows: Tensor) -> Step:
+        """Some of the videos."""
+        return Step(*(part[rows] for part in self))
 
 
 class AdaFrame(nn.Module):
@@ -47,6 +55,9 @@ class AdaFrame(nn.Module):
         hidden: H, units of the LSTM.
         first: where the first look comes from, which is not published. "memory": from a step before it, in which the
             LSTM sees zeros in the place of a clip, so the memory decides. "middle": the middle of the video.
+        evidence: what a look tells. "features", as published: the LSTM takes them in, and the classes are W_p h_t.
+            "scores": the LSTM takes in the clip's class probabilities, too, and W_p h_t is added to the logarithm of
+            their mean over all looks, so the prediction without an LSTM is where it starts from.
         values: what attention adds up. "plain": the frames' features, as published; where the frame is that it attends
             to is then lost. "encoded": features and positions together, as the keys have them.
     """
@@ -61,38 +72,46 @@ class AdaFrame(nn.Module):
         *,
         hidden: int = 1024,
         first: First = "memory",
+        evidence: Evidence = "features",
         values: Values = "encoded",
     ):
         super().__init__()
-        for name, value, known in (("first", first, First), ("values", values, Values)):
+        for name, value, known in (
+            ("first", first, First),
+            ("values", values, Values),
+            ("evidence", evidence, Evidence),
+        ):
             if value not in get_args(known):
                 raise InputError(f"unknown {name} {value!r}: expected one of {', '.join(get_args(known))}")
         frames, width = memory
-        self.features, self.memory_shape, self.first, self.values = features, memory, first, values
+        self.features, self.memory_shape, self.classes = features, memory, classes
+        self.first, self.values, self.evidence = first, values, evidence
         self.register_buffer("positions", positional_encoding(frames, width), persistent=False)
         self.query = nn.Linear(hidden, width)
-        self.lstm = nn.LSTMCell(features + width, hidden)
+        self.lstm = nn.LSTMCell(features + width + (classes if evidence == "scores" else 0), hidden)
         self.predict = nn.Linear(hidden, classes)
         self.select = nn.Linear(hidden, 1)
         self.utility = nn.Linear(hidden, 1)
 
     def begin(self, memory: Tensor) -> Step:
         """Before the first look at videos with memories (B, M, E): its `place` is where that look goes."""
-        zeros = memory.new_zeros(len(memory), self.lstm.hidden_size)
+        zeros, nothing = (memory.new_zeros(len(memory), size) for size in (self.lstm.hidden_size, self.classes))
+        step = self._heads(zeros, zeros, nothing)
         if self.first == "memory":
-            return self.forward(zeros, zeros, memory.new_zeros(len(memory), self.features), memory)
-        step = self._heads(zeros, zeros)
+            return self.forward(step, memory.new_zeros(len(memory), self.features), nothing, memory)
         return step._replace(place=torch.full_like(step.place, 0.5))
 
-    def forward(self, hidden: Tensor, cell: Tensor, seen: Tensor, memory: Tensor) -> Step:
+    def forward(self, before: Step, seen: Tensor, scores: Tensor, memory: Tensor) -> Step:
         """The next step: h_{t-1} asks the memory, then the LSTM takes in the answer and what the clip shows.
 
         Args:
-            hidden, cell: (B, H), from the step before.
+            before: the step before.
             seen: v_t (B, D), a look's features.
+            scores: (B, C), its class probabilities.
             memory: (B, M, E).
         """
-        return self._heads(*self.lstm(torch.cat([seen, self.ask(hidden, memory)[0]], 1), (hidden, cell)))
+        shown = [seen, self.ask(before.hidden, memory)[0]] + [scores] * (self.evidence == "scores")
+        return self._heads(*self.lstm(torch.cat(shown, 1), (before.hidden, before.cell)), before.total + scores)
 
     def ask(self, hidden: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """What the memory (B, M, E) answers to h_{t-1} (B, H): u_t (B, E), and the weights of its frames (B, M).
@@ -104,20 +123,26 @@ class AdaFrame(nn.Module):
         values = keys if self.values == "encoded" else memory
         return torch.bmm(weights.unsqueeze(1), values).squeeze(1), weights
 
-    def _heads(self, hidden: Tensor, cell: Tensor) -> Step:
-        place = self.select(hidden).squeeze(1).sigmoid()
-        return Step(hidden, cell, self.predict(hidden), place, self.utility(hidden).squeeze(1))
+    def _heads(self, hidden: Tensor, cell: Tensor, total: Tensor) -> Step:
+        place, logits = self.select(hidden).squeeze(1).sigmoid(), self.predict(hidden)
+        if self.evidence == "scores":
+            looks = total.sum(1, keepdim=True).clamp(min=1)  # each look's sum to 1
+            logits = logits + (total / looks).clamp(min=LEAST).log()
+        return Step(hidden, cell, logits, place, self.utility(hidden).squeeze(1), total)
 
     def macs(self) -> int:
         """Multiply-accumulates of one step for one video, heads and attention included."""
         device = self.positions.device
-        hidden = torch.zeros(1, self.lstm.hidden_size, device=device)
-        seen = torch.zeros(1, self.features, device=device)
-        return count_macs(self, hidden, hidden, seen, torch.zeros(1, *self.memory_shape, device=device))
+        memory = torch.zeros(1, *self.memory_shape, device=device)
+        before = self._heads(
+            *(torch.zeros(1, size, device=device) for size in (*[self.lstm.hidden_size] * 2, self.classes))
+        )
+        seen, scores = (torch.zeros(1, size, device=device) for size in (self.features, self.classes))
+        return count_macs(self, before, seen, scores, memory)
 
     def check(self, looks: VideoLooks) -> None:
         """Raises InputError where the network is for looks of other sizes."""
-        ours = (self.features, self.memory_shape, self.predict.out_features)
+        ours = (self.features, self.memory_shape, self.classes)
         theirs = (looks.features, tuple(looks.memory_shape), len(looks.class_names))
         if ours != theirs:
             raise InputError(

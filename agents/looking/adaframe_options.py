@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from ada3d_gym.agents.looking.adaframe import First, Values
+from ada3d_gym.agents.looking.adaframe import Evidence, First, Values
 from ada3d_gym.errors import InputError
 
 Where = Literal["learned", "uniform"]
@@ -22,7 +22,7 @@ class AdaFrameOptions:
         where: "learned" by the selection head, or "uniform" places in the order of `places.spread`, with no selection
             to learn: the rival that tells what choosing is worth.
         hidden: units of the LSTM; 2,048 for FCVID, 1,024 for ActivityNet.
-        first, values: see `AdaFrame`.
+        first, evidence, values: see `AdaFrame`.
         supervised: which steps' predictions the cross entropy is of. "last", as published; "all" averages over steps,
             for predictions that are asked for wherever the stopping rule ends.
         spread: standard deviation of the normal distribution that places are drawn from in training.
@@ -39,6 +39,7 @@ class AdaFrameOptions:
     where: Where = "learned"
     hidden: int = 2048
     first: First = "memory"
+    evidence: Evidence = "features"
     values: Values = "encoded"
     supervised: Supervised = "last"
     spread: float = 0.1

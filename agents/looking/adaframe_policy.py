@@ -12,12 +12,15 @@ from ada3d_gym.agents.looking import places
 from ada3d_gym.agents.looking.adaframe import AdaFrame
 from ada3d_gym.agents.looking.adaframe_options import Where
 from ada3d_gym.agents.looking.stopping import Stopping, never
-from ada3d_gym.untrimmed.protocols import Looked, VideoLooks, nearest_place
+from ada3d_gym.untrimmed.protocols import Looked, VideoLooks
 
 
 @dataclass(frozen=True)
 class AdaFramePolicy:
     """Looks where the selection head says, without noise, until the rule stops it or K looks are done.
+
+    A place is looked at once: where the head asks for one again, the nearest new one is taken. It is not published what
+    else a second look at the same clip should show.
 
     Attributes:
         network: a trained one.
@@ -51,14 +54,15 @@ class AdaFramePolicy:
         utility = np.zeros(len(videos), np.float32)
         for number in range(self.steps):
             wanted = step.place.cpu().numpy() if self.where == "learned" else np.full(len(going), fixed[number])
-            seen_at[going, number] = nearest_place(wanted, looks.places)
+            seen_at[going, number] = places.nearest_new(wanted, seen_at[going], looks.places)
             look = looks.at(videos[going], seen_at[going, number])
-            step = network(step.hidden, step.cell, torch.from_numpy(look.features).to(device), memory)
+            seen, alone = (torch.from_numpy(each).to(device) for each in (look.features, look.scores))
+            step = network(step, seen, alone, memory)
             macs[going] += look.macs + each
             scores[going], utility[going] = step.logits.softmax(1).cpu().numpy(), step.utility.cpu().numpy()
             stay = ~watch(scores, utility)[going]
-            going, memory = going[stay], memory[torch.from_numpy(stay).to(device)]
-            step = type(step)(*(part[torch.from_numpy(stay).to(device)] for part in step))
+            kept = torch.from_numpy(stay).to(device)
+            going, memory, step = going[stay], memory[kept], step.take(kept)
             if not len(going):
                 break
         return Looked(scores, seen_at, macs)

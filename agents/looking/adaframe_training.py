@@ -18,7 +18,7 @@ from ada3d_gym.agents.looking.adaframe_options import AdaFrameOptions
 from ada3d_gym.divergence import check_state, during, finite
 from ada3d_gym.protocols import FallibleSource
 from ada3d_gym.seeding import Stream, spawn, torch_generator, torch_seed
-from ada3d_gym.untrimmed.protocols import VideoLooks, nearest_place
+from ada3d_gym.untrimmed.protocols import VideoLooks
 
 
 class AdaFrameTraining:
@@ -86,6 +86,7 @@ class AdaFrameTraining:
         fixed = places.spread(options.steps)
         step = network.begin(memory)
         logits, utilities, log_probs = [], [step.utility], []
+        seen_at = np.full((len(videos), options.steps), -1, np.int64)
         for number in range(options.steps):
             if options.where == "learned":
                 drawn = (step.place + options.spread * _normal(step.place, generator)).detach()
@@ -93,9 +94,10 @@ class AdaFrameTraining:
                 position = drawn.clamp(0, 1).cpu().numpy()
             else:
                 position = np.full(len(videos), fixed[number])
-            look = self.looks.at(videos, nearest_place(position, self.looks.places))
+            seen_at[:, number] = places.nearest_new(position, seen_at, self.looks.places)
+            look = self.looks.at(videos, seen_at[:, number])
             seen = self._thinned(torch.from_numpy(look.features).to(self.device), generator)
-            step = network(step.hidden, step.cell, seen, memory)
+            step = network(step, seen, torch.from_numpy(look.scores).to(self.device), memory)
             logits.append(step.logits)
             utilities.append(step.utility)
         margins = torch.stack([margin(each.detach().softmax(1), labels) for each in logits])
@@ -166,6 +168,7 @@ def new_network(looks: VideoLooks, options: AdaFrameOptions, seed: int) -> AdaFr
             len(looks.class_names),
             hidden=options.hidden,
             first=options.first,
+            evidence=options.evidence,
             values=options.values,
         ).eval()
 

@@ -50,7 +50,7 @@ def test_discounted_by_hand() -> None:
 def test_shapes_and_ranges() -> None:
     net = network()
     step = net.begin(torch.randn(5, 16, 8))
-    step = net(step.hidden, step.cell, torch.randn(5, 6), torch.randn(5, 16, 8))
+    step = net(step, torch.randn(5, 6), torch.rand(5, 4), torch.randn(5, 16, 8))
     assert (step.hidden.shape, step.cell.shape, step.logits.shape) == ((5, 12), (5, 12), (5, 4))
     assert step.place.shape == step.utility.shape == (5,)
     assert ((step.place >= 0) & (step.place <= 1)).all()
