@@ -19,7 +19,7 @@ from ada3d_gym.networks.checkpoints.weights import load_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.selection import Aggregation, ClipTrunk, load_torchvision
-from ada3d_gym.networks.spec import SPECS
+from ada3d_gym.networks.spec import SPECS, ResNet3dSpec
 from ada3d_gym.observers import FeatureObserver, IndexObserver, Observation, Observer, PixelObserver
 from ada3d_gym.outcomes.classifier import TableClassifier, check_named, check_network
 from ada3d_gym.outcomes.table import NEEDED_PARTS, OutcomeTable, load_table
@@ -30,6 +30,7 @@ from ada3d_gym.video.motionshapes.drawing import CLASSES
 
 SMALL = 64  # pixels; policies see frames up to this side through the tiny trunk
 SHIPPED_FRAMES = 8  # of the clips that the shipped trunk was trained on
+RANDOM = "random"  # in the place of a trunk's weights: drawn ones, whatever ships
 
 
 def build_bandit(
@@ -58,7 +59,8 @@ def build_bandit(
         dataset: "motionshapes", "motionshapes-untrimmed", or a name in `ada3d_gym.datasets.VIDEO_SETS`.
         split, num_frames, views, videos: see `embedded_clips` and `video_clips`.
         backbone: the 3D network's name in `ada3d_gym.networks.spec.SPECS`.
-        checkpoint: its weights, a file that `load_checkpoint` reads; for MotionShapes, the shipped ones by default.
+        checkpoint: its weights, a file that `load_checkpoint` reads; for MotionShapes, the shipped ones by default (of
+            some classes, with what the head has of these).
         gamma, cost, reward: see `ada3d_gym.rewards.MaskReward`.
         observation: "pixels", "features" of frames or "index", see `ada3d_gym.observers`.
         features: weights of the trunk that features come from; for MotionShapes, the shipped ones by default.
@@ -152,7 +154,7 @@ def build_feature_trunk(num_frames: int, side: int, weights: str | Path | None =
     Raises:
         ValueError: without weights, where none ship.
     """
-    if weights is None and not _ships_trunk(num_frames, side):
+    if weights == RANDOM or (weights is None and not _ships_trunk(num_frames, side)):
         raise InputError(
             "no weights ship for features of these videos: give features=, the weights of a selection trunk, as "
             "'ada3d train ID' writes them to trunk.safetensors of its folder"
@@ -184,10 +186,12 @@ def build_trunk(
         num_frames: T.
         side: of the frames that it will see, in pixels.
         weights: a trunk's, as a training writes it, or a checkpoint of torchvision's MobileNetV2 (for its backbone);
-            the shipped ones where they fit, else random.
+            the shipped ones where they fit, else random; "random" draws them in any case.
         aggregation: see `ClipTrunk`.
     """
     trunk = ClipTrunk(num_frames, "mobilenet_v2_tiny" if side <= SMALL else "mobilenet_v2", aggregation)
+    if weights == RANDOM:
+        return trunk
     if weights is not None:
         names = _names_in(weights)
         own = bool(names) and not any("features." in name for name in names)
@@ -209,13 +213,13 @@ def build_classifier(
     """The masked 3D network for clips; arguments as in `build_bandit`."""
     if backbone not in SPECS:
         raise InputError(f"unknown backbone {backbone!r}: expected one of {', '.join(SPECS)}")
-    if checkpoint is None and (backbone not in CLASSIFIER_BACKBONES or clips.class_names != CLASSES):
+    if checkpoint is None and (backbone not in CLASSIFIER_BACKBONES or not _of_motionshapes(clips)):
         raise InputError(
             f"no weights ship for {backbone} and these videos: give checkpoint=, a file that docs/checkpoints.md lists"
         )
     network = MaskedResNet3d(SPECS[backbone], len(clips.class_names))
     if checkpoint is None:
-        load_weights(network, shipped_classifier(clips.dataset), centre_taps=True)
+        _load_shipped(network, SPECS[backbone], clips)
     else:
         report = load_checkpoint(network, checkpoint)
         if report.replaced:
@@ -224,6 +228,20 @@ def build_classifier(
                 stacklevel=2,
             )
     return NetworkClassifier(network, clips.size, device=device)
+
+
+def _of_motionshapes(clips: VideoClips) -> bool:
+    """Of all of its classes, or some; other videos may have classes of the same names, and no families."""
+    some = set(clips.class_names) < set(CLASSES) and bool(clips.record(0).family)
+    return clips.class_names == CLASSES or some
+
+
+def _load_shipped(network: MaskedResNet3d, spec: ResNet3dSpec, clips: VideoClips) -> None:
+    """Fills a network of some classes of MotionShapes from the shipped one of all."""
+    whole = MaskedResNet3d(spec, len(CLASSES))
+    load_weights(whole, shipped_classifier(clips.dataset), centre_taps=True)
+    state, rows = whole.state_dict(), [CLASSES.index(name) for name in clips.class_names]
+    network.load_state_dict(state | {key: state[key][rows] for key in ("head.weight", "head.bias")})
 
 
 def fitting_classifier(

@@ -6,21 +6,25 @@ import hashlib
 import os
 import warnings
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from ada3d_gym.embedded import EMBEDDED as EMBEDDED
+from ada3d_gym.embedded import EMBEDDED_SETS as EMBEDDED_SETS
+from ada3d_gym.embedded import MOTIONSHAPES_SIZE as MOTIONSHAPES_SIZE
+from ada3d_gym.embedded import count_embedded
+from ada3d_gym.embedded import embedded_clips as embedded_clips
+from ada3d_gym.embedded import motionshapes_clips as motionshapes_clips
 from ada3d_gym.errors import InputError
 from ada3d_gym.video.clips import AHEAD_BYTES, VideoClips
 from ada3d_gym.video.indexing.index import IndexFileError, VideoIndex
 from ada3d_gym.video.indexing.listing import Reader
 from ada3d_gym.video.motionshapes.drawing import CLASSES
-from ada3d_gym.video.motionshapes.files import MOTIONSHAPES, REMEDY, UNTRIMMED, cache_folder
+from ada3d_gym.video.motionshapes.files import cache_folder
+from ada3d_gym.video.motionshapes.halves import Classes, chosen_classes
 from ada3d_gym.video.readers import activitynet, fcvid, kinetics, plain
 from ada3d_gym.video.sampling import ClipSampler, Sampling
 
-MOTIONSHAPES_SIZE = 32  # pixels; the videos have twice as many
-_STRIDES = {8: 4, 16: 2}  # clips of 29 and 31 of MotionShapes' 32 frames
 Protocol = Literal["train", "test"]
 RANDOM_VIEWS = 1000  # of a training video
 TEST_VIEWS = 10  # the paper's
@@ -109,8 +113,6 @@ VIDEO_SETS = {
         ),
     )
 }
-EMBEDDED_SETS = {each.name: each for each in (MOTIONSHAPES, UNTRIMMED)}
-EMBEDDED = MOTIONSHAPES.name
 
 
 def find_root(name: str, data_root: str | Path | None = None) -> Path:
@@ -160,11 +162,16 @@ def load_index(name: str, root: Path, split: str) -> VideoIndex:
     return index
 
 
-def count_videos(name: str, split: str, data_root: str | Path | None = None) -> int:
-    """How many videos a split has; raises as `embedded_clips` and `video_clips` do."""
+def count_videos(name: str, split: str, data_root: str | Path | None = None, classes: Classes | None = None) -> int:
+    """How many videos a split has, of all `classes` or some; raises as `embedded_clips` and `video_clips` do."""
     if name in EMBEDDED_SETS:
-        return EMBEDDED_SETS[name].splits[split]
+        return count_embedded(name, split, CLASSES if classes is None else chosen_classes(classes))
     return len(load_index(name, find_root(name, data_root), split))
+
+
+def observation_side(size: int | None = None) -> int:
+    """Of the frames that policies see of video files, in pixels: the paper's 112, or that of smaller clips."""
+    return 112 if size is None else min(112, size)
 
 
 def video_clips(
@@ -247,7 +254,7 @@ def video_clips(
         index if videos is None else index[:videos],
         index.class_names,
         sampler,
-        observation_size=min(112, size),
+        observation_size=observation_side(size),
         cache=cache_folder() / "clips" if cache_bytes else None,
         cache_bytes=cache_bytes,
         key={"dataset": name, "split": split},
@@ -256,54 +263,3 @@ def video_clips(
         workers=workers,
         ahead_bytes=ahead_bytes,
     )
-
-
-def embedded_clips(
-    name: str,
-    split: str = "train",
-    *,
-    num_frames: int = 8,
-    views: int | None = None,
-    videos: int | None = None,
-    sampling: Sampling = "strided",
-) -> VideoClips:
-    """Clips of an embedded data set's split, rendered and cached on first use.
-
-    Args:
-        name: in `EMBEDDED_SETS`: "motionshapes", or "motionshapes-untrimmed".
-        split: "train", "val" or "test".
-        num_frames: T, 8 (stride 4) or 16 (stride 2); for "whole" any number.
-        views: clips per video, at evenly spread starts; 4 of MotionShapes by default, all that 8 frames have, and 16 of
-            its untrimmed videos; 1 for "whole".
-        videos: only the first so many videos of the split; all by default.
-        sampling: "strided", or "whole" for frames spread over all of the video; see `ClipSampler`.
-
-    Raises:
-        ValueError: for a split, number of frames or number of videos that the set does not have.
-    """
-    drawn, whole = EMBEDDED_SETS[name], sampling == "whole"
-    if sampling not in ("strided", "whole"):
-        raise InputError(f"sampling={sampling!r}: {drawn.title} has strided or whole clips")
-    if num_frames < 1 or (num_frames not in _STRIDES and not whole):
-        raise InputError(f"num_frames={num_frames}: MotionShapes has clips of {' or '.join(map(str, _STRIDES))} frames")
-    drawn.check(split)
-    if views is not None and views < 1:
-        raise InputError(f"views={views}: expected at least 1")
-    if videos is not None and not 0 < videos <= drawn.splits[split]:
-        raise InputError(f"videos={videos} is outside 1 to {drawn.splits[split]}, the videos of {name} {split}")
-    stride = 1 if whole else _STRIDES[num_frames]
-    views = views or (1 if whole else drawn.views)
-    return VideoClips(
-        drawn.records(split, videos),
-        CLASSES,
-        ClipSampler(num_frames, stride, views, MOTIONSHAPES_SIZE, sampling=sampling),
-        observation_size=MOTIONSHAPES_SIZE,
-        cache=cache_folder() / "clips",
-        key={**drawn.describe(), "split": split},
-        remedy=REMEDY,
-        dataset=name,
-    )
-
-
-motionshapes_clips = partial(embedded_clips, EMBEDDED)
-"""Clips of MotionShapes; options of `embedded_clips`."""

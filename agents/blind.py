@@ -1,4 +1,4 @@
-"""Agents whose masks look at nothing: what they learn, if anything, is a classifier for these masks."""
+"""Agents that train the classifier under masks that stay as they are, as those of policies that look at nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ada3d_gym.seeding import Stream, spawn
 
 @dataclass(frozen=True)
 class TuningOptions:
-    """How a classifier is fine-tuned under masks that look at nothing; the names are those of stage 2 of REINFORCE.
+    """How a classifier is fine-tuned under masks that stay as they are; the names are those of stage 2 of REINFORCE.
 
     Attributes:
         joint_epochs: of the classifier's training; none by default, and the classifier stays as it is.
@@ -40,8 +40,8 @@ class TuningOptions:
             raise InputError(f"classifier_dropout={self.classifier_dropout}: expected a probability, less than 1")
 
 
-class BlindAgent(Agent):
-    """Trains the classifier in its last `joint_epochs` epochs, under the masks of `blind_policy`.
+class TuningAgent(Agent):
+    """Trains the classifier in its last `joint_epochs` epochs, under the masks of `tuned_for`.
 
     A subclass that searches for its masks first has `search_epochs` epochs before, and trains them itself.
     """
@@ -66,7 +66,7 @@ class BlindAgent(Agent):
             )
 
     @abstractmethod
-    def blind_policy(self) -> Blind:
+    def tuned_for(self) -> Blind | Agent:
         """Whose masks the classifier is trained under."""
 
     @property
@@ -77,7 +77,7 @@ class BlindAgent(Agent):
         if self._tuning is None:
             options = self.options
             epochs, size, seed, name = options.joint_epochs, options.joint_batch_size, self.seed, "fine-tuning"
-            policy, trainer = self.blind_policy(), self.trainer
+            policy, trainer = self.tuned_for(), self.trainer
             assert trainer is not None
             self._tuning = RandomFineTuning(self.bandit, policy, trainer, epochs, size, seed, name, stream=self.stream)
         self._tuning.epoch = self.epoch - self.search_epochs
@@ -93,6 +93,17 @@ class BlindAgent(Agent):
 
     def load_policy_state(self, state: dict[str, Any]) -> None:
         self.epoch = state["epoch"]
+
+
+class BlindAgent(TuningAgent):
+    """Its masks look at nothing: what it learns, if anything, is a classifier for them."""
+
+    def tuned_for(self) -> Blind:
+        return self.blind_policy()
+
+    @abstractmethod
+    def blind_policy(self) -> Blind:
+        """Where masks for the classifier's training come from."""
 
 
 def mask_text(mask: NDArray[Any]) -> str:

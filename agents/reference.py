@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ada3d_gym import parallel
-from ada3d_gym.agents.agent import OnEpoch
+from ada3d_gym.agents.agent import Agent, OnEpoch
 from ada3d_gym.agents.progress import epoch_batches
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.divergence import check_state, during
@@ -17,6 +17,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.networks.macs import MacCounter
+from ada3d_gym.protocols import Ids
 from ada3d_gym.seeding import CallStreams, Stream, spawn
 
 Bits = NDArray[np.bool_]
@@ -137,11 +138,11 @@ def matched_random(
 
 
 class RandomFineTuning:
-    """Random FT, Fixed FT: the classifier trained under masks that look at nothing, as the joint phase trains it.
+    """Random FT, Fixed FT: the classifier trained under masks that stay as they are, as the joint phase trains it.
 
     Args:
         bandit: whose classifier is trained.
-        policy: where masks come from.
+        policy: where masks come from: one that looks at nothing, or an agent, which looks at the clips.
         trainer: of that classifier.
         epochs, batch_size, seed: as in the joint phase it is compared with.
         name: for the progress bar.
@@ -151,7 +152,7 @@ class RandomFineTuning:
     def __init__(
         self,
         bandit: ClipBandit,
-        policy: Blind,
+        policy: Blind | Agent,
         trainer: ClassifierTrainer,
         epochs: int,
         batch_size: int,
@@ -178,17 +179,24 @@ class RandomFineTuning:
         """Trains one epoch, number `epoch` from 0; returns its figures by name."""
         source = self.bandit.source
         order, draws = (spawn(self.seed, self.stream, self.epoch, part) for part in range(2))
-        self.policy.reseed(draws)
+        if not isinstance(self.policy, Agent):
+            self.policy.reseed(draws)
         ids = self.bandit.epoch(np.random.default_rng(order))
         losses = []
         batches = epoch_batches(source, ids, self.batch_size, self.name, self.epoch, self.epochs)
         for step, (done, size, batch) in enumerate(batches, start=1):
-            masks = self.policy.draw(size)[parallel.rows(size)]
-            u, v = split_mask(masks, self.bandit.num_frames, self.bandit.num_stages)
+            u, v = split_mask(self._masks(batch, size), self.bandit.num_frames, self.bandit.num_stages)
             self.trainer.set_progress((self.epoch + done) / self.epochs)
             with during(self.name, self.epoch + 1, step):
                 losses.append(self.trainer.step(source.clips(batch), u, v, source.targets(batch)))
         return {"classifier_loss": float(np.mean(np.concatenate(parallel.gather(losses))))}
+
+    def _masks(self, ids: Ids, whole: int) -> NDArray[np.int8]:
+        """Of this process's clips of a batch of `whole`."""
+        if isinstance(self.policy, Agent):
+            masks: NDArray[np.int8] = self.policy.act(self.bandit.observer(ids))
+            return masks
+        return self.policy.draw(whole)[parallel.rows(whole)]
 
     def state_dict(self) -> dict[str, Any]:
         return {"epoch": self.epoch, "trainer": self.trainer.state_dict()}

@@ -43,11 +43,14 @@ AGENTS = {
     "random": "ada3d_gym.agents.fixed:RandomMasks",
 }
 
+# Not to be asked for by name: `ada3d train ID --transfer RUN` fills in their options.
+OF_COMMANDS = {"transferred": "ada3d_gym.agents.transferred:Transferred"}
+
 
 def agent_names() -> list[str]:
     """All names that `agent_class` knows without a module."""
     announced = [entry.name for entry in importlib.metadata.entry_points(group=GROUP)]
-    return [*AGENTS, *(name for name in announced if name not in AGENTS)]
+    return list(dict.fromkeys([*AGENTS, *OF_COMMANDS, *announced]))
 
 
 def agent_class(name: str) -> type[Agent]:
@@ -59,7 +62,7 @@ def agent_class(name: str) -> type[Agent]:
     Raises:
         ValueError: for an unknown name, and for what is no subclass of `Agent`.
     """
-    where = AGENTS.get(name, name)
+    where = (AGENTS | OF_COMMANDS).get(name, name)
     if ":" not in where:
         entries = importlib.metadata.entry_points(group=GROUP, name=name)
         if not entries:

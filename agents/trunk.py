@@ -16,7 +16,8 @@ from ada3d_gym.agents.progress import epoch_batches
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.divergence import check_state, during, finite
 from ada3d_gym.networks.selection import ClipTrunk
-from ada3d_gym.seeding import Stream, spawn, torch_seed
+from ada3d_gym.seeding import Stream, spawn, torch_generator, torch_seed
+from ada3d_gym.video.transforms import jitter_colours
 
 _PHASE = "selection trunk"
 
@@ -30,11 +31,22 @@ class TrunkTraining:
         epochs, batch_size, seed: of the training.
         lr: of SGD with momentum 0.9 at the start; a cosine takes it to zero.
         device: where it is trained.
+        jitter: shuffle and invert colours, as `ada3d pretrain` does, of clips that are not random themselves.
     """
 
     def __init__(
-        self, trunk: ClipTrunk, bandit: ClipBandit, epochs: int, batch_size: int, lr: float, seed: int, device: str
+        self,
+        trunk: ClipTrunk,
+        bandit: ClipBandit,
+        epochs: int,
+        batch_size: int,
+        lr: float,
+        seed: int,
+        device: str,
+        *,
+        jitter: bool = False,
     ):
+        self.jitter = jitter
         self.bandit, self.epochs, self.batch_size, self.lr, self.seed = bandit, epochs, batch_size, lr, seed
         with torch_seed(spawn(seed, Stream.TRUNK_HEAD)):
             self.network = nn.Sequential(trunk, nn.Linear(trunk.features, len(bandit.source.class_names))).to(device)
@@ -47,6 +59,7 @@ class TrunkTraining:
         source = self.bandit.source
         while self.epoch < until:
             ids = self.bandit.epoch(np.random.default_rng(spawn(self.seed, Stream.TRUNK, self.epoch)))
+            colours = torch_generator(spawn(self.seed, Stream.TRUNK, self.epoch, 1), self._device)
             losses = []
             batches = epoch_batches(source, ids, self.batch_size, _PHASE, self.epoch, self.epochs)
             self.network.train()
@@ -55,6 +68,7 @@ class TrunkTraining:
                 for group in self.optimizer.param_groups:
                     group["lr"] = self.lr * 0.5 * (1 + math.cos(math.pi * progress))
                 clips = torch.from_numpy(source.observations(batch)).to(self._device)
+                clips = jitter_colours(clips, colours) if self.jitter else clips
                 targets = torch.from_numpy(source.targets(batch)).to(self._device).float()
                 loss = F.cross_entropy(self._wrapped(clips), targets / targets.sum(1, keepdim=True))
                 self.optimizer.zero_grad(set_to_none=True)

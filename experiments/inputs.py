@@ -18,6 +18,8 @@ FILES = (
     "environment.features",
     "environment.outcomes",
     "options.weights",
+    "options.state",
+    "options.agent_options.weights",
     "trunk",
 )  # options that name a file
 
@@ -30,7 +32,8 @@ def claimed_by(run_: Run, folder: Path) -> Iterator[None]:
         folder,
         plain(asdict(run_)),
         inputs=dict(_inputs(run_)),
-        replaces={name: name for name in FILES} | {"environment.data_root": "index of train"},
+        replaces={name: name for name in FILES}
+        | {"environment.data_root": "index of train", "transfer": "options.state"},
         harmless=[f"environment.{name}" for name in MACHINE if name != "data_root"],
     ):
         yield
@@ -39,9 +42,8 @@ def claimed_by(run_: Run, folder: Path) -> Iterator[None]:
 def _inputs(run_: Run) -> Iterator[tuple[str, str]]:
     """Name and fingerprint of each file or list; what is not there is left to those who need it to say so."""
     for name in FILES:
-        table, _, key = name.rpartition(".")
-        given = getattr(run_, table).get(key) if table else getattr(run_, key)
-        if given and (found := of_file(Path(str(given)))):
+        given = run_.file(name)
+        if given and (found := of_file(Path(given))):
             yield name, found[:16]
     dataset, environment = run_.settings["dataset"], run_.environment
     for split in ("train", "test"):

@@ -14,7 +14,7 @@ from ada3d_gym.agents.search import Constant, read_constants
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.judging import load_masks
 from ada3d_gym.experiments.results import Result, ResultFile
-from ada3d_gym.experiments.runs import PRETRAINED, Run, read_run
+from ada3d_gym.experiments.runs import PRETRAINED, Run, read_run, tuning_of
 from ada3d_gym.seeding import Stream, spawn
 from ada3d_gym.shipped import shipped_table
 
@@ -76,8 +76,12 @@ class Rivals:
         """The same, with the classifier fine-tuned under them."""
         return self.made("random", **self._usage(), **self._tuning())
 
+    def fixed_operations(self) -> Run:
+        """The most accurate constant within the total."""
+        return self.made("fixed", mask=most_accurate_within(read_constants(self.search), self.budget).mask)
+
     def fixed_ft_operations(self) -> Run:
-        """The most accurate constant within the total, fine-tuned."""
+        """The same, fine-tuned."""
         chosen = most_accurate_within(read_constants(self.search), self.budget)
         return self.made("fixed", mask=chosen.mask, **self._tuning())
 
@@ -110,9 +114,7 @@ class Rivals:
         own = self.run.options
         if "joint_batch_size" not in own:
             own = self.compose("reinforce").options
-        size = own["joint_batch_size"] or own["batch_size"]
-        names = ("joint_epochs", "classifier_lr", "freeze_batch_norm", "classifier_dropout")
-        return {"joint_batch_size": size} | {name: own[name] for name in names}
+        return tuning_of(own)
 
 
 def most_accurate_within(front: Sequence[Constant], macs: float) -> Constant:

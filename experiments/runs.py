@@ -22,6 +22,12 @@ from ada3d_gym.registration import ENVIRONMENTS, check_id
 
 TRUNK = "trunk.safetensors"  # in a run's folder
 PRETRAINED = "pretrained.safetensors"  # the classifier there, as it was before the agent
+# What a run with another's policy keeps of it, by the setting that names each file.
+POLICY = {
+    "options.state": "policy.pt",
+    "options.agent_options.weights": "policy-weights.safetensors",
+    "environment.features": TRUNK,
+}
 # How videos are read, which is nothing that they show.
 MACHINE = ("data_root", "workers", "cache_bytes", "ahead_bytes", "strict", "max_bad_share")
 BatchNorm = Literal["train", "frozen"]
@@ -35,13 +41,14 @@ class Config:
     Attributes:
         gamma: penalty of a wrong answer (Eq. 4); larger spends more.
         classifier_epochs: of the classifier on whole clips, before anything else.
-        classifier_lr: of its SGD at the start; a cosine takes it to zero. The trunk's likewise.
+        classifier_lr: of its SGD at the start; a cosine takes it to zero.
         classifier_batch: clips in one of its updates. The trunk's likewise.
         classifier_batch_norm: "train" while the classifier is trained on whole clips, or "frozen", for statistics that
             are its own, see `ada3d_gym.finetuning.ClassifierTrainer`.
         classifier_dropout: probability of its dropout then.
         trunk: weights that the selection network's trunk starts from, see `ada3d_gym.building.build_trunk`.
         trunk_epochs: of the trunk as a classifier of whole clips, for agents that see through one.
+        trunk_lr: of its SGD at the start; the classifier's by default.
         interpolated_map: judge by the average precision of ActivityNet's official tool, see `ada3d_gym.metrics`.
         also_views: judge by so many clips of each video, too, beside the data set's protocol; such results are called
             "METHOD, N clips".
@@ -59,6 +66,7 @@ class Config:
     trunk_epochs: int = 0
     interpolated_map: bool = False
     also_views: tuple[int, ...] = ()
+    trunk_lr: float | None = None
     environment: dict[str, Any] = field(default_factory=dict)
     agents: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -66,15 +74,20 @@ class Config:
         for name, least in (("classifier_epochs", 0), ("trunk_epochs", 0), ("classifier_batch", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"{name}={getattr(self, name)}: expected at least {least}")
-        if not 0 <= self.classifier_lr < math.inf:
-            raise InputError(f"classifier_lr={self.classifier_lr}: expected a finite number of at least 0")
+        for name in ("classifier_lr", "trunk_lr"):
+            if not 0 <= (getattr(self, name) or 0) < math.inf:
+                raise InputError(f"{name}={getattr(self, name)}: expected a finite number of at least 0")
         if any(views < 1 for views in self.also_views):
             raise InputError(f"also_views={list(self.also_views)}: expected numbers of at least 1")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training, in one folder; its fields are those of `Config`, with one agent's full options."""
+    """One training, in one folder; its fields are those of `Config`, with one agent's full options.
+
+    Attributes:
+        transfer: folder of the run whose policy it takes, see `experiments.transferring`.
+    """
 
     env: str
     agent: str
@@ -91,6 +104,8 @@ class Run:
     classifier_dropout: float = 0.0
     interpolated_map: bool = False
     also_views: tuple[int, ...] = ()
+    trunk_lr: float | None = None
+    transfer: str | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -120,6 +135,23 @@ class Run:
         open_ = "weights" in self.options and self.options["weights"] is None
         options = self.options | ({"weights": str(path)} if open_ else {})
         return replace(self, environment=self.environment | {"features": str(path)}, options=options)
+
+    def file(self, setting: str) -> str | None:
+        """What a setting names, such as "environment.checkpoint", where it is given."""
+        found: Any = asdict(self)
+        for key in setting.split("."):
+            found = found.get(key) if isinstance(found, dict) else None
+        return None if found is None else str(found)
+
+    def with_file(self, setting: str, path: Path | str) -> Run:
+        """The run with another file in a setting, of its tables `options` and `environment`."""
+        *tables, key = setting.split(".")
+        changed = asdict(self)
+        place = changed
+        for table in tables:
+            place = place[table]
+        place[key] = str(path)
+        return Run(**changed)
 
     def bandit(self, split: str, device: str, **replaced: Any) -> ClipBandit:
         """The environment's core, of a split; an outcome table is what is learned from, and nothing else."""
@@ -226,7 +258,11 @@ def read_run(folder: Path, *, trust: bool = False) -> Run:
     run: Run = parse(Run, {key: value for key, value in written.items() if key != INPUTS}, f"setting in {path}")
     check_id(run.env)
     _check_environment(run.environment, str(path))
-    run = run.with_trunk(folder / TRUNK) if (folder / TRUNK).exists() else run
+    if run.transfer:
+        for setting, name in POLICY.items():
+            run = run.with_file(setting, folder / name) if (folder / name).exists() else run
+    elif (folder / TRUNK).exists():
+        run = run.with_trunk(folder / TRUNK)
     if not trust:
         _check_trust(run, folder)
     return run
@@ -235,8 +271,19 @@ def read_run(folder: Path, *, trust: bool = False) -> Run:
 def _check_trust(run: Run, folder: Path) -> None:
     """Raises InputError for a run that would have a module imported, or a file outside of its folder read."""
     remedy = "give --trust if you know where the run comes from"
-    if run.agent not in agent_names():
-        raise InputError(f"{folder} was trained with {run.agent}, whose code would be run: {remedy}")
-    for name, path in (("features", run.environment.get("features")), ("weights", run.options.get("weights"))):
-        if path is not None and not Path(str(path)).resolve().is_relative_to(folder.resolve()):
-            raise InputError(f"{folder} has {name} read from elsewhere, {path}: {remedy}")
+    for agent in (run.agent, run.options.get("agent") if run.transfer else None):
+        if agent and agent not in agent_names():
+            raise InputError(f"{folder} was trained with {agent}, whose code would be run: {remedy}")
+    for name in ("environment.features", "options.weights", "options.state", "options.agent_options.weights"):
+        path = run.file(name)
+        if path is not None and not Path(path).resolve().is_relative_to(folder.resolve()):
+            what = name.rpartition(".")[2]
+            raise InputError(f"{folder} has {what} read from elsewhere, {path}: {remedy}")
+
+
+def tuning_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """How REINFORCE of these options trains the classifier in its second stage, as options of agents that do no more
+    than that."""
+    names = ("joint_epochs", "classifier_lr", "freeze_batch_norm", "classifier_dropout")
+    size = options["joint_batch_size"] or options["batch_size"]
+    return {"joint_batch_size": size} | {name: options[name] for name in names}

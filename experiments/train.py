@@ -4,6 +4,7 @@
     ada3d train Ada3D-MotionShapes-v1 --agent ppo --set epochs=4 joint_epochs=2
     ada3d train Ada3D-MotionShapes-v1 --outcomes table --set joint_epochs=0    # no classifier runs until it is judged
     ada3d train Ada3D-FCVID-v0 --checkpoint I3D_8x8_R50.pkl
+    ada3d train Ada3D-Kinetics-v0 --checkpoint I3D_8x8_R50.pkl --transfer runs/Ada3D-MiniKinetics-v0-reinforce-seed0
     torchrun --nproc-per-node 8 -m ada3d_gym.experiments.train Ada3D-FCVID-v0 --checkpoint I3D_8x8_R50.pkl --device cuda
 
 Options come from `experiments/configs/DATASET.yaml` (the paper's schedules for its data sets), or another --config,
@@ -32,6 +33,7 @@ from ada3d_gym.agents.registry import agent_class
 from ada3d_gym.agents.trunk import TrunkTraining
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
+from ada3d_gym.datasets import EMBEDDED_SETS
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
@@ -43,6 +45,7 @@ from ada3d_gym.experiments.runs import PRETRAINED, TRUNK, Run, compose, views_na
 from ada3d_gym.experiments.tables import single_table, write_json
 from ada3d_gym.experiments.timing import Timed, milliseconds
 from ada3d_gym.experiments.training import train_to
+from ada3d_gym.experiments.transferring import keep_policy, transferred
 from ada3d_gym.files import writing
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints.weights import save_weights
@@ -55,7 +58,9 @@ CLASSIFIER = "classifier.safetensors"  # in a run's folder: as it has become
 
 def train(
     env: tyro.conf.Positional[str],
-    agent: str = "reinforce",
+    agent: str | None = None,
+    transfer: Path | None = None,
+    trust: bool = False,
     config: Path | None = None,
     set: tuple[str, ...] = (),
     data_root: Path | None = None,
@@ -63,6 +68,7 @@ def train(
     backbone: str | None = None,
     size: int | None = None,
     videos: int | None = None,
+    classes: str | None = None,
     gamma: float | None = None,
     classifier_epochs: int | None = None,
     trunk: str | None = None,
@@ -77,7 +83,11 @@ def train(
 
     Args:
         env: a registered id.
-        agent: a name (reinforce, ppo, a2c, trpo, dqn, qrdqn, sac, best-fixed, …) or module:Class.
+        agent: a name (reinforce, ppo, a2c, trpo, dqn, qrdqn, sac, best-fixed, …) or module:Class; reinforce by default.
+        transfer: in an agent's place, folder of a finished run whose policy is taken, and never changed: the classifier
+            is trained under its masks, as in REINFORCE's second stage (the paper's Table 3).
+        trust: beside --transfer, import an agent's module that the folder names, and read weights elsewhere that it
+            names.
         config: YAML file of settings; experiments/configs/DATASET.yaml by default.
         set: options of the agent, as epochs=3.
         data_root: folder of the videos; what the set's environment variable names by default.
@@ -85,6 +95,7 @@ def train(
         backbone: the 3D network; the id's own by default.
         size: side of the clips; the paper's by default (224 for training, 256 for testing).
         videos: use the first so many of each split only.
+        classes: of MotionShapes, use these only: "a" or "b", halves without a class in common, or names with commas.
         gamma: penalty of a wrong answer (Eq. 4); larger spends more.
         classifier_epochs: of the classifier on whole clips, before anything else.
         trunk: weights that the selection network's trunk starts from: a trunk.safetensors or torchvision's MobileNetV2.
@@ -98,20 +109,24 @@ def train(
     """
     checked_device(device)
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
-    given["outcomes"] = outcomes
+    given |= {"outcomes": outcomes, "classes": classes}
+    if transfer is not None and (agent or trunk or trunk_epochs):
+        raise InputError("--agent, --trunk and --trunk-epochs make a policy, and --transfer takes one that is made")
     run_ = compose(
         env,
-        agent,
+        agent or "reinforce",
         seed,
         config=config,
-        assignments=set,
+        assignments=() if transfer else set,
         environment=given,
         gamma=gamma,
         classifier_epochs=classifier_epochs,
         trunk=trunk,
         trunk_epochs=trunk_epochs,
     )
-    folder = output or Path("runs") / f"{env}-{folder_name(agent)}-seed{seed}"
+    if transfer is not None:
+        run_ = transferred(run_, transfer, assignments=set, trust=trust)
+    folder = output or Path("runs") / f"{env}-{folder_name(run_.agent)}-seed{seed}"
     if json is not None:
         check_output(json, "--json")
     finished = is_finished(run_, folder)
@@ -166,6 +181,9 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
     agent = run_.make_agent(bandit, device)  # what does not fit the clips is noticed before anything is computed
     if agent.total_epochs:
         agent.check_learning()
+    if run_.transfer:
+        _write(folder, lambda: keep_policy(run_, folder))
+        run_ = keep_policy(run_, folder)
     train_classifier(run_, bandit, folder)
     if upper is None:  # before anything else is trained: a test split that is not there is noticed early
         _judge_upper(run_, folder, results, device)
@@ -232,8 +250,10 @@ def train_trunk(run_: Run, folder: Path, device: str) -> Run:
         aggregation = run_.options.get("aggregation", "concat")
         trunk = build_trunk(bandit.num_frames, bandit.source.observation_size, run_.trunk, aggregation)
     if epochs := run_.trunk_epochs:
-        size, lr = run_.classifier_batch, run_.classifier_lr
-        train_to(folder, "trunk", TrunkTraining(trunk, bandit, epochs, size, lr, run_.seed, device), epochs)
+        size, lr = run_.classifier_batch, run_.classifier_lr if run_.trunk_lr is None else run_.trunk_lr
+        jitter = run_.settings["dataset"] in EMBEDDED_SETS  # whose clips are always the same
+        learner = TrunkTraining(trunk, bandit, epochs, size, lr, run_.seed, device, jitter=jitter)
+        train_to(folder, "trunk", learner, epochs)
     _write(folder, lambda: save_weights(trunk, folder / TRUNK))
     bandit.source.close()
     return run_.with_trunk(folder / TRUNK)

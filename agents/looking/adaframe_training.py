@@ -81,7 +81,7 @@ class AdaFrameTraining:
 
     def _update(self, videos: NDArray[np.int64], generator: torch.Generator, meter: Meter) -> None:
         options, network = self.options, self.network
-        memory = torch.from_numpy(self.looks.memory(videos)).to(self.device)
+        memory = self._thinned(torch.from_numpy(self.looks.memory(videos)).to(self.device), generator)
         labels = torch.from_numpy(self.looks.labels(videos)).to(self.device)
         fixed = places.spread(options.steps)
         step = network.begin(memory)
@@ -128,7 +128,7 @@ class AdaFrameTraining:
         )
 
     def _thinned(self, seen: Tensor, generator: torch.Generator) -> Tensor:
-        """Features with `dropout`, drawn from the epoch's stream."""
+        """Features, of looks or of the memory, with `dropout`, drawn from the epoch's stream."""
         share = self.options.dropout
         if not share:
             return seen

@@ -19,7 +19,7 @@ HEADS = {"stages learned": "stages", "frames learned": "frames"}
 
 
 @dataclass(frozen=True)
-class _Method:
+class Method:
     """How a row is come by.
 
     Attributes:
@@ -27,12 +27,15 @@ class _Method:
         line: of the run's results.
         make: the run.
         needs: folders of runs that must be finished before.
+        upper: folder of the run that begins all of its kind, and judges Upper for them; "pretrained" of the environment
+            by default.
     """
 
     folder: Path
     line: str
     make: Callable[[], Run]
     needs: tuple[Path, ...] = ()
+    upper: Path | None = None
 
 
 class PaperRuns:
@@ -97,13 +100,13 @@ class PaperRuns:
         """Those of finished runs: all but those in which another process works."""
         return [row for row in rows if row.folder in self._finished]
 
-    def _require(self, env: str, seed: int, gamma: float | None, method: _Method) -> None:
+    def _require(self, env: str, seed: int, gamma: float | None, method: Method) -> None:
         if method.folder in self.tasks:
             return
         known = {each.folder: each for each in self._methods(env, seed, gamma).values()}
         for folder in method.needs:
             self._require(env, seed, gamma, known[folder])
-        upper = self._shared(env, "pretrained")
+        upper = method.upper or self._shared(env, "pretrained")
         own = method.folder == upper
         needs = method.needs if own else (upper, *method.needs)
         if not own:
@@ -113,7 +116,7 @@ class PaperRuns:
     def _shared(self, env: str, name: str) -> Path:
         return self.options.folder / env / name
 
-    def _methods(self, env: str, seed: int, gamma: float | None) -> dict[str, _Method]:
+    def _methods(self, env: str, seed: int, gamma: float | None) -> dict[str, Method]:
         pretrained, search = self._shared(env, "pretrained"), self._shared(env, "best-fixed")
         flat = self._shared(env, "uniform")
         first, composed = (Composer(self.options, env, each, pretrained) for each in (0, seed))
@@ -125,18 +128,18 @@ class PaperRuns:
         both = (learned, search)
         same_operations, same_accuracy = rivals.fixed_ft_operations, rivals.fixed_ft_accuracy
         methods = {
-            "Upper": _Method(pretrained, "Upper", first.first),
-            "2D only": _Method(flat, "uniform", partial(first, "uniform")),
-            "Random": _Method(own / "random", "random", rivals.random, (learned,)),
-            "Random FT": _Method(own / "random-ft", "random", rivals.random_ft, (learned,)),
-            "Fixed": _Method(search, "best-fixed", Rivals(first, learned, search).best_fixed),
-            "Fixed FT (same operations)": _Method(own / "fixed-ft-operations", "fixed", same_operations, both),
-            "Fixed FT (same accuracy)": _Method(own / "fixed-ft-accuracy", "fixed", same_accuracy, both),
-            LEARNED: _Method(learned, "reinforce", partial(composed, "reinforce")),
-            STAGE_1: _Method(learned, "reinforce, stage 1 only", partial(composed, "reinforce")),
-            STAGE_2: _Method(own / "stage-2", "reinforce", partial(composed, "reinforce", {"epochs": 0})),
+            "Upper": Method(pretrained, "Upper", first.first),
+            "2D only": Method(flat, "uniform", partial(first, "uniform")),
+            "Random": Method(own / "random", "random", rivals.random, (learned,)),
+            "Random FT": Method(own / "random-ft", "random", rivals.random_ft, (learned,)),
+            "Fixed": Method(search, "best-fixed", Rivals(first, learned, search).best_fixed),
+            "Fixed FT (same operations)": Method(own / "fixed-ft-operations", "fixed", same_operations, both),
+            "Fixed FT (same accuracy)": Method(own / "fixed-ft-accuracy", "fixed", same_accuracy, both),
+            LEARNED: Method(learned, "reinforce", partial(composed, "reinforce")),
+            STAGE_1: Method(learned, "reinforce, stage 1 only", partial(composed, "reinforce")),
+            STAGE_2: Method(own / "stage-2", "reinforce", partial(composed, "reinforce", {"epochs": 0})),
         }
         for name, head in HEADS.items():
             make = partial(rivals.one_head, head)
-            methods[name] = _Method(own / f"{head}-learned", "reinforce", make, (learned,))
+            methods[name] = Method(own / f"{head}-learned", "reinforce", make, (learned,))
         return methods
