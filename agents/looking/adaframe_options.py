@@ -31,7 +31,7 @@ class AdaFrameOptions:
         epochs, batch_size: 100 and 128 (M; 64 for ActivityNet).
         optimizer, lr, weight_decay: SGD with momentum 0.9 (M), or Adam with decoupled weight decay.
         drop_every: epochs after which the learning rate is divided by ten (M); 0 takes it to zero along a cosine.
-        dropout: share of a look's features that are zeroed in training; not of the paper.
+        dropout: share of the features, of looks and of the memory, that are zeroed in training; not of the paper.
         max_norm: of the gradient, longer ones are scaled down; not of the paper.
     """
 
@@ -72,13 +72,15 @@ PRESETS = {
     "paper": AdaFrameOptions(),
     "fast": AdaFrameOptions(
         hidden=128,
+        evidence="scores",
         supervised="all",
-        epochs=60,
+        epochs=80,
         batch_size=32,
         optimizer="adam",
         lr=3e-3,
+        weight_decay=0.1,
         drop_every=0,
-        dropout=0.5,
+        dropout=0.3,
         max_norm=1.0,
     ),
 }

@@ -111,7 +111,7 @@ def test_stopping_early_keeps_what_was_known_then() -> None:
 
 def test_learns_to_look_where_the_class_shows() -> None:
     train, test = hidden_class(512, 0), hidden_class(256, 1)
-    options = replace(PRESETS["fast"], steps=2, hidden=48, epochs=50, dropout=0.0)
+    options = replace(PRESETS["fast"], steps=2, hidden=48, epochs=50, dropout=0.0, evidence="features")
     training = AdaFrameTraining(train, options, seed=0)
     training.learn()
     found, uniform = judge(AdaFramePolicy(training.network, 2), test), judge(Uniform(2), test)
