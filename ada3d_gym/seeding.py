@@ -60,6 +60,12 @@ class Stream(IntEnum):
     """Their own networks."""
     TRANSFER = _FIRST + 40
     """The classifier's training under the masks of a policy from elsewhere."""
+    ADAFRAME_WEIGHTS = _FIRST + 41
+    ADAFRAME = _FIRST + 42
+    """Orders of videos and drawn places of AdaFrame's training, by epoch."""
+    RANDOM_PLACES = _FIRST + 43
+    LOOKING_SB3 = _FIRST + 44
+    """Weights and rollouts of Stable-Baselines3's algorithms that choose clips."""
 
 
 def spawn(seed: int, *key: int) -> np.random.SeedSequence:

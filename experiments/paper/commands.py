@@ -4,6 +4,7 @@ from __future__ import annotations
 
 COMMANDS = {
     "table1": ("paper.table1:table1", "Ada3D and its baselines with I3D, 8 and 16 frames"),
+    "table2": ("paper.table2:table2", "AdaFrame's clips of long videos, beside uniform ones"),
     "table3": ("paper.table3:table3", "a policy learned on some classes, taken to others"),
     "table4": ("paper.table4:table4", "the same with SlowOnly"),
     "table5": ("paper.table5:table5", "what the two training stages are worth"),
