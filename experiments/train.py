@@ -17,41 +17,31 @@ results again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import tyro
 
 from ada3d_gym import parallel
 from ada3d_gym.agents.agent import Agent, NoOptions
 from ada3d_gym.agents.fixed import Pretrained, Upper
-from ada3d_gym.agents.reference import Random, RandomFineTuning
 from ada3d_gym.agents.registry import agent_class
-from ada3d_gym.agents.trunk import TrunkTraining
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.building import build_trunk
-from ada3d_gym.datasets import EMBEDDED_SETS
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.folders import check_output, folder_name
 from ada3d_gym.experiments.inputs import claimed_by
 from ada3d_gym.experiments.judging import Trial, Verdict, load_masks, save_masks
+from ada3d_gym.experiments.pretraining import live_classifier, train_classifier, train_trunk
 from ada3d_gym.experiments.results import Result, ResultFile, with_times
-from ada3d_gym.experiments.runs import PRETRAINED, TRUNK, Run, compose, views_name
+from ada3d_gym.experiments.runs import PRETRAINED, Run, compose, views_name
 from ada3d_gym.experiments.tables import single_table, write_json
 from ada3d_gym.experiments.timing import Timed, milliseconds
-from ada3d_gym.experiments.training import train_to
+from ada3d_gym.experiments.training import train_to, write_once
 from ada3d_gym.experiments.transferring import keep_policy, transferred
-from ada3d_gym.files import writing
-from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints.weights import save_weights
-from ada3d_gym.networks.classifier import NetworkClassifier
-from ada3d_gym.outcomes.classifier import TableClassifier, check_network
-from ada3d_gym.seeding import Stream, spawn, torch_seed
 
 CLASSIFIER = "classifier.safetensors"  # in a run's folder: as it has become
 
@@ -182,7 +172,7 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
     if agent.total_epochs:
         agent.check_learning()
     if run_.transfer:
-        _write(folder, lambda: keep_policy(run_, folder))
+        write_once(folder, lambda: keep_policy(run_, folder))
         run_ = keep_policy(run_, folder)
     train_classifier(run_, bandit, folder)
     if upper is None:  # before anything else is trained: a test split that is not there is noticed early
@@ -237,62 +227,8 @@ def _judge_also(
 def _judged(trial: Trial, method: str, agent: Agent, folder: Path) -> Verdict:
     """Judges an agent and keeps its masks."""
     verdict = trial.judge(method, agent, folder, state=folder / "agent.pt")
-    _write(folder, lambda: save_masks(folder, method, verdict))
+    write_once(folder, lambda: save_masks(folder, method, verdict))
     return verdict
-
-
-def train_trunk(run_: Run, folder: Path, device: str) -> Run:
-    """The run with a trunk that is trained, where that is asked for, and written as `trunk.safetensors`."""
-    if not run_.sees_through_trunk or not (run_.trunk or run_.trunk_epochs):
-        return run_
-    bandit = run_.bandit("train", device, observation="pixels")
-    with torch_seed(spawn(run_.seed, Stream.TRUNK_WEIGHTS)):
-        aggregation = run_.options.get("aggregation", "concat")
-        trunk = build_trunk(bandit.num_frames, bandit.source.observation_size, run_.trunk, aggregation)
-    if epochs := run_.trunk_epochs:
-        size, lr = run_.classifier_batch, run_.classifier_lr if run_.trunk_lr is None else run_.trunk_lr
-        jitter = run_.settings["dataset"] in EMBEDDED_SETS  # whose clips are always the same
-        learner = TrunkTraining(trunk, bandit, epochs, size, lr, run_.seed, device, jitter=jitter)
-        train_to(folder, "trunk", learner, epochs)
-    _write(folder, lambda: save_weights(trunk, folder / TRUNK))
-    bandit.source.close()
-    return run_.with_trunk(folder / TRUNK)
-
-
-def train_classifier(run_: Run, bandit: ClipBandit, folder: Path) -> None:
-    """Trains the classifier on whole clips, where that is asked for, and writes `pretrained.safetensors`."""
-    classifier = live_classifier(run_, bandit)
-    if (epochs := run_.classifier_epochs) and classifier is not bandit.classifier:
-        raise InputError(
-            f"classifier_epochs={epochs} trains the classifier, and an outcome table holds what a fixed one answers: "
-            "give classifier_epochs=0 for the weights as they are, or leave outcomes out"
-        )
-    if epochs:
-        everything = Random(bandit.num_frames, np.ones(bandit.num_stages), bandit.num_frames, run_.seed)
-        trainer = ClassifierTrainer(
-            classifier,
-            run_.classifier_lr,
-            freeze_batch_norm=run_.classifier_batch_norm == "frozen",
-            dropout=run_.classifier_dropout,
-            seed=spawn(run_.seed, Stream.DROPOUT, 0),
-        )
-        size = run_.classifier_batch
-        name, stream = "classifier on whole clips", Stream.CLASSIFIER
-        learner = RandomFineTuning(bandit, everything, trainer, epochs, size, run_.seed, name, stream=stream)
-        train_to(folder, "classifier", learner, epochs)
-    _write(folder, lambda: save_weights(classifier.network, folder / PRETRAINED))
-
-
-def live_classifier(run_: Run, bandit: ClipBandit) -> NetworkClassifier:
-    """The bandit's, or that which its outcome table is of."""
-    classifier = bandit.classifier
-    if isinstance(classifier, TableClassifier):
-        live = run_.bandit("train", "cpu", outcomes=None).classifier
-        assert isinstance(live, NetworkClassifier)
-        check_network(classifier.table, live, "the run's")
-        return live
-    assert isinstance(classifier, NetworkClassifier)
-    return classifier
 
 
 def train_agent(run_: Run, bandit: ClipBandit, folder: Path, device: str, results: ResultFile) -> None:
@@ -310,22 +246,14 @@ def train_agent(run_: Run, bandit: ClipBandit, folder: Path, device: str, result
     for epoch, method in run_.milestones.items():
         train_to(folder, "agent", agent, epoch)
         if agent.epoch == epoch and method not in results.results:
-            _write(folder, write)
+            write_once(folder, write)
             _judge_also(run_, method, None, folder, results, device)
             trial = Trial.prepare(run_, "test", device, checkpoint=folder / CLASSIFIER)
             results.add(_judged(trial, method, trial.trained_agent(folder, device), folder).result)
             trial.bandit.source.close()
     train_to(folder, "agent", agent, agent.total_epochs)
-    _write(folder, write)
+    write_once(folder, write)
     bandit.source.close()
-
-
-def _write(folder: Path, write: Callable[[], object]) -> None:
-    """In the first process; the others read what it wrote."""
-    if parallel.rank() == 0:
-        with writing(folder):
-            write()
-    parallel.wait()
 
 
 if __name__ == "__main__":

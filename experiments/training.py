@@ -6,7 +6,7 @@ import io
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -87,3 +87,11 @@ class FigureLog:
             writer.write(event.SerializeToString())
         with self._path.open("ab") as file:
             file.write(records.getvalue())
+
+
+def write_once(folder: Path, write: Callable[[], object]) -> None:
+    """Writes in the first process, of several that train one run; the others read what it wrote."""
+    if parallel.rank() == 0:
+        with writing(folder):
+            write()
+    parallel.wait()

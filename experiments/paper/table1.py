@@ -10,8 +10,12 @@ classifier and selection network together, and random masks spend as much as Ada
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.paper.lists import LEARNED, STAGE_1, PaperRuns
+from ada3d_gym.experiments.paper.published import PaperRow
 from ada3d_gym.experiments.paper.showing import Section, table_command
 
 METHODS = (
@@ -28,19 +32,31 @@ METHODS = (
 LENGTHS = (8, 16)
 
 
+def by_length(runs: PaperRuns, table: str, network: str, methods: Sequence[str]) -> list[Section]:
+    """A part of a table for each length of clips.
+
+    Args:
+        runs: are asked for its runs.
+        table: its number.
+        network: "i3d" or "slowonly".
+        methods: its rows.
+    """
+    found = []
+    for frames in LENGTHS:
+        env = runs.options.sibling(network, frames)
+        rows = {method: runs.rows(method, env=env) for method in methods}
+        title = f"Table {table}: {frames} frames a clip ({env})"
+        found.append(Section(title, rows, {}, partial(_belongs, table, frames)))
+    return found
+
+
+def _belongs(table: str, frames: int, row: PaperRow) -> bool:
+    return row.table == table and row.frames_per_clip == frames
+
+
 def sections(runs: PaperRuns) -> list[Section]:
     """A part for each length."""
-    return [_section(runs, frames) for frames in LENGTHS]
-
-
-def _section(runs: PaperRuns, frames: int) -> Section:
-    env = runs.options.sibling("i3d", frames)
-    return Section(
-        f"Table 1: I3D, {frames} frames a clip ({env})",
-        {method: runs.rows(method, env=env) for method in METHODS},
-        {},
-        lambda row: row.table == "1" and row.frames_per_clip == frames,
-    )
+    return by_length(runs, "1", "i3d", METHODS)
 
 
 table1 = table_command(sections)

@@ -11,24 +11,14 @@ from __future__ import annotations
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.paper.lists import LEARNED, PaperRuns
 from ada3d_gym.experiments.paper.showing import Section, table_command
-from ada3d_gym.experiments.paper.table1 import LENGTHS
+from ada3d_gym.experiments.paper.table1 import by_length
 
 METHODS = ("Upper", "Random FT", "Fixed", "Fixed FT (same operations)", "Fixed FT (same accuracy)", LEARNED)
 
 
 def sections(runs: PaperRuns) -> list[Section]:
     """A part for each length."""
-    return [_section(runs, frames) for frames in LENGTHS]
-
-
-def _section(runs: PaperRuns, frames: int) -> Section:
-    env = runs.options.sibling("slowonly", frames)
-    return Section(
-        f"Table 4: SlowOnly, {frames} frames a clip ({env})",
-        {method: runs.rows(method, env=env) for method in METHODS},
-        {},
-        lambda row: row.table == "4" and row.frames_per_clip == frames,
-    )
+    return by_length(runs, "4", "slowonly", METHODS)
 
 
 table4 = table_command(sections)
