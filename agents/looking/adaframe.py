@@ -111,7 +111,8 @@ class AdaFrame(nn.Module):
             memory: (B, M, E).
         """
         shown = [seen, self.ask(before.hidden, memory)[0]] + [scores] * (self.evidence == "scores")
-        return self._heads(*self.lstm(torch.cat(shown, 1), (before.hidden, before.cell)), before.total + scores)
+        hidden, cell = self.lstm(torch.cat(shown, 1), (before.hidden, before.cell))
+        return self._heads(hidden, cell, before.total + scores)
 
     def ask(self, hidden: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """What the memory (B, M, E) answers to h_{t-1} (B, H): u_t (B, E), and the weights of its frames (B, M).
@@ -133,12 +134,13 @@ class AdaFrame(nn.Module):
     def macs(self) -> int:
         """Multiply-accumulates of one step for one video, heads and attention included."""
         device = self.positions.device
-        memory = torch.zeros(1, *self.memory_shape, device=device)
-        before = self._heads(
-            *(torch.zeros(1, size, device=device) for size in (*[self.lstm.hidden_size] * 2, self.classes))
-        )
-        seen, scores = (torch.zeros(1, size, device=device) for size in (self.features, self.classes))
-        return count_macs(self, before, seen, scores, memory)
+
+        def zeros(*shape: int) -> Tensor:
+            return torch.zeros(1, *shape, device=device)
+
+        before = self._heads(zeros(self.lstm.hidden_size), zeros(self.lstm.hidden_size), zeros(self.classes))
+        shown = zeros(self.features), zeros(self.classes), zeros(*self.memory_shape)
+        return count_macs(lambda: self(before, *shown))
 
     def check(self, looks: VideoLooks) -> None:
         """Raises InputError where the network is for looks of other sizes."""

@@ -23,8 +23,8 @@ def spread(count: int) -> NDArray[np.float64]:
 
 
 def nearest_new(positions: NDArray[np.floating], seen: NDArray[np.int64], places: int) -> NDArray[np.int64]:
-    """Places (B,) int64 of positions (B,) in [0, 1]: the nearest of P that was not looked at yet, of two the earlier; the
-    nearest of all where all were.
+    """Places (B,) int64 of positions (B,) in [0, 1]: the nearest of P that was not looked at yet, of two the earlier;
+    the nearest of all where all were.
 
     Args:
         positions: 0 is a video's first clip, 1 its last.

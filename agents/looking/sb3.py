@@ -135,7 +135,7 @@ def _decision_macs(model: OnPolicyAlgorithm) -> int:
     if not isinstance(model, RecurrentPPO):
         return count_macs(policy.get_distribution, shown)
     lstm = policy.lstm_actor
-    recurrent = sum(weight.numel() for name, weight in lstm.named_parameters() if name.startswith("weight"))
+    recurrent: int = sum(weight.numel() for name, weight in lstm.named_parameters() if name.startswith("weight"))
     zeros = torch.zeros(lstm.num_layers, 1, lstm.hidden_size, device=model.device)
     begun = torch.ones(1, device=model.device)
     # PyTorch's counter does not see into nn.LSTM, in which each weight takes part once a step

@@ -87,6 +87,18 @@ def test_macs_of_a_step() -> None:
     assert network().macs() == attention + 4 * 12 * (6 + 8 + 12) + 12 * (4 + 1 + 1)
 
 
+def test_scores_as_evidence() -> None:
+    net = network(evidence="scores")
+    assert net.macs() == network().macs() + 4 * 12 * 4
+    for parameter in net.predict.parameters():
+        torch.nn.init.zeros_(parameter)
+    memory, scores = torch.randn(3, 16, 8), torch.rand(2, 3, 4).softmax(2)
+    step = net.begin(memory)
+    for each in scores:
+        step = net(step, torch.randn(3, 6), each, memory)
+    assert_close(step.logits.softmax(1), scores.mean(0))  # where it starts from: the mean of the looks
+
+
 def test_a_policy_pays_for_memory_looks_and_itself() -> None:
     looks, net = hidden_class(8, 0), network()
     looked = AdaFramePolicy(net, 3).look(looks, np.arange(8))

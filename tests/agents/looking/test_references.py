@@ -53,6 +53,12 @@ def test_places() -> None:
         assert_array_equal(np.sort(places.spread(count)), places.uniform(count))
 
 
+def test_the_nearest_new_place() -> None:
+    seen = np.array([[-1, -1], [4, -1], [4, 5], [0, 1]])
+    assert_array_equal(places.nearest_new(np.array([0.4, 0.4, 0.4, 0.0]), seen, 11), [4, 3, 3, 2])
+    assert_array_equal(places.nearest_new(np.array([1.0]), np.array([[1, 0]]), 2), [1])  # all were looked at
+
+
 @pytest.fixture
 def by_hand() -> SyntheticLooks:
     """Two videos with 4 places and 2 classes: in the first all clips are sure, in the second only the last."""
