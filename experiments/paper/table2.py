@@ -6,9 +6,9 @@
 
 For 3, 5 and 10 clips a video: uniform clips, AdaFrame trained with as many looks, and rivals: random places, an early
 exit, the same LSTM on uniform places, PPO and RecurrentPPO. Each policy's knob is chosen on validation videos, as the
-cheapest setting that is no worse there than as many uniform clips; of sets without validation videos, on a fifth of the
-training videos, which AdaFrame does not see but the networks below it have. Interrupted and started again, the command
-goes on where it was; started several times at once, each process takes runs that no other has.
+cheapest setting that is no worse there than as many uniform clips, or fewer; of sets without validation videos, on a
+fifth of the training videos, which AdaFrame does not see but the networks below it have. Interrupted and started again,
+the command goes on where it was; started several times at once, each process takes runs that no other has.
 """
 
 from __future__ import annotations

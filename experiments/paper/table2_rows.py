@@ -72,24 +72,29 @@ class Row:
 
 def rows(found: Found, clips: Sequence[int]) -> list[Row]:
     """All rows whose runs are there, column by column."""
-    uniform = {number: runs[0][0].test for (method, number), runs in found.items() if method == "Uniform" and runs}
+    vanilla = {number: runs[0][0] for (method, number), runs in found.items() if method == "Uniform" and runs}
+    uniform = {number: point.test for number, point in vanilla.items()}
     made = []
     for number in clips:
-        vanilla = found.get(("Uniform", number))
+        standard = max((point.val.map for fewer, point in vanilla.items() if fewer <= number), default=0.0)
         for kind in KINDS:
             runs = found.get((kind.method, 1 if kind.method == "Oracle" else number), ())
-            if runs and vanilla:
-                points = tuple(chosen(run, kind.rules, vanilla[0][0].val) for run in runs)
+            if runs:
+                points = tuple(chosen(run, kind.rules, standard) for run in runs)
                 reached = float(np.mean([point.test.map for point in points]))
                 made.append(Row(number, kind.name, points, uniform_needed(uniform, reached), _paper(number, kind.name)))
     return made
 
 
-def chosen(points: Sequence[Point], rules: Sequence[str], vanilla: Judgement) -> Point:
-    """The cheapest point whose mAP on the validation videos is no worse than that of as many uniform clips; if there is
-    none, the one with the highest."""
+def chosen(points: Sequence[Point], rules: Sequence[str], standard: float) -> Point:
+    """The cheapest point whose mAP on the validation videos is no lower than `standard`; if there is none, the one with
+    the highest.
+
+    The standard is the best mAP there of uniform clips, as many as the column says or fewer: on few videos, more clips
+    are worse by chance.
+    """
     allowed = [point for point in points if point.rule in rules]
-    good = [point for point in allowed if point.val.map >= vanilla.map]
+    good = [point for point in allowed if point.val.map >= standard]
     if good:
         return min(good, key=lambda point: (point.val.macs, -point.val.map))
     return max(allowed, key=lambda point: (point.val.map, -point.val.macs))
