@@ -44,7 +44,10 @@ def transferred(
     """
     policy = _finished(source, trust)
     given = dict(options or {}) | dict(assignment(each, agent_class(AGENT).Options) for each in assignments)
-    own = agent_options(AGENT, tuning_of(run.options) | given | _policy_options(policy, source))
+    taken = _policy_options(policy, source)
+    if ignored := [name for name in taken if name in given]:
+        raise InputError(f"{', '.join(ignored)} would be ignored: that of the policy of {source} is taken")
+    own = agent_options(AGENT, tuning_of(run.options) | given | taken)
     environment = {key: value for key, value in run.environment.items() if key not in _SHOWN}
     seen = {key: policy.environment[key] for key in _SHOWN if policy.environment.get(key) is not None}
     made = replace(

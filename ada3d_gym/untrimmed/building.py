@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from ada3d_gym.building import build_classifier, build_clips, build_feature_trunk, fitting_classifier
-from ada3d_gym.datasets import VIDEO_SETS, video_clips
+from ada3d_gym.datasets import EMBEDDED_SETS, VIDEO_SETS, embedded_clips, video_clips
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.fingerprints import of_weights
@@ -23,6 +24,7 @@ from ada3d_gym.video.motionshapes.files import UNTRIMMED
 
 MEMORY_FRAMES = 16  # AdaFrame's
 OF_THE_ID = ("dataset", "num_frames", "backbone", "selection")
+_OF_OTHER_CLIPS = ("name", "views", "classes", "protocol", "flip", "seed")  # arguments of clips that have no place here
 
 
 def build_core(
@@ -98,11 +100,9 @@ def build_looks(
         memory_bytes: of what is kept in memory, at the most.
         reading: the other arguments of `video_clips` (data_root, size, stride, sampling, strict, …).
     """
-    known = [*signature(build_core).parameters][:-1] + [*signature(build_looks).parameters][:-1]
-    known += [name for name in signature(video_clips).parameters if name not in ("name", "views", "protocol")]
-    if unknown := [name for name in reading if name not in known]:
-        expected = f"expected some of {', '.join(dict.fromkeys(known))}{did_you_mean(unknown, known)}"
-        raise InputError(f"unknown argument for clip selection: {', '.join(unknown)}; {expected}")
+    _check_reading(dataset, reading)
+    if isinstance(memory_bytes, bool) or not isinstance(memory_bytes, int) or memory_bytes < 0:
+        raise InputError(f"memory_bytes={memory_bytes!r}: expected a whole number of bytes, at least 0")
     if places is not None and (isinstance(places, bool) or not isinstance(places, int) or places < 1):
         raise InputError(f"places={places!r}: expected a whole number of at least 1")
     device = checked_device(device)
@@ -139,6 +139,16 @@ def build_looks(
         folder=None if folder is None else Path(folder),
         policy_name=name,
     )
+
+
+def _check_reading(dataset: str, reading: Mapping[str, Any]) -> None:
+    """Raises InputError for what neither an environment, nor looks, nor evenly spread clips of the data set take."""
+    read = embedded_clips if dataset in EMBEDDED_SETS else video_clips
+    known = [*signature(build_core).parameters][:-1] + [*signature(build_looks).parameters][:-1]
+    known += [name for name in signature(read).parameters if name not in _OF_OTHER_CLIPS]
+    if unknown := [name for name in reading if name not in known]:
+        expected = f"expected some of {', '.join(dict.fromkeys(known))}{did_you_mean(unknown, known)}"
+        raise InputError(f"unknown argument for clip selection: {', '.join(unknown)}; {expected}")
 
 
 def _shipped_selection(dataset: str) -> Path:

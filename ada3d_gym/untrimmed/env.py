@@ -80,7 +80,7 @@ class LookingEnv(gym.Env[Any, NDArray[np.float32]]):
         self._check_open()
         if self._episode is None or self._episode.over[0]:
             raise gym.error.ResetNeeded("there is no episode, or it is over: call reset() before the next step()")
-        self._episode, rewards = self.core.step(self._episode, np.asarray(action)[None])
+        self._episode, rewards = self.core.step(self._episode, [action])
         infos = each(look_infos(self.core, self._episode))[0]
         observation = row_of(self.core.observe(self._episode), 0)
         return observation, float(rewards[0]), bool(self._episode.over[0]), False, infos

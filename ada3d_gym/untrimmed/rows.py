@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from ada3d_gym.networks.features import RecentRows
-from ada3d_gym.video.cache import ClipCache
+from ada3d_gym.video.cache import ClipCache, Kept
 
 Rows = NDArray[np.float32]
 Numbers = NDArray[np.int64]
+_LOOKS = Kept("looks", "kept in memory, for this process alone", "give a folder that can be written")
 
 
 class KeptRows:
@@ -25,7 +26,8 @@ class KeptRows:
         compute: rows (B, width) of numbers (B,) that are all different.
         batch_size: rows that are computed, and then kept, at once.
         memory_bytes: for rows in memory at the most; those asked for longest ago make room for others.
-        folder: None, or where rows are kept instead, for this and other processes (see `ClipCache`).
+        folder: None, or where rows are kept instead, for this and other processes (see `ClipCache`); where it cannot be
+            written, what is not there is kept in memory.
         key: of the folder: all that shapes the rows.
     """
 
@@ -41,7 +43,7 @@ class KeptRows:
         key: dict[str, Any],
     ):
         self._count, self._width, self._compute, self._batch_size = count, width, compute, batch_size
-        self._disk = None if folder is None else ClipCache(folder, count, (4 * width,), key)
+        self._disk = None if folder is None else ClipCache(folder, count, (4 * width,), key, kept=_LOOKS)
         self._memory = RecentRows((width,), "cpu", memory_bytes)
         self._room = count if folder is not None else memory_bytes // (4 * width)
 
@@ -74,19 +76,28 @@ class KeptRows:
         return rows[where]
 
     def _known(self, unique: Numbers) -> NDArray[np.bool_]:
-        if self._disk is not None:
-            return ~np.isin(unique, self._disk.missing(unique))
+        return self._on_disk(unique) | self._in_memory(unique)
+
+    def _on_disk(self, unique: Numbers) -> NDArray[np.bool_]:
+        if self._disk is None:
+            return np.zeros(len(unique), np.bool_)
+        return ~np.isin(unique, self._disk.missing(unique))
+
+    def _in_memory(self, unique: Numbers) -> NDArray[np.bool_]:
         return np.array([number in self._memory for number in unique.tolist()], np.bool_)
 
     def _get(self, unique: Numbers) -> Rows:
-        if self._disk is not None:
-            return self._disk.get(unique).view(np.float32)
-        rows: Rows = self._memory.get(unique.tolist()).numpy()
+        rows = np.empty((len(unique), self._width), np.float32)
+        there = self._on_disk(unique)
+        if self._disk is not None and there.any():
+            rows[there] = self._disk.get(unique[there]).view(np.float32)
+        if not there.all():
+            rows[~there] = self._memory.get(unique[~there].tolist()).numpy()
         return rows
 
     def _put(self, unique: Numbers, rows: Rows) -> None:
-        if self._disk is None:
+        if self._disk is not None:
+            for number, row in zip(unique.tolist(), rows, strict=True):
+                self._disk.put(number, row.view(np.uint8))
+        if self._disk is None or not self._disk.writable:
             self._memory.put(unique.tolist(), torch.from_numpy(rows))
-            return
-        for number, row in zip(unique.tolist(), rows, strict=True):
-            self._disk.put(number, row.view(np.uint8))

@@ -128,7 +128,10 @@ class LookingVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray[Any]]):
 
     def _of_acting(self, actions: Any, acting: Flags) -> Any:
         """The actions of those environments that act; those of others, as of wrong shapes, nobody looks at yet."""
-        array = np.asarray(actions)
+        try:
+            array = np.asarray(actions)
+        except ValueError:  # of uneven lengths: the core says so
+            return actions
         return array[acting] if array.ndim and len(array) == self.num_envs else actions
 
     def _final(self, ended: Episodes, infos: Infos, over: Flags) -> dict[str, Any]:

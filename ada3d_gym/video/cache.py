@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,26 @@ class CacheError(InputError):
     """A cache folder that cannot be used; the message names it and says what to do."""
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What a log says where items cannot be kept.
+
+    Attributes:
+        what: they are.
+        otherwise: what becomes of them.
+        remedy: what to do.
+        smaller: what else, where the disk is full.
+    """
+
+    what: str
+    otherwise: str
+    remedy: str
+    smaller: str = ""
+
+
+CLIPS = Kept("decoded clips", "decoded every time", REMEDY, "lower cache_bytes, ")
+
+
 class ClipCache:
     """A sparse file of uint8 arrays of one shape, filled as they are first needed, and a file of their checksums.
 
@@ -44,13 +65,23 @@ class ClipCache:
         count, shape: how many items, and the shape of one.
         key: everything that shapes an item; another key is another file.
         limit: bytes on disk that the file may grow to; items beyond it, the last ones, are never kept.
+        kept: what the items are called.
 
     Attributes:
         room: how many items can be kept.
     """
 
-    def __init__(self, folder: Path, count: int, shape: tuple[int, ...], key: dict[str, Any], limit: int | None = None):
-        self._arguments = (folder, count, shape, key, limit)
+    def __init__(
+        self,
+        folder: Path,
+        count: int,
+        shape: tuple[int, ...],
+        key: dict[str, Any],
+        limit: int | None = None,
+        kept: Kept = CLIPS,
+    ):
+        self._arguments = (folder, count, shape, key, limit, kept)
+        self._kept = kept
         self._shape, self._size = shape, int(np.prod(shape))
         self.room = count if limit is None else min(count, limit // self._size)
         text = json.dumps({**key, "count": count, "room": self.room, "shape": shape, "format": FORMAT}, sort_keys=True)
@@ -150,13 +181,15 @@ class ClipCache:
             return
         self._told = True
         missing = int(np.sum(self._filled == 0)) if len(self._filled) else self.room
-        space = f"free the {missing * self._size:,} bytes that all would take, lower cache_bytes, or "
+        space = f"free the {missing * self._size:,} bytes that all would take, {self._kept.smaller}or "
         _log.warning(
-            "%s: decoded clips cannot be cached (%s), so those that are not there are decoded every time; %s%s",
+            "%s: %s cannot be cached (%s), so those that are not there are %s; %s%s",
             self.path.parent,
+            self._kept.what,
             obstacle.strerror or obstacle,
+            self._kept.otherwise,
             space if obstacle.errno in NO_SPACE else "",
-            REMEDY,
+            self._kept.remedy,
         )
 
 

@@ -139,6 +139,11 @@ def test_another_source_in_the_same_place_is_noticed_and_a_moved_one_is_not(sour
         ("Ada3D-FCVID-v0", {"size": 64}, "Ada3D-FCVID-v0 has 8 frames of 64 pixels"),
         (MOTION, {"agent": "ppo"}, "--agent, --trunk and --trunk-epochs make a policy"),
         (MOTION, {"trunk": "x"}, "--agent, --trunk and --trunk-epochs make a policy"),
+        (
+            MOTION,
+            {"set": ("state=x", "joint_epochs=1", "agent=ppo")},
+            "agent, state would be ignored",
+        ),
         (MOTION, {"transfer": Path("nowhere")}, "nowhere holds no run of 'ada3d train'"),
     ],
 )

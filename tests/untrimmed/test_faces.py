@@ -201,6 +201,17 @@ def test_what_comes_too_early_or_too_late(looks: ClipLooks):
     assert len(looks.at(np.array([0]), np.array([0])).macs) == 1  # others may share them
 
 
+def test_actions_of_uneven_length(known: KnownLooks):
+    for env, uneven in (
+        (LookingEnv(LookingCore(known)), [[0.5], [0.5, 0.5]]),
+        (LookingVectorEnv(2, LookingCore(known)), [[0.5, 0.5], [0.5]]),
+        (LookingVectorEnv(2, LookingCore(known), autoreset_mode="next_step"), [[0.5, 0.5], [0.5]]),
+    ):
+        env.reset(seed=0)
+        with pytest.raises(ActionError, match="uneven length"):
+            env.step(uneven)  # type: ignore[arg-type]
+
+
 def test_faces_take_a_core_or_options(known: KnownLooks):
     with pytest.raises(TypeError, match="steps would be ignored"):
         LookingEnv(LookingCore(known), steps=3)
@@ -250,6 +261,9 @@ def test_registered_ids_are_made_in_all_ways(name: str, ready: Callable[[str], d
     ("options", "said"),
     [
         ({"place": 3}, "unknown argument for clip selection: place; .*did you mean places"),
+        ({"size": 64}, "unknown argument for clip selection: size; expected .* sampling$"),
+        ({"dataset": "videos", "flip": True}, "unknown argument for clip selection: flip"),
+        ({"memory_bytes": -1}, "memory_bytes=-1: expected a whole number of bytes"),
         ({"places": 0}, "places=0"),
         ({"split": "dev"}, "'dev'"),
         ({"selection": "nowhere.safetensors"}, r"nowhere\.safetensors: no such weights file"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import astuple
 from pathlib import Path
@@ -17,6 +18,7 @@ from ada3d_gym.networks.macs import count_macs
 from ada3d_gym.networks.selection_file import load_selection
 from ada3d_gym.untrimmed.looks import ClipLooks
 from ada3d_gym.untrimmed.masks import Everything
+from ada3d_gym.video import cache
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.records import VideoError, VideoRecord
 from ada3d_gym.video.sampling import ClipSampler
@@ -170,6 +172,31 @@ def test_bad_videos_are_named_and_others_are_in_their_place(damaged: ClipLooks):
     damaged.memory(usable)
     with pytest.raises(VideoError, match=r"4\.mp4.*none of its 5 places is better"):
         damaged.at(np.array([4]), np.array([0]))
+
+
+def test_a_folder_that_cannot_be_written_is_read_and_the_rest_kept_in_memory(
+    new_looks: Callable[..., ClipLooks],
+    looks: ClipLooks,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    videos, places = np.repeat(np.arange(3), PLACES), np.tile(np.arange(PLACES), 3)
+    new_looks(videos=3, folder=tmp_path).at(videos[:5], places[:5])
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(cache, "_write", refuse)
+    partly = new_looks(videos=3, folder=tmp_path)
+    first = partly.at(videos, places)
+    partly.memory(np.arange(3))
+    forbid(partly, monkeypatch)
+    assert same(partly.at(videos, places), first)
+    assert np.allclose(first.scores, looks.at(videos, places).scores, atol=1e-5)
+    assert np.allclose(partly.memory(np.arange(3)), looks.memory(np.arange(3)), atol=1e-5)
+    assert "looks cannot be cached (Read-only file system), so those that are not there are kept in mem" in caplog.text
+    assert caplog.text.count("give a folder that can be written") == 2  # for looks and for memories
 
 
 def test_places_of_random_clips_and_folders_without_a_name(looks: ClipLooks, tmp_path: Path):
