@@ -100,7 +100,7 @@ import ada3d_gym
 
 env = gym.make("Ada3D-MotionShapesUntrimmed-v0", split="train", steps=5, price=0.05)
 envs = gym.make_vec("Ada3D-MotionShapesUntrimmed-v0", num_envs=64)  # one forward pass a step
-options = {"data_root": "FOLDER", "checkpoint": "I3D_8x8_R50.pkl", "features": "mobilenet_v2.pth"}
+options = {"data_root": "FOLDER", "checkpoint": "RUN/classifier.safetensors", "selection": "RUN/selection.safetensors"}
 env = gym.make("Ada3D-FCVIDUntrimmed-v0", **options)  # once: ada3d index-videos fcvid --root FOLDER"""
     parts = ["# Ada3D-…Untrimmed", about, table, f"```python\n{example}\n```"]
     functions = (build_core, build_looks, video_clips)
