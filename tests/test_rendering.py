@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium as gym
@@ -98,3 +99,13 @@ def test_gymnasium_records_episodes_as_videos(bandit: ClipBandit, tmp_path: Path
         env.step(np.ones(13, np.int8))
     env.close()
     assert len(list(tmp_path.glob("*.mp4"))) == 2
+
+
+def test_all_labels_of_a_video_are_on_the_sheet(bandit: ClipBandit, monkeypatch: pytest.MonkeyPatch):
+    record = bandit.source.record(9)
+    single = contact_sheet(bandit, 9)
+    several = replace(record, labels=(*record.labels, (record.labels[0] + 1) % len(bandit.source.class_names)))
+    monkeypatch.setattr(bandit.source, "record", lambda clip: several)
+    sheet = contact_sheet(bandit, 9)
+    assert not np.array_equal(outside(sheet), outside(single))
+    assert np.array_equal(tile(sheet, 0), tile(single, 0))

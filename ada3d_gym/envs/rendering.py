@@ -40,7 +40,7 @@ def contact_sheet(
     pen = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(13)
 
-    label = source.class_names[source.record(clip).labels[0]]
+    label = ", ".join(source.class_names[each] for each in source.record(clip).labels)
     if outcome is None:
         pen.text((GAP, GAP), f"{label}", INK, font)
     else:

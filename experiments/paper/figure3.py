@@ -10,6 +10,7 @@ Ada3D's accuracy. The paper has no constant masks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -67,8 +68,8 @@ def figure3(options: tyro.conf.OmitArgPrefixes[PaperOptions] = DEFAULTS, gammas:
         gammas: penalties of a wrong answer; larger ones spend more.
     """
     options.check()
-    if not gammas or min(gammas) < 0:
-        raise InputError(f"gammas={list(gammas)}: expected numbers of at least 0")
+    if not gammas or not all(0 <= gamma < math.inf for gamma in gammas):
+        raise InputError(f"gammas={list(gammas)}: expected finite numbers of at least 0")
     runs = PaperRuns(options)
     made = sections(runs, gammas)
     runs.finish()

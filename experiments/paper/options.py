@@ -60,7 +60,7 @@ class PaperOptions:
         check_id(self.id)
         environment = ENVIRONMENTS[self.id]
         if environment["num_frames"] != 8 or not environment["backbone"].startswith("i3d"):
-            raise InputError(f"id={self.id}: expected one with I3D and 8 frames, such as {MOTIONSHAPES}; others follow")
+            raise InputError(f"id={self.id}: expected one with I3D and 8 frames, as {self.sibling()}; others follow")
         if self.seeds < 1:
             raise InputError(f"seeds={self.seeds}: expected at least 1")
         if self.backbone is not None and not self.backbone.startswith("i3d_"):

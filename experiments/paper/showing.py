@@ -88,9 +88,12 @@ def text(section: Section, found: Found, dataset: str) -> str:
     if not found:
         return f"{section.title}\n\nnothing is finished yet: other processes work on it"
     lines = [section.title, "", table(found, "github", count=True)]
-    if rows := [row for row in published(None) if section.beside(row)]:
-        lines += ["", "Beside the paper: score (difference to Upper), operations as a share of Upper's", ""]
-        lines.append(_beside(section, found, dataset, rows))
+    rows = [row for row in published(None) if section.beside(row)]
+    if {row.method for row in rows}.isdisjoint(section.printed.get(name, name) for name in found):
+        rows = []
+    beside = "Beside the paper: score" if rows else "Score"
+    lines += ["", f"{beside} (difference to Upper), operations as a share of Upper's", ""]
+    lines.append(_beside(section, found, dataset, rows))
     if (learned := found.get(LEARNED)) and (told := families_text(learned)):
         lines += ["", f"What {LEARNED} keeps", "", told]
     return "\n".join(lines)

@@ -66,6 +66,8 @@ class TransferOptions(PaperOptions):
         super().check()
         if self.source_run is None and self.dataset != "motionshapes":
             raise InputError(f"{self.id} has no halves: give --source-run, a finished run on other videos")
+        if self.source_run is not None:  # now, since the target's whole training comes before the policy's first run
+            transferred(Composer(self, self.id, 0, self.output)("reinforce"), self.source_run, trust=self.trust)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.evaluation import evaluate as judge
 from ada3d_gym.experiments.evaluate import evaluate
 from ada3d_gym.experiments.judging import Trial, load_masks
+from ada3d_gym.experiments.paper.table3 import TransferOptions
 from ada3d_gym.experiments.runs import compose, read_run
 from ada3d_gym.experiments.train import train
 from ada3d_gym.experiments.transferring import transferred
@@ -189,3 +191,11 @@ def test_a_policy_of_the_embedded_videos_goes_to_small_ones_of_a_public_set(sour
     line = read(tmp_path / "run" / "results.jsonl")["transferred"]
     assert np.isfinite([line["map"], line["reward"]]).all()
     assert (line["run"]["trunk_epochs"], line["run"]["trunk"]) == (0, None)  # the configuration has some
+
+
+def test_table_3_looks_at_a_source_before_anything_is_trained(source: Path):
+    TransferOptions(source_run=source).check()
+    kinetics = TransferOptions(id="Ada3D-Kinetics-v0", checkpoint=Path("i3d.pkl"), source_run=source)
+    with pytest.raises(InputError, match=r"8 frames of 32 pixels .* Ada3D-Kinetics-v0 has 8 frames of 112 pixels"):
+        kinetics.check()
+    replace(kinetics, size=32, backbone="i3d_tiny").check()

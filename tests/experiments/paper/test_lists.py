@@ -108,7 +108,7 @@ def test_quick_runs_are_short_and_apart(tmp_path: Path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"id": "Ada3D-FCVID-16-v0"}, "expected one with I3D and 8 frames"),
+        ({"id": "Ada3D-FCVID-16-v0"}, "expected one with I3D and 8 frames, as Ada3D-FCVID-v0"),
         ({"id": "Ada3D-MotionShapes-SlowOnly-v1"}, "expected one with I3D and 8 frames"),
         ({"id": "Ada3D-Nothing-v0"}, "unknown environment"),
         ({"seeds": 0}, "seeds=0"),
@@ -119,3 +119,10 @@ def test_quick_runs_are_short_and_apart(tmp_path: Path):
 def test_what_cannot_be_is_said_before_anything_is_trained(options: PaperOptions, changes: dict, message: str):
     with pytest.raises(InputError, match=message):
         replace(options, **changes).check()
+
+
+@pytest.mark.parametrize("gammas", [(), (-1.0,), (3.0, float("nan")), (float("inf"),)])
+def test_a_gamma_is_a_finite_number(options: PaperOptions, gammas: tuple[float, ...]):
+    with pytest.raises(InputError, match="expected finite numbers of at least 0"):
+        figure3.figure3(options, gammas)
+    assert not any(options.output.iterdir())

@@ -55,3 +55,12 @@ def test_sections_are_written_for_programs(tmp_path: Path):
     assert [table["title"] for table in written["tables"]] == ["Table 1", "Table 5"]
     assert [row["method"] for row in written["tables"][0]["rows"]] == ["Upper", "Ada3D"]
     assert len(written["results"]) == 8
+
+
+def test_a_part_that_the_paper_prints_nothing_of_has_no_column_of_it():
+    curve = Section("Figure 3", {}, {}, lambda row: row.table == "F3")
+    printed = text(curve, {"Upper": FOUND["Upper"], "Ada3D, gamma 3": FOUND["Ada3D"]}, "activitynet")
+    assert "Beside the paper" not in printed
+    shares = printed.split("Score (difference to Upper), operations as a share of Upper's")[1]
+    assert "| Ada3D, gamma 3 | 81.0 ± 0.0 (-1.0) at 50 % |" in shares
+    assert "paper" not in shares

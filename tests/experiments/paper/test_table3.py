@@ -72,6 +72,12 @@ def test_a_public_set_has_no_halves():
         table3(TransferOptions(id="Ada3D-Kinetics-v0"))
 
 
+def test_a_source_that_is_no_run_is_refused_before_the_target_is_trained(tmp_path: Path):
+    with pytest.raises(InputError, match="nowhere holds no run of 'ada3d train'"):
+        table3(TransferOptions(source_run=tmp_path / "nowhere", output=tmp_path / "runs", seeds=1))
+    assert not (tmp_path / "runs").exists()
+
+
 def test_the_papers_rows_have_a_place():
     methods = {row.method for row in published("3")}
     assert methods == {PRINTED.get(name, name) for name in ROWS} & methods
