@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ada3d_gym.building import RANDOM
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.demo import QUICK, QUICK_VIDEOS
@@ -65,6 +66,13 @@ class PaperOptions:
             raise InputError(f"seeds={self.seeds}: expected at least 1")
         if self.backbone is not None and not self.backbone.startswith("i3d_"):
             raise InputError(f"backbone={self.backbone}: expected an I3D, such as i3d_tiny")
+        for name in ("size", "videos"):
+            if (number := getattr(self, name)) is not None and number < 1:
+                raise InputError(f"{name}={number}: expected at least 1")
+        for name in ("checkpoint", "slowonly_checkpoint", "trunk"):  # what one process finds later costs minutes
+            given = getattr(self, name)
+            if given is not None and given != RANDOM and not Path(given).is_file():
+                raise InputError(f"{name}={given}: no such file")
         if self.json is not None:
             check_output(self.json, "--json")
 

@@ -96,9 +96,12 @@ class TransferRuns(PaperRuns):
         options = self.options
         half = options.half
         target = {"a": "b", "b": "a"}[half] if options.source_run is None else None
-        name = f"half-{target}" if target else "transfer"
-        shared, own = self._shared(env, name), self._shared(env, name) / f"seed{seed}"
-        upper, search = shared / "pretrained", shared / "best-fixed"
+        shared = self._shared(env, f"half-{target}" if target else "transfer")
+        own, upper, search = shared / f"seed{seed}", shared / "pretrained", shared / "best-fixed"
+        common: dict[str, Method] = {}  # on all classes, Upper, the search and Ada3D are those of Table 1
+        if target is None:
+            common = super()._methods(env, seed, gamma)
+            upper, search = common["Upper"].folder, common["Fixed"].folder
         first, composed = (HalfComposer(options, env, each, upper, half=target) for each in (0, seed))
         learning: dict[str, Method] = {}
         source = options.source_run
@@ -129,6 +132,8 @@ class TransferRuns(PaperRuns):
             "Fixed FT (same operations)": Method(own / "fixed-ft", "fixed", rivals.fixed_ft_operations, both),
             LEARNED: Method(own / "reinforce", "reinforce", partial(composed, "reinforce")),
         }
+        if common:
+            here |= {"Upper": common["Upper"], "best-fixed": common["Fixed"], LEARNED: common[LEARNED]}
         return learning | {row: replace(method, upper=upper) for row, method in here.items()}
 
 

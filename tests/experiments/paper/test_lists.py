@@ -114,6 +114,11 @@ def test_quick_runs_are_short_and_apart(tmp_path: Path):
         ({"seeds": 0}, "seeds=0"),
         ({"backbone": "slowonly_tiny"}, "expected an I3D"),
         ({"device": "tpu7"}, "tpu7"),
+        ({"size": 0}, "size=0: expected at least 1"),
+        ({"videos": 0}, "videos=0: expected at least 1"),
+        ({"checkpoint": Path("nowhere.pkl")}, "checkpoint=nowhere.pkl: no such file"),
+        ({"slowonly_checkpoint": Path("nowhere.pkl")}, "slowonly_checkpoint=nowhere.pkl: no such file"),
+        ({"trunk": "nowhere"}, "trunk=nowhere: no such file"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_trained(options: PaperOptions, changes: dict, message: str):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ada3d_gym.errors import InputError
-from ada3d_gym.experiments.paper.lists import LEARNED
+from ada3d_gym.experiments.paper.lists import LEARNED, PaperRuns
+from ada3d_gym.experiments.paper.options import PaperOptions
 from ada3d_gym.experiments.paper.published import published
 from ada3d_gym.experiments.paper.table3 import (
     FINE_TUNED,
@@ -65,6 +66,17 @@ def test_with_a_run_from_elsewhere_nothing_is_learned_but_the_comparison(tmp_pat
     }
     more = set(runs_of(tmp_path, **given).tasks) - set(runs.tasks)
     assert [folder.name for folder in more] == ["reinforce"]
+
+
+def test_with_a_run_from_elsewhere_what_table_1_has_is_not_trained_again(tmp_path: Path):
+    given = {"id": "Ada3D-Kinetics-v0", "checkpoint": Path("x.pkl"), "seeds": 1}
+    runs = runs_of(tmp_path, source_run=tmp_path / "source", **given)
+    one = PaperRuns(PaperOptions(output=tmp_path, **given))  # type: ignore[arg-type]
+    for method in ("Upper", "Fixed", LEARNED):
+        one.rows(method)
+    assert set(one.tasks) <= set(runs.tasks)
+    for folder, task in one.tasks.items():
+        assert runs.tasks[folder].compose() == task.compose()
 
 
 def test_a_public_set_has_no_halves():
