@@ -21,6 +21,7 @@ from ada3d_gym.experiments.paper.table3 import TransferOptions
 from ada3d_gym.experiments.runs import compose, read_run
 from ada3d_gym.experiments.train import train
 from ada3d_gym.experiments.transferring import transferred
+from ada3d_gym.shipped import CLASSIFIER
 from tests.experiments.lines import read, timeless
 
 MOTION = "Ada3D-MotionShapes-v1"
@@ -195,7 +196,7 @@ def test_a_policy_of_the_embedded_videos_goes_to_small_ones_of_a_public_set(sour
 
 def test_table_3_looks_at_a_source_before_anything_is_trained(source: Path):
     TransferOptions(source_run=source).check()
-    kinetics = TransferOptions(id="Ada3D-Kinetics-v0", checkpoint=Path("i3d.pkl"), source_run=source)
+    kinetics = TransferOptions(id="Ada3D-Kinetics-v0", checkpoint=CLASSIFIER, source_run=source)
     with pytest.raises(InputError, match=r"8 frames of 32 pixels .* Ada3D-Kinetics-v0 has 8 frames of 112 pixels"):
         kinetics.check()
     replace(kinetics, size=32, backbone="i3d_tiny").check()
