@@ -28,9 +28,12 @@ FILES = (
 def claimed_by(run_: Run, folder: Path) -> Iterator[None]:
     """A run's folder, as `claimed` has it: how and from where videos and weights are read may change meanwhile, what
     they hold may not."""
+    options = plain(asdict(run_))
+    if not run_.also_views:
+        del options["also_views"]  # so that folders of before there was any go on
     with claimed(
         folder,
-        plain(asdict(run_)),
+        options,
         inputs=dict(_inputs(run_)),
         replaces={name: name for name in FILES}
         | {"environment.data_root": "index of train", "transfer": "options.state"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from ada3d_gym.building import build_bandit
+from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.figures import plot_fronts
 from ada3d_gym.experiments.paper import all as every
 from ada3d_gym.experiments.paper import figure4, table5
@@ -106,3 +108,12 @@ def test_runs_that_another_process_has_are_left_out(tmp_path: Path):
     rows = runs.rows("Ada3D")
     assert len(rows) == 3
     assert runs.done(rows) == []  # nothing is finished yet
+
+
+def test_a_folder_of_before_other_numbers_of_clips_goes_on(tmp_path: Path):
+    run = few("upper")
+    train_run(run, tmp_path, "cpu", timed=False)
+    assert "also_views" not in json.loads((tmp_path / "options.json").read_text())
+    assert [each.method for each in train_run(run, tmp_path, "cpu", timed=False)] == ["Upper", "upper"]
+    with pytest.raises(InputError, match=r"holds another run \(also_views: None there, \[3\] now\)"):
+        train_run(replace(run, also_views=(3,)), tmp_path, "cpu", timed=False)
