@@ -171,6 +171,9 @@ class BestFixed(BlindAgent):
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
         return np.tile(self.mask, (len(observations), 1))
 
+    def portable(self) -> NDArray[np.int8]:
+        return self.mask
+
     def train_epoch(self) -> dict[str, float]:
         return self._search_round() if self.epoch < ROUNDS else super().train_epoch()
 

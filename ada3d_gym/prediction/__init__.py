@@ -1,0 +1,1 @@
+"""Answers for new videos from a trained network and its policy."""
