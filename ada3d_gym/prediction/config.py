@@ -7,6 +7,7 @@ whoever wrote it, nothing in it is run, and it names no file outside of its fold
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -126,7 +127,7 @@ class ModelConfig:
             part.write_text(json.dumps({"format": FORMAT, **table}, indent=1, allow_nan=False) + "\n", "utf-8")
 
     @classmethod
-    def load(cls, folder: Path | str) -> ModelConfig:
+    def load(cls, folder: str | os.PathLike[str]) -> ModelConfig:
         """Reads what `save` wrote.
 
         Raises:
