@@ -63,16 +63,9 @@ def write_graph(graph: Graph, path: Path, about: Mapping[str, str] | None = None
     format = _format_of(path)
     check_format(format)
     axes = {position: torch.export.Dim(name, min=1) for position, name in graph.dynamic.items()}
-    program = torch.export.export(graph, (graph.example(),), dynamic_shapes=(axes,))
-    for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)  # has paths of this machine
-    content = io.BytesIO()
-    if format == "torch":
-        torch.export.save(program, content, extra_files=dict(about or {}))
-    else:
-        content.write(_onnx_bytes(program, graph, about or {}))
+    content = _onnx_bytes(graph, axes, about or {}) if format == "onnx" else _torch_bytes(graph, axes, about or {})
     with replacing(path) as part:
-        part.write_bytes(content.getbuffer())
+        part.write_bytes(content)
 
 
 def _format_of(path: Path) -> Format:
@@ -82,12 +75,23 @@ def _format_of(path: Path) -> Format:
     raise InputError(f"{path}: expected a name that ends in {' or '.join(SUFFIXES.values())}")
 
 
-def _onnx_bytes(program: torch.export.ExportedProgram, graph: Graph, about: Mapping[str, str]) -> bytes:
+def _torch_bytes(graph: Graph, axes: dict[int, Any], about: Mapping[str, str]) -> bytes:
+    program = torch.export.export(graph, (graph.example(),), dynamic_shapes=(axes,))
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # has paths of this machine
+    content = io.BytesIO()
+    torch.export.save(program, content, extra_files=dict(about))
+    return content.getvalue()
+
+
+def _onnx_bytes(graph: Graph, axes: dict[int, Any], about: Mapping[str, str]) -> bytes:
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")  # of the exporter's own parts
         exported = torch.onnx.export(
-            program,
+            graph,
+            (graph.example(),),
             dynamo=True,
+            dynamic_shapes=(axes,),
             input_names=[graph.input_name],
             output_names=list(graph.output_names),
             opset_version=OPSET,
@@ -96,7 +100,7 @@ def _onnx_bytes(program: torch.export.ExportedProgram, graph: Graph, about: Mapp
     assert exported is not None
     model = exported.model_proto
     for node in model.graph.node:
-        del node.metadata_props[:]  # notes of the exporter, longer than small graphs
+        del node.metadata_props[:]  # notes of the exporter: long, and with paths of this machine
     for key, value in about.items():
         model.metadata_props.add(key=key, value=value)
     content: bytes = model.SerializeToString()

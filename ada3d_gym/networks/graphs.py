@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ class Graph(nn.Module, ABC):
 
     input_name: str
     output_names: tuple[str, ...]
-    dynamic: dict[int, str]
+    dynamic: ClassVar[dict[int, str]]
 
     @abstractmethod
     def example(self) -> Tensor:
@@ -57,7 +58,7 @@ class SelectionGraph(Graph):
 
     input_name = "clips"
     output_names = ("frame_logits", "stage_logits", "frame_mask", "stage_mask")
-    dynamic = {0: "batch"}
+    dynamic: ClassVar = {0: "batch"}
 
     def __init__(self, selection: SelectionNetwork, size: int):
         super().__init__()
@@ -85,14 +86,14 @@ class ClassifierGraph(Graph):
     logits and probabilities (B, C). B and N are free, from 1.
 
     Args:
-        form: frames to logits, normalised frames to logits (B, C).
+        form: normalised frames (B * N, 3, H, W), B and N to logits (B, C).
         pixels: normalises frames.
         size: H and W, in pixels.
     """
 
     input_name = "frames"
     output_names = ("logits", "scores")
-    dynamic = {0: "batch", 1: "kept"}
+    dynamic: ClassVar = {0: "batch", 1: "kept"}
 
     def __init__(self, form: nn.Module, pixels: nn.Module, size: int):
         super().__init__()
@@ -120,7 +121,8 @@ def classifier_graph(network: MaskedNetwork, v: Sequence[bool], size: int) -> Cl
         InputError: for another number of stages, and for a kind of network that has no graph.
     """
     if len(v) != network.num_stages:
-        raise InputError(f"a stage mask of {len(v)} bits: expected {network.num_stages} ({network.stage_names})")
+        expected = f"{network.num_stages} ({', '.join(network.stage_names)})"
+        raise InputError(f"a stage mask of {len(v)} bits: expected {expected}")
     if isinstance(network, MaskedResNet3d):
         return ClassifierGraph(_ResNetForm(network, v), copy.deepcopy(network.pixels), size)
     if isinstance(network, ConvertedNetwork):
@@ -201,25 +203,26 @@ class _ConvertedForm(nn.Module):
 
 def _dense_conv(conv: MaskedConv3d, on: bool) -> nn.Conv3d:
     """The `nn.Conv3d` that a masked one computes while its stage is on, or off."""
-    length = conv.weight.shape[2]
-    weight = conv.weight if on else conv.weight[:, :, length // 2, None]
-    reach = conv.time_dilation * (weight.shape[2] // 2)
+    kernel = conv.weight if on else conv.weight[:, :, conv.weight.shape[2] // 2, None]
+    out, each, length, height, width = kernel.shape
     dense = nn.Conv3d(
-        weight.shape[1] * conv.groups,
-        weight.shape[0],
-        tuple(weight.shape[2:]),
-        (1, *conv.stride),
-        (reach, *conv.padding),
-        (conv.time_dilation, *conv.dilation),
+        each * conv.groups,
+        out,
+        (length, height, width),
+        (1, *_pair(conv.stride)),
+        (conv.time_dilation * (length // 2), *_pair(conv.padding)),
+        (conv.time_dilation, *_pair(conv.dilation)),
         conv.groups,
         conv.bias is not None,
     )
-    dense.weight, dense.bias = nn.Parameter(weight.detach()), conv.bias
+    dense.weight, dense.bias = nn.Parameter(kernel.detach().clone()), conv.bias
     return dense
 
 
-def _pair(size: int | tuple[int | None, int | None]) -> tuple[int | None, int | None]:
-    return (size, size) if isinstance(size, int) else size
+def _pair(size: Any) -> tuple[int, int]:
+    """Of a height and a width, or of one number for both."""
+    height, width = (size, size) if isinstance(size, int) else size
+    return height, width
 
 
 def _fold_batch_norm(layers: nn.Sequential) -> None:
