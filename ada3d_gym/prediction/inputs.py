@@ -16,7 +16,6 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.video.indexing.list_text import EXTENSIONS, has_extension
 
 Frames = NDArray[np.uint8]
-Videos: TypeAlias = "str | os.PathLike[str] | Frames | Iterable[Videos]"
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,7 @@ class FrameArray:
 
 
 Video = Path | FrameArray | Nothing
+Videos: TypeAlias = "str | os.PathLike[str] | Frames | Video | Iterable[Videos]"
 
 
 def find_videos(videos: Videos) -> list[Video]:
@@ -44,7 +44,7 @@ def find_videos(videos: Videos) -> list[Video]:
     Args:
         videos: a file; a folder, for all files below it that have a video's extension, sorted by path; a glob such as
             "clips/**/*.mp4", sorted too; an array (N, H, W, 3) uint8 of one video's frames, or (V, N, H, W, 3) of
-            several; or an iterable of all these.
+            several; what this function has returned; or an iterable of all these.
 
     Raises:
         InputError: for an array of another shape or dtype, and for what is neither.
@@ -54,8 +54,10 @@ def find_videos(videos: Videos) -> list[Video]:
     return [FrameArray(f"array {next(numbers)}", each) if isinstance(each, np.ndarray) else each for each in found]
 
 
-def _found(videos: Videos) -> Iterator[Path | Frames | Nothing]:
-    if isinstance(videos, (str, os.PathLike)):
+def _found(videos: Videos) -> Iterator[Video | Frames]:
+    if isinstance(videos, Nothing | FrameArray):  # found before
+        yield videos
+    elif isinstance(videos, (str, os.PathLike)):
         yield from _files(os.fspath(videos))
     elif isinstance(videos, np.ndarray) or hasattr(videos, "__array__"):
         yield from _arrays(np.asarray(videos))

@@ -27,6 +27,7 @@ from ada3d_gym.prediction.results import ClipPrediction, Prediction, best_answer
 from ada3d_gym.video.sampling import ClipSampler
 
 BATCH = 32  # clips
+BATCH_PIXELS = 2**22  # of all frames of a batch: eight clips of eight frames of 256 pixels take some 2 GB
 
 
 class Predictor:
@@ -43,7 +44,7 @@ class Predictor:
         observation_size: side of the square that the policy sees, in pixels.
         whole_frames: decode frames at their own size before they are scaled, as those of the embedded data sets are,
             instead of scaling while they are decoded. Arrays are always scaled so.
-        batch_size: clips in one forward pass.
+        batch_size: clips in one forward pass; 32 by default, and fewer of clips that are large.
         workers: threads that decode.
 
     Raises:
@@ -64,7 +65,7 @@ class Predictor:
         *,
         observation_size: int,
         whole_frames: bool = False,
-        batch_size: int = BATCH,
+        batch_size: int | None = None,
         workers: int = 2,
     ):
         if sampler.random:
@@ -73,6 +74,8 @@ class Predictor:
             raise InputError(
                 f"the classifier has {classifier.network.classes} classes, and {len(class_names)} have names"
             )
+        if batch_size is None:
+            batch_size = max(1, min(BATCH, BATCH_PIXELS // (sampler.num_frames * sampler.size**2)))
         for name, value in (("batch_size", batch_size), ("workers", workers)):
             if value < 1:
                 raise InputError(f"{name}={value}: expected at least 1")
@@ -91,7 +94,7 @@ class Predictor:
         *,
         device: str = "cpu",
         policy: MaskPolicy | None = None,
-        batch_size: int = BATCH,
+        batch_size: int | None = None,
         workers: int = 2,
     ) -> Predictor:
         """What a folder holds: that of a finished run of `ada3d train`, or one that `ada3d export` wrote.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
 import numpy as np
@@ -129,6 +129,10 @@ class Prediction:
         if not self.whole or not self.answers:
             return None
         return self.whole[0]["label"] == self.answers[0]["label"]
+
+    def without_pixels(self) -> Prediction:
+        """The same, of less memory."""
+        return replace(self, pixels=None)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as JSON has them."""
