@@ -14,6 +14,7 @@ from ada3d_gym.experiments.ending import quiet_ending
 COMMANDS = {
     "demo": ("demo:demo", "the paper's comparison on the embedded videos, in some minutes"),
     "train": ("train:train", "trains an agent on an environment and judges it"),
+    "export": ("export:export", "writes a run as a model folder to carry, with ONNX graphs and a model card"),
     "evaluate": ("evaluate:evaluate", "judges a trained run, or an agent that needs no training"),
     "predict": ("predict:predict", "what a trained run says of new videos, and what it looked at"),
     "benchmark": ("benchmark.commands:COMMANDS", "which algorithm finds better policies: suites, reports, submissions"),

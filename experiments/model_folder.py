@@ -46,7 +46,7 @@ def write_config(agent: Agent, name: str, results: Iterable[Result], folder: Pat
         clips=clip_config(bandit),
         policy=_policy(agent, name, folder),
         macs={"upper": classifier.macs.full(bandit.num_frames), "selection": agent.macs},
-        figures={result.method: _figures(result) for result in results},
+        figures={result.method: figures_of(result) for result in results},
     ).save(folder)
 
 
@@ -85,7 +85,8 @@ def _channels(values: Tensor) -> Channels:
     return one, two, three
 
 
-def _figures(result: Result) -> dict[str, float | None]:
+def figures_of(result: Result) -> dict[str, float | None]:
+    """What `ModelConfig.figures` holds of a result."""
     return {
         "top1": result.top1,
         "map": result.map,
