@@ -6,7 +6,7 @@ import inspect
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import PurePath
 from typing import Any
 
@@ -15,20 +15,21 @@ from tabulate import tabulate
 
 from ada3d_gym.experiments import onnx_example
 from ada3d_gym.experiments.exported_graphs import GraphFile, StageMask
-from ada3d_gym.experiments.judging import package_versions
 from ada3d_gym.experiments.results import Result
 from ada3d_gym.experiments.runs import Run
-from ada3d_gym.experiments.tables import table
-from ada3d_gym.networks.graph_files import OPSET
+from ada3d_gym.experiments.tables import columns
+from ada3d_gym.networks.graph_files import OPSET, SUFFIXES
 from ada3d_gym.prediction.config import ModelConfig
 from ada3d_gym.registration import ENVIRONMENTS
 
 LISTED = 100  # classes; of more the number is told
 
-_SAMPLING = {
-    "strided": "{views} clips a video, evenly spread, of {num_frames} frames each, {stride} video frames apart",
-    "uniform": "{views} clips a video, of {num_frames} frames each, evenly spread over the whole video",
-}
+# What a stranger can read off a table; rewards are told in docs/agents.md.
+_SHOWN = ("top1", "map", "gmacs", "gmacs_selection", "gmacs_total", "milliseconds", "stages", "frames")
+_TIMES = (
+    "Operations are not time. How much time is saved depends on the machine, the batch and the decoder, and no figure "
+    "includes decoding."
+)
 
 
 def model_card(
@@ -55,7 +56,7 @@ def model_card(
         f"# {name}",
         _about(config, own),
         "## Figures",
-        _figures(run, results),
+        _figures(config, run, results),
         "## Use",
         _use(name),
         *(["## Graphs", _graphs(config, masks, graphs)] if graphs else []),
@@ -66,7 +67,7 @@ def model_card(
         "## Training",
         _training(config, run, own),
         "## Limitations",
-        _limitations(config, own, bool(graphs)),
+        _limitations(config, own, masks if graphs else ()),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -101,29 +102,44 @@ def _about(config: ModelConfig, own: Result) -> str:
     frames, stages = config.clips.num_frames, len(config.stage_names)
     return (
         f"A video classifier ({config.backbone.name}, {len(config.class_names)} classes) that computes only a part of "
-        f"itself on each clip, after Ada3D (Li et al., *2D or not 2D?*, CVPR 2021). {policy} On the test clips it keeps "
-        f"{own.frames:.1f} of {frames} frames and {own.stages:.1f} of {stages} 3D stages on average."
+        "itself on each clip, after Ada3D (Li et al., *2D or not 2D? Adaptive 3D Convolution Selection for Efficient "
+        f"Video Recognition*, CVPR 2021). {policy} On the test clips it keeps {own.frames:.1f} of {frames} frames and "
+        f"{own.stages:.1f} of {stages} 3D stages on average."
     )
 
 
-def _figures(run: Run, results: Mapping[str, Result]) -> str:
+def _figures(config: ModelConfig, run: Run, results: Mapping[str, Result]) -> str:
     own, upper = results[run.agent], results["Upper"]
     less = 100 * (1 - own.gmacs_total / upper.gmacs_total)
     lines = [
-        table({method: [result] for method, result in results.items()}, "github"),
-        f"`{run.agent}` is this model; Upper is the classifier on every frame with every stage, before it was trained "
-        "with the policy. MACs are multiply-accumulates of one clip: the classifier's, the policy's own network's "
-        "(`selection`), and both (`total`). Milliseconds are of both, measured on the machine of the training. Top-1 "
-        "and mAP are in percent, of videos.",
+        _table(run, results),
+        f"`{run.agent}` is this model. Upper is the classifier on every frame with every stage, as it was before the "
+        "policy's training. MACs are multiply-accumulates for one clip: the classifier's, those of the policy's own "
+        "network (`selection`), and both together (`total`). Milliseconds are for both too, measured on the machine of "
+        "the training. Top-1 and mAP are in percent, of videos.",
         f"In all, selection included, a clip takes {abs(less):.1f} % {'fewer' if less >= 0 else 'more'} operations "
         f"than with Upper, and top-1 is {_points(own.top1 - upper.top1)}.",
     ]
-    if not _rivals(run, results):
+    if config.policy.kind == "selection" and not _rivals(run, results):
         lines.append(
-            "No rival of the same cost stands here: of a constant mask with its classifier fine-tuned (`fixed-ft`), "
-            "this table does not tell whether the policy is better."
+            "No rival stands here: this table does not tell whether the policy is better than one constant mask of the "
+            "same cost, with the classifier fine-tuned under it (`fixed-ft`)."
         )
     return "\n\n".join(lines)
+
+
+def _table(run: Run, results: Mapping[str, Result]) -> str:
+    shown = [each for each in columns(results.values()) if each.key in _SHOWN]
+    shown = [each for each in shown if each.known(results.values())]
+    rows = []
+    for method, result in results.items():
+        known = [(each, each.known([result])) for each in shown]
+        figures = [f"{values[0]:.{each.digits}f}" if values else "" for each, values in known]
+        share = f"{100 * result.gmacs_total / results['Upper'].gmacs_total:.1f} %"
+        rows.append([f"**{method}**" if method == run.agent else method, *figures, share])
+    headers = ["", *(each.header for each in shown), "total, of Upper's"]
+    align = ("left", *["right"] * (len(headers) - 1))
+    return str(tabulate(rows, headers, "github", disable_numparse=True, colalign=align))
 
 
 def _points(difference: float) -> str:
@@ -139,7 +155,7 @@ def _rivals(run: Run, results: Mapping[str, Result]) -> list[str]:
 
 def _use(name: str) -> str:
     return f"""```python
-from ada3d_gym.prediction import Predictor  # pip install ada3d-gym
+from ada3d_gym.prediction import Predictor  # of the package ada3d-gym
 
 predictor = Predictor.from_pretrained("{name}")
 for video in predictor(["new.mp4"]):
@@ -164,40 +180,38 @@ def _graphs(config: ModelConfig, masks: Sequence[StageMask], graphs: Sequence[Gr
         for graph in graphs
     ]
     headers = ["file", "3D stages", "of test clips", "frames they keep", "off the live network"]
-    versions = {**package_versions(), **_versions("onnx", "onnxruntime", "onnxscript")}
-    written = ", ".join(f"{name} {versions[name]}" for name in ("torch", "onnx", "onnxruntime") if name in versions)
     size, side, frames = config.clips.size, config.clips.observation_size, config.clips.num_frames
-    return f"""{tabulate(rows, headers, "github", disable_numparse=True)}
-
-A graph of the selection network takes uint8 clips (B, {frames}, 3, {side}, {side}) and gives logits and masks. A graph of
-the classifier is for one stage mask: it takes the frames that are kept, (B, N, 3, {size}, {size}) uint8 for any N from 1, and
-gives logits and probabilities (B, {len(config.class_names)}). ONNX files are of opset {OPSET}. Before this folder was written,
-each graph ran on random clips of every N from 1 to {frames}; the last column is the largest difference of its logits from
-the live network's, relative to the largest logit where that is above 1 (with {written}).
-
-With NumPy and onnxruntime alone:
-
-```python
-{inspect.getsource(onnx_example).strip()}
-```"""
-
-
-def _versions(*names: str) -> dict[str, str]:
-    found = {}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    onnx = any(graph.file.endswith(SUFFIXES["onnx"]) for graph in graphs)
+    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", *(("onnx", "onnxruntime") if onnx else ())))
+    parts = [
+        str(tabulate(rows, headers, "github", disable_numparse=True)),
+        *(
+            [
+                f"The graph of the selection network takes uint8 clips (B, {frames}, 3, {side}, {side}), and gives "
+                "logits and masks."
+            ]
+            if config.policy.kind == "selection"
+            else []
+        ),
+        f"A graph of the classifier is for one stage mask. It takes the frames that are kept, uint8 (B, N, 3, {size}, "
+        f"{size}), for any N from 1, and gives logits and probabilities (B, {len(config.class_names)}).",
+        f"Each graph was tried on random clips before it came here, a classifier's with every N from 1 to {frames}. "
+        "The last column is the largest difference of its logits from those of the live network, relative to the "
+        f"largest logit where that is above 1 ({packages}).",
+    ]
+    if onnx:
+        parts.append(f"ONNX files are of opset {OPSET}. With NumPy and onnxruntime alone:")
+        parts.append(f"```python\n{inspect.getsource(onnx_example).strip()}\n```")
+    return "\n\n".join(parts)
 
 
 def _clips(config: ModelConfig, own: Result) -> str:
     clips = config.clips
-    told = _SAMPLING.get(clips.sampling, f"{clips.sampling}: {{views}} clips a video of {{num_frames}} frames each")
+    apart = f", {clips.stride} video frames apart" if clips.sampling == "strided" else f" (sampling: {clips.sampling})"
     videos = own.judged.get("videos")
     return (
-        f"Test clips: {told.format(**asdict(clips))}. Frames are scaled to a short side of {clips.short_side} pixels, "
+        f"Each test video gives {clips.views} evenly spread clips of {clips.num_frames} frames{apart}. "
+        f"Frames are scaled to a short side of {clips.short_side} pixels, "
         f"and the middle {clips.size} x {clips.size} is the classifier's; the policy sees it at "
         f"{clips.observation_size} x {clips.observation_size}. A video's scores are the means of its clips'. "
         + (f"The figures are of {videos} test videos. " if videos else "")
@@ -222,9 +236,9 @@ def _training(config: ModelConfig, run: Run, own: Result) -> str:
     settings = json.dumps(_without_folders(asdict(run)), indent=1)
     versions = ", ".join(f"{name} {each}" for name, each in own.run.get("versions", {}).items())
     return (
-        f"Data set: {ENVIRONMENTS[run.env]['dataset']} (`{run.env}`). Agent: `{run.agent}`, seed {run.seed}, penalty of a "
-        f"wrong answer gamma {run.gamma:g}. Written by {config.package}{f'; trained with {versions}' if versions else ''}. "
-        f"All settings of the run:\n\n```json\n{settings}\n```"
+        f"Data set: {ENVIRONMENTS[run.env]['dataset']} (`{run.env}`). Agent: `{run.agent}`, seed {run.seed}; a wrong "
+        f"answer costs the policy gamma = {run.gamma:g}. Written by {config.package}"
+        f"{f'; trained with {versions}' if versions else ''}. All settings of the run:\n\n```json\n{settings}\n```"
     )
 
 
@@ -237,28 +251,23 @@ def _without_folders(value: Any) -> Any:
     return PurePath(value.replace("\\", "/")).name if isinstance(value, str) and set(value) & set("/\\") else value
 
 
-def _limitations(config: ModelConfig, own: Result, graphs: bool) -> str:
+def _limitations(config: ModelConfig, own: Result, graphs: Sequence[StageMask]) -> str:
     lines = [
-        "The figures are of one training on one data set's test videos. Other kinds of videos are unknown ground, and "
-        "of another seed's run the figures differ.",
-        "It always answers with one of its classes, also where none fits.",
-        f"It sees the middle square of a frame and {config.clips.num_frames} frames of a clip; what lies beside or "
-        "between is not looked at.",
-        "Operations are no time: what of the saving arrives depends on the machine, the batch and the decoder, and "
-        "decoding is in none of the figures. All frames of a clip must be decoded, at the policy's size, before any "
-        "is dropped.",
+        "The figures are from one training, on the test videos of one data set. They say nothing of other kinds of "
+        "videos, and another seed gives other figures.",
+        "It always answers with one of its classes, even where none fits.",
+        f"It sees the middle square of each frame, and {config.clips.num_frames} frames of each clip. It does not look "
+        "at what lies beside or between them.",
+        _TIMES,
     ]
-    if config.policy.kind == "constant":
-        lines[-1] = (
-            "Operations are no time: what of the saving arrives depends on the machine, the batch and the decoder, and "
-            "decoding is in none of the figures."
-        )
-    if graphs:
+    if config.policy.kind == "selection":
+        lines.append("The policy sees every frame of a clip, so all are decoded before any is dropped.")
+    if 0 < len(graphs) < 2 ** len(config.stage_names):
         lines.append(
-            "A clip whose stage mask has no graph needs the one with every stage on, which takes more operations and "
-            "is not the very same answer; `--stages all` writes a graph for each mask."
+            "A clip whose stage mask has no graph goes through the one with every stage on. That takes more "
+            "operations, and its answer may differ. `ada3d export --stages all` writes a graph for every mask."
         )
     if own.left_out:
-        lines.append(f"{own.left_out.get('videos', 'Some')} test videos could not be decoded and are in no figure.")
-    lines.append("This folder states no license: whoever shares it adds one.")
+        lines.append(f"{own.left_out['clips']} test clips could not be decoded, and are in no figure.")
+    lines.append("No license is stated: whoever shares this folder adds one.")
     return "\n".join(f"- {line}" for line in lines)
