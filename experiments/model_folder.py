@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -86,7 +87,7 @@ def _channels(values: Tensor) -> Channels:
 
 
 def _figures(result: Result) -> dict[str, float | None]:
-    return {
+    figures = {
         "top1": result.top1,
         "map": result.map,
         "macs": round(result.gmacs * 1e9),
@@ -95,3 +96,4 @@ def _figures(result: Result) -> dict[str, float | None]:
         "stages": result.stages,
         "milliseconds": result.milliseconds,
     }
+    return {key: value if value is not None and math.isfinite(value) else None for key, value in figures.items()}
