@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def _channels(values: Tensor) -> Channels:
 
 def figures_of(result: Result) -> dict[str, float | None]:
     """What `ModelConfig.figures` holds of a result."""
-    return {
+    figures = {
         "top1": result.top1,
         "map": result.map,
         "macs": round(result.gmacs * 1e9),
@@ -96,3 +97,4 @@ def figures_of(result: Result) -> dict[str, float | None]:
         "stages": result.stages,
         "milliseconds": result.milliseconds,
     }
+    return {key: value if value is not None and math.isfinite(value) else None for key, value in figures.items()}

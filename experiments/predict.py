@@ -86,7 +86,7 @@ def predict(
     played: list[Image.Image] = []
     asked = find_videos(list(videos))
     pixels = bool(sheet or gif)
-    stream = predictor.stream(asked, top_k=top, views=views, upper=upper, pixels=pixels)
+    stream = predictor.stream(asked, top_k=top, views=views, upper=upper, pixels=pixels, isolated=True)
     for prediction in tqdm(stream, total=len(asked), desc="predicting", unit="video", disable=len(asked) < 2 or None):
         if prediction.error:
             tqdm.write(f"error: {prediction.video}: {prediction.error}", file=sys.stderr)

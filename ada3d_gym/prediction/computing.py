@@ -15,7 +15,8 @@ from ada3d_gym.prediction.policies import MaskPolicy
 from ada3d_gym.prediction.results import WholeClip
 from ada3d_gym.turns import alternate
 
-TURNS = 3  # of everything that is timed beside the whole network; the median counts
+# Of everything that is timed beside the whole network; the median counts. Small batches take more turns.
+LEAST_TURNS, MOST_TURNS, SECONDS = 3, 15, 1.0
 Bits = NDArray[np.bool_]
 
 
@@ -79,7 +80,8 @@ class Computing:
                 "classifier": lambda: self._classifier.scores(clips, u, v),
                 "whole": lambda: self._classifier.scores(clips, *everything),
             }
-            spent = {name: float(np.median(seconds)) for name, seconds in alternate(ways, TURNS, warm_up=0).items()}
+            turns = int(min(MOST_TURNS, max(LEAST_TURNS, SECONDS / (time.perf_counter() - begin))))
+            spent = {name: float(np.median(seconds)) for name, seconds in alternate(ways, turns, warm_up=0).items()}
             wholes = [WholeClip(each, 1e3 * spent["whole"] / len(clips)) for each in whole_scores]
         selection = 1e3 * spent["selection"] / len(clips)
         shares = 1e3 * spent["classifier"] * macs / max(int(macs.sum()), 1)

@@ -6,7 +6,6 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from ada3d_gym.prediction.loading import load_classifier, load_policy
 from ada3d_gym.prediction.policies import MaskPolicy, NetworkPolicy
 from ada3d_gym.prediction.reading import VideoPixels, read_video
 from ada3d_gym.prediction.results import ClipPrediction, Prediction, best_answers
+from ada3d_gym.video.indexing.probe import probe_all
 from ada3d_gym.video.sampling import ClipSampler
 
 BATCH = 32  # clips
@@ -147,6 +147,7 @@ class Predictor:
         upper: bool = False,
         rate: float = 0.0,
         pixels: bool = False,
+        isolated: bool = False,
     ) -> Iterator[Prediction]:
         """One result a video, in order, as they come.
 
@@ -158,6 +159,9 @@ class Predictor:
             upper: run the whole network beside the policy's masks, and time both in turn.
             rate: frames a second of arrays, where it is known.
             pixels: keep in the results what the classifier saw.
+            isolated: look at each file in a process of its own first, so that one that crashes or hangs the decoder is
+                named, and the others go on. As for all such processes, a script then needs
+                `if __name__ == "__main__":`.
 
         Raises:
             InputError: for numbers that make no sense, and for arrays that are no frames.
@@ -167,28 +171,33 @@ class Predictor:
                 raise InputError(f"{name}={value}: expected at least 1")
         sampler = self.sampler if views is None else replace(self.sampler, views=views)
         group: list[VideoPixels] = []
-        for read in self._read(find_videos(videos), sampler, rate):
+        for read in self._read(find_videos(videos), sampler, rate, isolated):
             group.append(read)
             if sum(len(each.clips) for each in group) >= self.batch_size:
                 yield from self._answered(group, top_k, upper, pixels)
                 group = []
         yield from self._answered(group, top_k, upper, pixels)
 
-    def _read(self, videos: Sequence[Video], sampler: ClipSampler, rate: float) -> Iterator[VideoPixels]:
+    def _read(
+        self, videos: Sequence[Video], sampler: ClipSampler, rate: float, isolated: bool
+    ) -> Iterator[VideoPixels]:
         """The clips of each video, in order; a few videos are read ahead."""
+        files = [each for each in videos if isinstance(each, Path)]
+        probes = probe_all(files) if isolated and files else None
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix="read")
         ahead: deque[Future[VideoPixels]] = deque()
-        left = iter(videos)
         try:
-            while True:
-                with suppress(StopIteration):
-                    while len(ahead) < 2 * self.workers:
-                        ahead.append(pool.submit(read_video, next(left), sampler, rate, whole_frames=self.whole_frames))
-                if not ahead:
-                    return
+            for video in videos:
+                found = next(probes)[1] if probes is not None and isinstance(video, Path) else None
+                ahead.append(pool.submit(read_video, video, sampler, rate, whole_frames=self.whole_frames, found=found))
+                if len(ahead) > 2 * self.workers:
+                    yield ahead.popleft().result()
+            while ahead:
                 yield ahead.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+            if probes is not None:
+                probes.close()
 
     def _answered(
         self, group: Sequence[VideoPixels], top_k: int | None, upper: bool, pixels: bool

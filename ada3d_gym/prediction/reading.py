@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ada3d_gym.prediction.inputs import FrameArray, Nothing, Video
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.decoders.packets import frame_times
-from ada3d_gym.video.indexing.probe import probe
+from ada3d_gym.video.indexing.probe import Probe, probe
 from ada3d_gym.video.records import VideoError, VideoRecord, shown
 from ada3d_gym.video.sampling import ClipSampler
 from ada3d_gym.video.transforms import resize_and_crop
@@ -47,7 +47,9 @@ class VideoPixels:
         return observations
 
 
-def read_video(video: Video, sampler: ClipSampler, rate: float, *, whole_frames: bool) -> VideoPixels:
+def read_video(
+    video: Video, sampler: ClipSampler, rate: float, *, whole_frames: bool, found: Probe | None = None
+) -> VideoPixels:
     """All clips of a video; what is wrong with it is in the result.
 
     Args:
@@ -55,15 +57,16 @@ def read_video(video: Video, sampler: ClipSampler, rate: float, *, whole_frames:
         sampler: of evenly spread clips.
         rate: frames a second of an array; 0 where it is not known.
         whole_frames: decode frames at their own size and scale them then, instead of scaling while they are decoded.
+        found: what a file is, where that is known.
     """
-    begin = time.perf_counter()
+    begin = time.perf_counter() - (found.seconds if found else 0.0)
     try:
         if isinstance(video, Nothing):
             read = _none(_name(video), sampler, video.problem)
         elif isinstance(video, FrameArray):
             read = _from_array(video, sampler, rate)
         else:
-            read = _from_file(video, sampler, whole_frames)
+            read = _from_file(video, found or probe(video), sampler, whole_frames)
     except VideoError as error:
         read = _none(_name(video), sampler, error.problem)
     except Exception as error:  # one file must not stop all the others
@@ -80,8 +83,7 @@ def _from_array(video: FrameArray, sampler: ClipSampler, rate: float) -> VideoPi
     return VideoPixels(video.name, clips, np.arange(sampler.views), numbers, numbers / rate if rate > 0 else None)
 
 
-def _from_file(video: Path, sampler: ClipSampler, whole_frames: bool) -> VideoPixels:
-    found = probe(video)
+def _from_file(video: Path, found: Probe, sampler: ClipSampler, whole_frames: bool) -> VideoPixels:
     if found.cause:
         return _none(shown(video), sampler, found.detail)
     width, height = (0, 0) if whole_frames else (found.width, found.height)
