@@ -40,11 +40,11 @@ VIDEOS = 14
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ClipBandit]:
     """A run's folder and its test clips.
 
-    So short a training leaves every stage on for every clip; one stage's bias is moved so that it is on for half of
+    Without any training every stage is on for every clip; one stage's bias is moved so that it is on for half of
     the clips.
     """
     folder = tmp_path_factory.mktemp("runs") / "run"
-    train("Ada3D-MotionShapes-v1", videos=VIDEOS, set=("epochs=1", "joint_epochs=0"), output=folder)
+    train("Ada3D-MotionShapes-v1", videos=VIDEOS, set=("epochs=0", "joint_epochs=0"), output=folder)
     bandit = build_bandit(split="test", videos=VIDEOS, checkpoint=folder / "classifier.safetensors")
     selection = load_selection(folder / "selection.safetensors")
     everything = bandit.source.observations(np.arange(len(bandit.source)))

@@ -75,7 +75,11 @@ def test_a_stage_mask_for_good_is_the_slow_reference(name: str):
             torch.testing.assert_close(scores, logits.softmax(1))
 
 
-@pytest.mark.parametrize(("name", "suffix"), [("i3d_tiny", ".onnx"), ("small_slowonly", ".pt2")])
+ONNX = pytest.param(".onnx", marks=pytest.mark.slow)  # tests of `ada3d export` write and check some in any case
+
+
+@pytest.mark.parametrize("suffix", [ONNX, ".pt2"])
+@pytest.mark.parametrize("name", ["i3d_tiny", "small_slowonly"])
 def test_a_written_classifier_takes_any_number_of_kept_frames(name: str, suffix: str, tmp_path: Path):
     network = random_network(SPECS[name])
     path, v = tmp_path / f"classifier{suffix}", masks(network.num_stages)[2]
@@ -95,7 +99,8 @@ def test_every_network_of_the_package(name: str, suffix: str, tmp_path: Path):
         check_classifier(tmp_path / f"classifier{suffix}", network, v, FRAMES, SIDE)
 
 
-@pytest.mark.parametrize(("suffix", "options"), [(".onnx", {}), (".pt2", {"frames": 16, "aggregation": "mean"})])
+@pytest.mark.parametrize("suffix", [ONNX, ".pt2"])
+@pytest.mark.parametrize("options", [{}, {"frames": 16, "aggregation": "mean"}])
 def test_a_written_selection_network(suffix: str, options: dict, tmp_path: Path):
     selection, path = random_selection(**options), tmp_path / f"selection{suffix}"
     write_graph(SelectionGraph(selection, SIDE), path)
@@ -158,7 +163,7 @@ def test_converted_networks(make: Callable[[], nn.Module], tmp_path: Path):
             check_classifier(path, network, [False, True], FRAMES, SIDE)
 
 
-@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
+@pytest.mark.parametrize("suffix", [ONNX, ".pt2"])
 def test_a_file_tells_what_it_is_and_nothing_of_this_machine(suffix: str, tmp_path: Path):
     network = random_network(SPECS["small_slowonly"])
     path = tmp_path / f"classifier{suffix}"
