@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ def classifier() -> PlainClassifier:
 
 def test_operations_are_those_of_the_convolutions(classifier: PlainClassifier):
     widths = (3, 16, 32, 64, 128, 128)
-    taps = [27 * a * b * 4 * (32 >> n) ** 2 for n, (a, b) in enumerate(zip(widths, widths[1:], strict=False))]
+    taps = [27 * a * b * 4 * (32 >> n) ** 2 for n, (a, b) in enumerate(pairwise(widths))]
     macs = classifier.macs(np.ones((3, 4), np.bool_), np.ones((3, 1), np.bool_))
     assert macs.tolist() == [sum(taps) + 128 * 5] * 3
 
