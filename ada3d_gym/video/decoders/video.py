@@ -112,9 +112,12 @@ class Video:
         if DecordReader is None or not self.seekable:
             return PyAVReader(self.path, self.size, self._packets, frames)
         try:
-            return PyAVReader(self.path, self.size, self._packets)
+            packets = self._packets or scan(self.path)
         except VideoError:
             return self._open_decord()
+        if packets.deep and self.size is None:  # as it was read for networks that have been trained
+            return self._open_decord()
+        return PyAVReader(self.path, self.size, packets)
 
     def _read_otherwise(self, wanted: list[int], error: VideoError) -> NDArray[np.uint8]:
         """Frames that the reader at hand does not give, from the others."""
