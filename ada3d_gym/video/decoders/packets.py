@@ -38,12 +38,14 @@ class Packets:
             before a key frame follow it in the file (open groups of pictures: x265's default; MPEG-4 with B-frames),
             where an edit list hides packets (a video cut without encoding it anew), and in AVI, WMV and MPEG streams.
             Where a file has several video streams (a cover picture is one), it may take another one.
+        deep: colours have more than 8 bits, of which decord makes other pixels than PyAV where it does not scale.
     """
 
     times: NDArray[np.int64]
     keys: NDArray[np.int64]
     rate: float
     seekable: bool
+    deep: bool = False
 
 
 @contextmanager
@@ -120,10 +122,11 @@ def scan(path: Path) -> Packets:
         if every and (problem := shortage(container, stream, seconds, rate, cut)):
             raise TruncatedError(path, problem)
         several = len(container.streams.video) > 1
+        deep = any(part.bits > 8 for part in getattr(stream.codec_context.format, "components", ()))
     if not known:
         return Packets(np.empty(0, np.int64), np.empty(0, np.int64), rate, False)
     seekable = not hidden and not late and not several
-    return Packets(np.array(sorted(times), np.int64), np.array(sorted(keys), np.int64), rate, seekable)
+    return Packets(np.array(sorted(times), np.int64), np.array(sorted(keys), np.int64), rate, seekable, deep)
 
 
 def _rate(stream: Any, stamps: list[int]) -> float:
