@@ -15,6 +15,9 @@ from ada3d_gym.forking import check_device
 from ada3d_gym.networks.current import CurrentForm
 from ada3d_gym.networks.masked import MaskedNetwork
 
+FORWARD_BYTES = 2**30  # of feature maps at once
+FORWARD_MAPS = 3  # of the largest at once: a convolution's input and output, and the residual
+
 
 class NetworkClassifier:
     """Class probabilities of masked clips.
@@ -23,9 +26,16 @@ class NetworkClassifier:
         network: the masked network; its weights may change between calls, as in joint fine-tuning.
         size: side of the clips it will see, in pixels, for counting MACs.
         device: where it runs.
-        batch_size: clips in one forward pass at the most.
+        batch_size: clips in one forward pass at the most. On a CPU, fewer where their feature maps would take more than
+            `FORWARD_BYTES`: it is as fast with them.
         dtype: of weights and activations; the network's own by default.
+
+    Attributes:
+        micro_batch: clips in a pass of its training at the most, where whole batches take too much memory; see
+            `ada3d_gym.finetuning.ClassifierTrainer`. None, all of a batch, at first.
     """
+
+    micro_batch: int | None = None
 
     def __init__(
         self,
@@ -104,8 +114,9 @@ class NetworkClassifier:
         if len(pixels) != ends[-1]:
             raise InputError(f"got {len(pixels)} packed frames or clips: the masks are for {ends[-1]}")
         parts = []
-        for start in range(0, len(u), self.batch_size):
-            stop = min(start + self.batch_size, len(u))
+        size = self._in_one_pass(u.shape[1], pixels.shape[-1])
+        for start in range(0, len(u), size):
+            stop = min(start + size, len(u))
             batch = (pixels[ends[start] : ends[stop]], torch.from_numpy(u[start:stop]), torch.from_numpy(v[start:stop]))
             computed = compute(network, *(each.to(self.device) for each in batch))
             parts.append([values.float().cpu() for values in computed])
@@ -113,6 +124,13 @@ class NetworkClassifier:
         for values in results:
             values[np.logical_not(u.any(1))] = 0
         return results
+
+    def _in_one_pass(self, frames: int, size: int) -> int:
+        """How many clips, all of whose frames are kept."""
+        each = FORWARD_MAPS * 4 * frames * self.network.largest_map(size)
+        if self.device.type != "cpu" or not each:
+            return self.batch_size
+        return max(1, min(self.batch_size, FORWARD_BYTES // each))
 
     def invalidate(self) -> None:
         """Says that the network has changed, so that the next scores come from it as it is.

@@ -50,6 +50,10 @@ class MaskedNetwork(nn.Module, ABC):
     def count(self, size: int) -> MacCounter:
         """The MACs of clips of `size` by `size` pixels."""
 
+    def largest_map(self, size: int) -> int:
+        """Values of a frame of `size` pixels in the largest feature map; 0 where that is not known."""
+        return 0
+
     @abstractmethod
     def forward(self, clips: Tensor, u: Tensor, v: Tensor) -> Tensor:
         """Logits (B, C).

@@ -1,4 +1,4 @@
-"""Passes that fit into memory: gradients add up over them, so that an update is over the configured batch whatever fits."""
+"""Passes that fit into memory: their gradients add up, so that an update is over the configured batch whatever fits."""
 
 from __future__ import annotations
 
@@ -59,11 +59,7 @@ def fit(run: Run, needs: Sequence[Need], free: float) -> Fit:
         whole = math.gcd(*(need.batch for need in learning))
         ways = [count for count in range(1, whole + 1) if whole % count == 0]
         accumulate = next(
-            (
-                count
-                for count in ways
-                if all(need.held + need.batch // count * need.selection <= room for need in learning)
-            ),
+            (count for count in ways if all(need.bytes(need.batch // count, 0) <= room for need in learning)),
             ways[-1],
         )
     most = run.classifier_micro_batch
@@ -71,7 +67,7 @@ def fit(run: Run, needs: Sequence[Need], free: float) -> Fit:
         each = need.classifier if learns(need) else max(need.classifier, need.selection)
         if need.batch and each:
             fits = max(1, int((room - need.held) // each))
-            batch = -(-need.batch // accumulate) if learns(need) else need.batch
+            batch = min(-(-need.batch // accumulate) if learns(need) else need.batch, need.most)
             if fits < batch:
                 most = min(most or batch, -(-batch // -(-batch // fits)))  # even passes
     return Fit(most, accumulate)

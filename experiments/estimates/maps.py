@@ -22,7 +22,6 @@ from ada3d_gym.networks.selection import Aggregation, ClipTrunk
 from ada3d_gym.networks.spec import ResNet3dSpec
 
 FLOAT = 4  # bytes
-INFERENCE_MAPS = 3  # a convolution's input and output, and the residual
 
 
 def saved_maps(spec: ResNet3dSpec, size: int, frames: int) -> int:
@@ -45,7 +44,7 @@ def saved_maps(spec: ResNet3dSpec, size: int, frames: int) -> int:
 
 def largest_map(spec: ResNet3dSpec, size: int) -> int:
     """Bytes of one frame in the largest map."""
-    return FLOAT * max(conv.out_channels * conv.out_side**2 for conv in spec.convolutions(size))
+    return FLOAT * spec.largest_map(size)
 
 
 def saved_bytes(network: nn.Module, compute: Callable[[], Tensor]) -> int:

@@ -1,4 +1,4 @@
-"""What each phase of a run needs: bytes beside those that the process holds already, by the clips in a pass, and seconds.
+"""What each phase needs: bytes beside those that the process holds already, by the clips of a pass, and seconds.
 
 A training step takes the maps that its backward pass needs and gradients of some, weights with their gradients and the
 optimizer's values, and the batch's decoded clips, twice as many being decoded ahead. REINFORCE holds the selection
@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ada3d_gym.errors import InputError
-from ada3d_gym.experiments.estimates.maps import INFERENCE_MAPS, largest_map
+from ada3d_gym.experiments.estimates.maps import largest_map
 from ada3d_gym.experiments.estimates.probing import Probe
 from ada3d_gym.experiments.paper.phases import Networks, Phase, Videos, judging, phases, pretraining
 from ada3d_gym.experiments.runs import Run
-from ada3d_gym.networks.classifier import FORWARD_BYTES
+from ada3d_gym.networks.classifier import FORWARD_BYTES, FORWARD_MAPS
 from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.video.clips import AHEAD_BYTES
 
@@ -53,7 +53,7 @@ class Costs:
         maps = [frames * largest_map(spec, size) for size in sizes]
         decoded = [frames * 3 * size**2 for size in sizes]
         step = classifier.saved + GRADIENTS * maps[0]
-        forward, judged = (INFERENCE_MAPS * each for each in maps)
+        forward, judged = (FORWARD_MAPS * each for each in maps)
         larger = (sizes[1] / sizes[0]) ** 2
         return cls(classifier, selection, decoded[0], decoded[1], step, forward, judged, larger)
 
@@ -65,6 +65,7 @@ class Need:
     Attributes:
         name: what is done.
         batch: clips in an update, or 0 where nothing is trained.
+        most: of these, that there are at all: one of each video.
         held: bytes whatever the passes are.
         selection: bytes of a clip of a pass of the selection network in its training; 0 where it is not.
         classifier: the same of the classifier.
@@ -73,6 +74,7 @@ class Need:
 
     name: str
     batch: int
+    most: int
     held: float
     selection: float
     classifier: float
@@ -80,12 +82,13 @@ class Need:
 
     def bytes(self, selection: int, classifier: int) -> float:
         """At the peak, with so many clips in a pass of each network; they do not train at the same time."""
-        return self.held + max(selection * self.selection, classifier * self.classifier)
+        passes = min(selection, self.most) * self.selection, min(classifier, self.most) * self.classifier
+        return self.held + max(passes)
 
 
 def needs(run: Run, videos: Videos, costs: Costs) -> list[Need]:
     """All phases of a run, in order; of an agent of which nothing is known, those before it alone."""
-    return [_need(run, phase, costs) for phase in _phases(run, videos)]
+    return [_need(run, phase, costs, videos.train) for phase in _phases(run, videos)]
 
 
 def _phases(run: Run, videos: Videos) -> Iterable[Phase]:
@@ -111,13 +114,14 @@ def _from_scratch(run: Run, videos: Videos) -> Iterable[Phase]:
         yield Phase(f"classifier from scratch, {stretch.upper()}", clips, 0, 0, 0, batch, "classifier")
 
 
-def _need(run: Run, phase: Phase, costs: Costs) -> Need:
+def _need(run: Run, phase: Phase, costs: Costs, train: int) -> Need:
     classifier, selection = costs.classifier, costs.selection
     weights = classifier.weights + selection.weights
     clip = costs.train if phase.training else costs.test
-    shown = min(phase.batch, phase.clips) * clip
+    batch = min(phase.batch, train if phase.training else phase.clips)
+    shown = 0 if phase.pulls and phase.training else batch * clip
     held = BASE + weights + shown + min(AHEAD_BYTES, 2 * shown)
-    selection_bytes = classifier_bytes = seconds = 0.0
+    selection_bytes, classifier_bytes, seconds = 0.0, 0.0, 0.0
     if phase.training in ("classifier", "joint"):
         held += STATE * classifier.weights
         classifier_bytes = costs.step
@@ -127,14 +131,16 @@ def _need(run: Run, phase: Phase, costs: Costs) -> Need:
         selection_bytes = AGAIN * selection.saved
         seconds += phase.clips * selection.train
     if phase.pulls:
-        answered = min(FORWARD_BYTES, phase.batch * (costs.forward if phase.training else costs.judged))
+        answered = min(FORWARD_BYTES, batch * (costs.forward if phase.training else costs.judged))
         held += max(answered, costs.forward if phase.training else costs.judged) + classifier.weights
         larger = 1 if phase.training else costs.larger
         seconds += phase.pulls * classifier.forward * larger
-        selection_bytes += phase.pulls / phase.clips * costs.train if phase.training else 0
+        # of REINFORCE, the clips of a pass, for each of its samples, and those ahead
+        selection_bytes += (3 + phase.pulls / phase.clips) * costs.train if phase.training else 0
     minutes = run.scratch.get("minutes") if "from scratch" in phase.name and phase.training == "classifier" else None
     if minutes is not None:
         share = run.scratch["share_2d"]
         seconds = min(seconds, 60 * minutes * (share if phase.name.endswith("2D") else 1 - share))
-    batch = phase.batch if phase.training else 0
-    return Need(phase.name, batch, held, selection_bytes, classifier_bytes, seconds)
+    return Need(
+        phase.name, phase.batch if phase.training else 0, train, held, selection_bytes, classifier_bytes, seconds
+    )

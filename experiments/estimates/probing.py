@@ -17,6 +17,8 @@ from ada3d_gym.networks.selection import Aggregation, SelectionNetwork
 from ada3d_gym.networks.spec import ResNet3dSpec
 
 SECONDS = 0.5  # that are timed, of each kind of step
+BYTES = 2e8  # of maps in a timed step, or of one clip: small networks are faster on several clips
+MOST = 16  # clips in it
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,10 @@ def probe_classifier(spec: ResNet3dSpec, classes: int, frames: int, size: int, d
     """Of the classifier, everything kept."""
     with torch.random.fork_rng(devices=[]):
         network = MaskedResNet3d(spec, classes).to(device)
-    u, v = (torch.ones(1, length, dtype=torch.bool, device=device) for length in (frames, spec.num_stages))
+    u, v = (torch.ones(MOST, length, dtype=torch.bool, device=device) for length in (frames, spec.num_stages))
 
-    def compute(network: nn.Module, clip: Tensor) -> Tensor:
-        logits: Tensor = network(clip, u, v)
+    def compute(network: nn.Module, clips: Tensor) -> Tensor:
+        logits: Tensor = network(clips, u[: len(clips)], v[: len(clips)])
         return logits
 
     return _probe(network, frames, size, device, compute)
@@ -56,8 +58,8 @@ def probe_selection(stages: int, frames: int, side: int, aggregation: Aggregatio
     with torch.random.fork_rng(devices=[]):
         network = SelectionNetwork(new_trunk(frames, side, aggregation), stages).to(device)
 
-    def compute(network: nn.Module, clip: Tensor) -> Tensor:
-        return torch.cat(list(network(clip)), 1)
+    def compute(network: nn.Module, clips: Tensor) -> Tensor:
+        return torch.cat(list(network(clips)), 1)
 
     return _probe(network, frames, side, device, compute)
 
@@ -65,18 +67,19 @@ def probe_selection(stages: int, frames: int, side: int, aggregation: Aggregatio
 def _probe(
     network: nn.Module, frames: int, size: int, device: str, compute: Callable[[nn.Module, Tensor], Tensor]
 ) -> Probe:
-    clip = torch.zeros(1, frames, 3, size, size, dtype=torch.uint8, device=device)
+    clips = torch.zeros(MOST, frames, 3, size, size, dtype=torch.uint8, device=device)
+    saved = saved_bytes(network.train(), lambda: compute(network, clips[:1]))
+    clips = clips[: max(1, int(BYTES // saved))]
 
     def train() -> None:
-        compute(network, clip).sum().backward()
+        compute(network, clips).sum().backward()
 
-    saved = saved_bytes(network.train(), lambda: compute(network, clip))
     seconds = _seconds(train, device)
     network.zero_grad()
     form = inference_form(network)
     with torch.inference_mode():
-        forward = _seconds(lambda: compute(form, clip), device)
-    return Probe(saved, weight_bytes(network), seconds, forward)
+        forward = _seconds(lambda: compute(form, clips), device)
+    return Probe(saved, weight_bytes(network), seconds / len(clips), forward / len(clips))
 
 
 def _seconds(step: Callable[[], object], device: str) -> float:

@@ -8,7 +8,6 @@ from functools import lru_cache
 import torch
 
 from ada3d_gym.experiments.estimates.maps import (
-    INFERENCE_MAPS,
     largest_map,
     new_trunk,
     run_bytes,
@@ -18,6 +17,7 @@ from ada3d_gym.experiments.estimates.maps import (
 )
 from ada3d_gym.experiments.paper.phases import OBSERVED, Phase, Videos, sizes
 from ada3d_gym.experiments.runs import Run
+from ada3d_gym.networks.classifier import FORWARD_MAPS
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.selection import Aggregation
 from ada3d_gym.networks.spec import SPECS, ResNet3dSpec
@@ -85,7 +85,7 @@ def gpu_memory(phase: Phase, of: Setting, processes: int) -> float:
     held = CONTEXT + classifier + trunk
     clips = -(-phase.batch // processes)
     if not phase.training:  # whole batches go to one process each
-        return held + min(phase.batch, BATCH) * of.frames * INFERENCE_MAPS * largest_map(of.spec, of.test)
+        return held + min(phase.batch, BATCH) * of.frames * FORWARD_MAPS * largest_map(of.spec, of.test)
     maps = 0.0
     if phase.training in ("classifier", "joint"):
         held += 2 * classifier
@@ -93,7 +93,7 @@ def gpu_memory(phase: Phase, of: Setting, processes: int) -> float:
     if phase.training in ("selection", "joint"):
         held += 2 * trunk
         watched = clips * saved_by_trunk(of.frames, of.observed, of.aggregation)  # while rewards are asked for
-        asked = min(clips, BATCH) * of.frames * INFERENCE_MAPS * largest_map(of.spec, of.train)
+        asked = min(clips, BATCH) * of.frames * FORWARD_MAPS * largest_map(of.spec, of.train)
         maps = max(maps, watched + (asked if phase.pulls else 0))
     return held + maps
 
