@@ -111,7 +111,8 @@ def _from_scratch(run: Run, videos: Videos) -> Iterable[Phase]:
     for stretch in ("2d", "3d"):
         epochs = options[f"epochs_{stretch}"]
         clips = options[f"clips_{stretch}"] if epochs is None else epochs * videos.train
-        yield Phase(f"classifier from scratch, {stretch.upper()}", clips, 0, 0, 0, batch, "classifier")
+        if clips:
+            yield Phase(f"classifier from scratch, {stretch.upper()}", clips, 0, 0, 0, batch, "classifier")
 
 
 def _need(run: Run, phase: Phase, costs: Costs, train: int) -> Need:
