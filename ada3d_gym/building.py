@@ -30,7 +30,7 @@ from ada3d_gym.video.motionshapes.drawing import CLASSES
 
 SMALL = 64  # pixels; policies see frames up to this side through the tiny trunk
 SHIPPED_FRAMES = 8  # of the clips that the shipped trunk was trained on
-RANDOM = "random"  # in the place of a trunk's weights: drawn ones, whatever ships
+RANDOM = "random"  # in the place of weights: drawn ones, whatever ships
 
 
 def build_bandit(
@@ -60,7 +60,8 @@ def build_bandit(
         split, num_frames, views, videos: see `embedded_clips` and `video_clips`.
         backbone: the 3D network's name in `ada3d_gym.networks.spec.SPECS`.
         checkpoint: its weights, a file that `load_checkpoint` reads; for MotionShapes, the shipped ones by default (of
-            some classes, with what the head has of these).
+            some classes, with what the head has of these). "random" draws them from PyTorch's global generator, for a
+            network that is to be trained.
         gamma, cost, reward: see `ada3d_gym.rewards.MaskReward`.
         observation: "pixels", "features" of frames or "index", see `ada3d_gym.observers`.
         features: weights of the trunk that features come from; for MotionShapes, the shipped ones by default.
@@ -177,6 +178,11 @@ def _names_in(weights: str | Path | None) -> list[str]:
         return []
 
 
+def trunk_backbone(side: int) -> str:
+    """The name of the network that a policy sees frames of this side through."""
+    return "mobilenet_v2_tiny" if side <= SMALL else "mobilenet_v2"
+
+
 def build_trunk(
     num_frames: int, side: int, weights: str | Path | None = None, aggregation: Aggregation = "concat"
 ) -> ClipTrunk:
@@ -189,7 +195,7 @@ def build_trunk(
             the shipped ones where they fit, else random; "random" draws them in any case.
         aggregation: see `ClipTrunk`.
     """
-    trunk = ClipTrunk(num_frames, "mobilenet_v2_tiny" if side <= SMALL else "mobilenet_v2", aggregation)
+    trunk = ClipTrunk(num_frames, trunk_backbone(side), aggregation)
     if weights == RANDOM:
         return trunk
     if weights is not None:
@@ -216,12 +222,13 @@ def build_classifier(
     known = clips.dataset in EMBEDDED_SETS or clips.class_names == CLASSES
     if checkpoint is None and not (known and backbone in CLASSIFIER_BACKBONES):
         raise InputError(
-            f"no weights ship for {backbone} and these videos: give checkpoint=, a file that docs/checkpoints.md lists"
+            f"no weights ship for {backbone} and these videos: give checkpoint=, a file that docs/checkpoints.md "
+            "lists, or train from none with 'ada3d train ID --classifier-recipe scratch'"
         )
     network = MaskedResNet3d(SPECS[backbone], len(clips.class_names))
     if checkpoint is None:
         _load_shipped(network, clips)
-    else:
+    elif checkpoint != RANDOM:
         report = load_checkpoint(network, checkpoint)
         if report.replaced:
             warnings.warn(

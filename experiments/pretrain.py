@@ -138,16 +138,15 @@ def pretrain(
             probe = nn.Sequential(trunk, nn.Linear(trunk.features, classes))
         zero_side_taps(network)
         classifier = NetworkClassifier(network, clips.size, device=on)
-        bandit, long_bandit = (ClipBandit(each, classifier, MaskReward()) for each in (clips, long_clips))
         test = ClipBandit(test_clips, classifier, MaskReward())
 
         flat = Phase("classifier in 2D", epochs_2d, 8e-3, masks(0.0))
-        learner = PhaseTraining(network, flat, long_bandit, changed, (seed, 3), on)
+        learner = PhaseTraining(network, flat, long_clips, changed, (seed, 3), on)
         train_to(output, "classifier-2d", learner, epochs_2d)
         show("2D network on the test videos (chance on motion clips is 16.7 %):", report(test, seed))
 
         deep = Phase("classifier in 3D", epochs_3d, 4e-3, masks(0.9))
-        learner = PhaseTraining(network, deep, long_bandit, changed, (seed, 4), on)
+        learner = PhaseTraining(network, deep, long_clips, changed, (seed, 4), on)
         train_to(output, "classifier-3d", learner, epochs_3d)
         reports = report(test, seed)
         show("3D network on the test videos:", reports)
@@ -156,7 +155,7 @@ def pretrain(
         save_weights(network, weights / CLASSIFIER.name, metadata)
 
         selection = Phase("selection trunk", epochs_selection, 4e-3, no_masks)
-        learner = PhaseTraining(probe.to(on), selection, bandit, changed, (seed, 5), on)
+        learner = PhaseTraining(probe.to(on), selection, clips, changed, (seed, 5), on)
         train_to(output, "selection", learner, epochs_selection)
         save_weights(trunk, weights / SELECTION.name, {"command": metadata["command"]})
 

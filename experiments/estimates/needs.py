@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ada3d_gym.agents.registry import parse
+from ada3d_gym.building import RANDOM
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.estimates.maps import largest_map
 from ada3d_gym.experiments.estimates.probing import Probe
 from ada3d_gym.experiments.paper.phases import Networks, Phase, Videos, judging, phases, pretraining
 from ada3d_gym.experiments.runs import Run
+from ada3d_gym.experiments.scratch.options import ScratchOptions, epochs_of
 from ada3d_gym.networks.classifier import FORWARD_BYTES, FORWARD_MAPS
 from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.video.clips import AHEAD_BYTES
@@ -22,6 +25,7 @@ from ada3d_gym.video.clips import AHEAD_BYTES
 BASE = 128 * 2**20  # bytes of libraries' own buffers, of decoders and of whatever a phase holds besides
 GRADIENTS = 3  # gradients of a clip's largest maps that live at once
 STATE = 3  # times the weights: gradients and two values of AdamW's
+SCRATCH_TRUNK, SCRATCH_2D, SCRATCH_3D = "trunk from scratch", "classifier in 2D", "classifier in 3D"
 AGAIN = 1.15  # the selection network's maps, with gradients
 
 
@@ -97,22 +101,28 @@ def _phases(run: Run, videos: Videos) -> Iterable[Phase]:
         found = phases(run, videos, 1.0)
     except InputError:
         found = [*pretraining(run, videos, networks), *judging(run, "Upper", videos, networks.whole_test)]
-    return [*_from_scratch(run, videos), *found]
+    scratch = list(_from_scratch(run, videos))
+    replaced = {"trunk", "classifier on whole clips"} if scratch else set()
+    return [*scratch, *(phase for phase in found if phase.name not in replaced)]
 
 
 def _from_scratch(run: Run, videos: Videos) -> Iterable[Phase]:
-    """Both stretches of the classifier and the trunk's, where they are trained by the recipe for that."""
+    """The trunk's training and both stretches of the classifier's, where they are by the recipe for that."""
     if run.classifier_recipe != "scratch":
         return
-    options = run.scratch
-    batch = options["batch"]
-    if run.sees_through_trunk and options["trunk_clips"]:
-        yield Phase("trunk from scratch", max(options["trunk_clips"], videos.train), 0, 0, 0, batch, "selection")
-    for stretch in ("2d", "3d"):
-        epochs = options[f"epochs_{stretch}"]
-        clips = options[f"clips_{stretch}"] if epochs is None else epochs * videos.train
-        if clips:
-            yield Phase(f"classifier from scratch, {stretch.upper()}", clips, 0, 0, 0, batch, "classifier")
+    options: ScratchOptions = parse(ScratchOptions, run.scratch, "option of the scratch recipe")
+    kept = videos.train - round(options.held_out * videos.train)
+    epochs_2d, epochs_3d = options.epochs(kept)
+    if options.epochs_2d is None and run.settings.get("checkpoint") not in (None, RANDOM):
+        epochs_2d = 0
+    trunk = (run.trunk_epochs or epochs_of(options.trunk_clips, kept)) if run.sees_through_trunk else 0
+    for name, epochs, training in (
+        (SCRATCH_TRUNK, trunk, "selection"),
+        (SCRATCH_2D, epochs_2d, "classifier"),
+        (SCRATCH_3D, epochs_3d, "classifier"),
+    ):
+        if epochs:
+            yield Phase(name, epochs * kept, 0, 0, 0, options.batch, training)
 
 
 def _need(run: Run, phase: Phase, costs: Costs, train: int) -> Need:
@@ -138,10 +148,8 @@ def _need(run: Run, phase: Phase, costs: Costs, train: int) -> Need:
         seconds += phase.pulls * classifier.forward * larger
         # of REINFORCE, the clips of a pass, for each of its samples, and those ahead
         selection_bytes += (3 + phase.pulls / phase.clips) * costs.train if phase.training else 0
-    minutes = run.scratch.get("minutes") if "from scratch" in phase.name and phase.training == "classifier" else None
-    if minutes is not None:
-        share = run.scratch["share_2d"]
-        seconds = min(seconds, 60 * minutes * (share if phase.name.endswith("2D") else 1 - share))
+    if phase.name in (SCRATCH_2D, SCRATCH_3D) and run.scratch.get("minutes"):
+        seconds = min(seconds, 60 * run.scratch["minutes"])
     return Need(
         phase.name, phase.batch if phase.training else 0, train, held, selection_bytes, classifier_bytes, seconds
     )

@@ -17,10 +17,10 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from ada3d_gym.agents.agent import OnEpoch
-from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.divergence import check_state, during, finite
 from ada3d_gym.experiments.scratch.masks import DrawMasks
-from ada3d_gym.protocols import ClipSource, Ids
+from ada3d_gym.finetuning import micro_batches
+from ada3d_gym.protocols import ClipSource, Ids, one_view_each, usable
 from ada3d_gym.seeding import spawn, torch_generator
 
 Change = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
@@ -71,7 +71,7 @@ class PhaseTraining:
     Args:
         module: on its device; it takes clips and what the phase draws, and gives logits.
         phase: how.
-        bandit: whose videos it learns.
+        source: whose videos it learns, one random view of each in an epoch.
         change: of clips and labels, once they are on the device.
         seed: a seed and a stream's number.
         device: of the module.
@@ -82,15 +82,15 @@ class PhaseTraining:
         self,
         module: nn.Module,
         phase: Phase,
-        bandit: ClipBandit,
+        source: ClipSource,
         change: Change,
         seed: Sequence[int],
         device: torch.device | str,
         judge: Judge | None = None,
     ):
-        self.module, self.phase, self.bandit, self.change = module, phase, bandit, change
+        self.module, self.phase, self.source, self.change = module, phase, source, change
         self.seed, self.device, self.judge = tuple(seed), device, judge
-        videos = len(bandit.source) // bandit.source.views
+        videos = len(source) // source.views
         self.steps = -(-videos // phase.batch_size)
         self.optimizer = torch.optim.AdamW(module.parameters(), phase.lr, weight_decay=phase.weight_decay)
         self.epoch, self.seconds = 0, 0.0
@@ -127,10 +127,10 @@ class PhaseTraining:
 
     def _train_epoch(self, begun: float) -> float:
         """The mean loss of its updates."""
-        phase, source = self.phase, self.bandit.source
+        phase, source = self.phase, self.source
         order, draws = (spawn(*self.seed, self.epoch, part) for part in range(2))
         generator = torch_generator(draws, self.device)
-        batches = np.array_split(self.bandit.epoch(np.random.default_rng(order)), self.steps)
+        batches = np.array_split(one_view_each(source, np.random.default_rng(order)), self.steps)
         title = f"{phase.name}, epoch {self.epoch + 1} of {phase.epochs}"
         losses = []
         with tqdm(total=self.steps, desc=title, unit="batch", leave=False, disable=None) as bar:
@@ -141,14 +141,14 @@ class PhaseTraining:
                     break
                 self._set_rate(self.epoch * self.steps + step, since)
                 with during(phase.name, self.epoch + 1, step + 1):
-                    losses.append(self._update(*self._loaded(self.bandit.usable(batch)), generator))
+                    losses.append(self._update(*self._loaded(usable(source, batch)), generator))
                 bar.update()
                 bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
         return float(np.mean(losses))
 
     def _loaded(self, ids: Ids) -> tuple[Tensor, Tensor, Tensor]:
         """Clips, labels and the frames that show the class."""
-        source = self.bandit.source
+        source = self.source
         arrays: tuple[NDArray[Any], ...] = source.clips(ids), labels_of(source, ids), source.visible_frames(ids)
         clips, labels, visible = (torch.from_numpy(each).to(self.device) for each in arrays)
         return clips, labels, visible
@@ -159,12 +159,10 @@ class PhaseTraining:
         clips, labels = self.change(clips, labels, generator)
         beside = self.phase.draw(visible, generator)
         self.optimizer.zero_grad(set_to_none=True)
-        total, size = 0.0, self.phase.micro_batch or len(clips)
-        for start in range(0, len(clips), size):
-            part = slice(start, start + size)
-            logits = self.module(clips[part], *(each[part] for each in beside))
-            loss = F.cross_entropy(logits, labels[part], label_smoothing=self.phase.label_smoothing)
-            loss = loss * (len(logits) / len(clips))
+        total = 0.0
+        for rows, part in micro_batches(len(clips), self.phase.micro_batch):
+            logits = self.module(clips[rows], *(each[rows] for each in beside))
+            loss = F.cross_entropy(logits, labels[rows], label_smoothing=self.phase.label_smoothing) * part.share
             loss.backward()
             total += loss.item()
         value = finite(total, "the loss", self.optimizer)
