@@ -34,6 +34,7 @@ from ada3d_gym.building import trunk_backbone
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.estimates.showing import fitted
 from ada3d_gym.experiments.folders import check_output, folder_name
 from ada3d_gym.experiments.inputs import claimed_by
 from ada3d_gym.experiments.judging import Trial, Verdict, load_masks, save_masks
@@ -46,6 +47,7 @@ from ada3d_gym.experiments.timing import Timed, milliseconds
 from ada3d_gym.experiments.training import train_to, write_once
 from ada3d_gym.experiments.transferring import keep_policy, transferred
 from ada3d_gym.networks.checkpoints.weights import save_weights
+from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.prediction.config import CLASSIFIER as CLASSIFIER  # in a run's folder: as it has become
 from ada3d_gym.prediction.config import CONFIG
 
@@ -193,8 +195,11 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
         raise InputError(f"{run_.agent} trains in one process: start it without torchrun")
     if parallel.world() > 1 and (run_.classifier_micro_batch or run_.classifier_recipe == "scratch"):
         raise InputError("micro-batches and the recipe scratch are of one process: start it without torchrun")
+    run_ = fitted(run_, folder, device)
     run_ = train_trunk(run_, folder, device)
     bandit = run_.bandit("train", device)
+    if isinstance(bandit.classifier, NetworkClassifier):
+        bandit.classifier.micro_batch = run_.classifier_micro_batch
     agent = run_.make_agent(bandit, device)  # what does not fit the clips is noticed before anything is computed
     _say_costs(folder, bandit, agent)
     if agent.total_epochs:

@@ -29,7 +29,7 @@ class Scaler:
             source = self._graph.add_buffer(
                 width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
             )
-            scale = self._graph.add("scale", f"{width}:{height}:flags=bilinear")
+            scale = self._graph.add("scale", f"{width}:{height}:flags=bilinear:threads=1")
             pixels, sink = self._graph.add("format", "pix_fmts=rgb24"), self._graph.add("buffersink")
             self._graph.link_nodes(source, scale, pixels, sink).configure()
         self._graph.push(frame)
