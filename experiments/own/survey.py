@@ -81,7 +81,9 @@ class Survey:
             its = [probe for video, probe in zip(self.videos, self.probes, strict=True) if video.label == label]
             lengths = [probe.frames / probe.rate for probe in its if probe.rate > 0]
             listed = sum(video.label == label for video in self.collection.videos)
-            rows.append([shown(name), len(its), listed - len(its), _span(lengths, ".1f"), _span([p.frames for p in its])])
+            rows.append(
+                [shown(name), len(its), listed - len(its), _span(lengths, ".1f"), _span([p.frames for p in its])]
+            )
         headers = ["class", "videos", "left out", "seconds", "frames"]
         return str(tabulate(rows, headers, disable_numparse=True, colalign=("left", *["right"] * 4)))
 
@@ -114,7 +116,9 @@ class Survey:
         if self.problems:
             causes = Counter(problem.cause for problem in self.problems)
             told.append(f"left out: {_counted(causes)}")
-            told += [f"  {problem.cause}: {shown(problem.path)} ({problem.detail})" for problem in self.problems[:SHOWN]]
+            told += [
+                f"  {problem.cause}: {shown(problem.path)} ({problem.detail})" for problem in self.problems[:SHOWN]
+            ]
             if (more := len(self.problems) - SHOWN) > 0:
                 told.append(f"  and {more} more")
         return told

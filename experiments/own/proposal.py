@@ -1,0 +1,175 @@
+"""Settings for one's own videos: from what was found, how fast the machine is, and how long it may take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tabulate import tabulate
+
+from ada3d_gym.experiments.own.geometry import FRAMES, Choice
+from ada3d_gym.experiments.own.speeds import Speeds
+
+BATCH = 32  # clips in an update of policy and classifier, as for MotionShapes
+SEARCH_PULLS = 19_000  # of the search for constants, for each clip of its first round, as 8 frames and 5 stages have it
+METHODS = 6  # that are judged: Upper, both stages of Ada3D, the best constant and two that are fine-tuned
+FIXED = 45.0  # seconds for what does not depend on the videos: loading, measuring time, drawing the report
+# Shares of what is left after decoding and judging. The classifier is what all else rests on.
+SHARES = {"classifier": 0.5, "trunk": 0.08, "policy": 0.16, "joint": 0.2, "search": 0.06}
+# Updates with which MotionShapes' networks are trained: more of them would be over-fitting a small set.
+ENOUGH = {"trunk": 500, "policy": 450, "joint": 220}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of what is trained and judged.
+
+    Attributes:
+        train, test: videos.
+        classes: C.
+        median_seconds: length of the videos.
+        clip_seconds: that a clip spans.
+    """
+
+    train: int
+    test: int
+    classes: int
+    median_seconds: float
+    clip_seconds: float
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What to train, and why so.
+
+    Attributes:
+        config: content of a settings file, see `experiments.runs.Config`.
+        choices: all settings, in words.
+        seconds: what each part is expected to take.
+    """
+
+    config: dict[str, Any]
+    choices: tuple[Choice, ...]
+    seconds: dict[str, float]
+
+    def table(self) -> str:
+        """A row a setting: value and reason."""
+        rows = [[each.name, each.value, each.reason] for each in self.choices]
+        return str(tabulate(rows, ["setting", "value", "why"], disable_numparse=True))
+
+    @property
+    def expected(self) -> str:
+        """How long it will take, part by part."""
+        parts = ", ".join(f"{name} {_duration(seconds)}" for name, seconds in self.seconds.items())
+        return f"about {_duration(sum(self.seconds.values()))} in all: {parts}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(seconds, 1):.0f} s"
+
+
+def views(sizes: Sizes, speeds: Speeds, budget: float) -> Choice:
+    """Clips of each video."""
+    cover = math.ceil(sizes.median_seconds / max(sizes.clip_seconds, 1e-6))
+    affordable = int(0.12 * budget / (speeds.decode * (sizes.train + sizes.test)))
+    count = max(1, min(max(cover, 3), 6, affordable))
+    why = f"a video's answer is the mean of {count} clips" + (" across it" if cover > 1 else "")
+    return Choice("views", count, f"{why}; as many random ones of each training video are kept decoded on disk")
+
+
+def propose(
+    sizes: Sizes, speeds: Speeds, minutes: float, geometry: Sequence[Choice], own: Mapping[str, Any]
+) -> Proposal:
+    """The proposal.
+
+    Args:
+        sizes: of the set.
+        speeds: of the machine, with these clips and this network.
+        minutes: that all may take.
+        geometry: choices of clips and network: backbone, size, sampling, stride, observation_size, flip.
+        own: settings that the user has chosen, by name; they replace what is proposed here.
+    """
+    budget = 60 * minutes
+    chosen = [_owned(each, own) for each in (*geometry, views(sizes, speeds, budget))]
+    environment = {each.name: each.value for each in chosen}
+    count = environment["views"]
+    pixels = FRAMES * 3 * environment["size"] ** 2
+    environment["cache_bytes"] = int(1.1 * pixels * count * (sizes.train + sizes.test)) + 2**20
+    decoding = speeds.decode * count * (sizes.train + sizes.test)
+    judging = METHODS * sizes.test * count * (speeds.pull + speeds.policy / 3) * 1.5
+    left = max(budget - FIXED - decoding - judging, 0.3 * budget)
+    clip = {
+        "classifier": speeds.train,
+        "trunk": speeds.policy,
+        "policy": speeds.policy + 4 * speeds.pull,
+        "joint": speeds.policy + 4 * speeds.pull + 3 * speeds.train,  # two constants are fine-tuned as long, too
+    }
+    epochs = {}
+    for name in ("trunk", "policy", "joint"):
+        most = SHARES[name] * left / (sizes.train * clip[name])
+        epochs[name] = max(1, min(int(most), math.ceil(ENOUGH[name] * BATCH / sizes.train)))
+    seconds = {name: epochs[name] * sizes.train * clip[name] for name in epochs}
+    searched = max(1, min(4, int(SHARES["search"] * left / (SEARCH_PULLS * speeds.pull))))
+    seconds["search"] = searched * SEARCH_PULLS * speeds.pull
+    # What others do not need goes to the classifier.
+    seconds["classifier"] = max(left - sum(seconds.values()), SHARES["classifier"] * left)
+    learning = [
+        _owned(each, own)
+        for each in (
+            Choice("gamma", 6.0, "a wrong answer costs 12, a right one earns up to 2: larger keeps more (Eq. 4)"),
+            Choice(
+                "classifier minutes",
+                round(seconds["classifier"] / 60, 2),
+                f"of {minutes:g} in all; {1e3 * speeds.train:.1f} ms a clip were measured; "
+                "it stops before when validation videos do not profit",
+            ),
+            Choice(
+                "trunk epochs", epochs["trunk"], f"of the selection network's trunk; {_why(epochs, sizes, 'trunk')}"
+            ),
+            Choice("epochs", epochs["policy"], f"of the policy alone; {_why(epochs, sizes, 'policy')}"),
+            Choice("joint epochs", epochs["joint"], f"of policy and classifier; {_why(epochs, sizes, 'joint')}"),
+        )
+    ]
+    values = {each.name: each.value for each in learning}
+    config = {
+        "gamma": values["gamma"],
+        "classifier_recipe": "scratch",
+        "scratch": {"minutes": values["classifier minutes"]},
+        "classifier_batch": BATCH,
+        "trunk_epochs": values["trunk epochs"],
+        "environment": environment,
+        "agents": {
+            "reinforce": {
+                "epochs": values["epochs"],
+                "joint_epochs": values["joint epochs"],
+                "batch_size": BATCH,
+                "lr": 0.004,
+                "trunk_lr": 0.002,
+                "classifier_lr": 0.001,
+                "exploration": 0.97,
+                "final_exploration": 0.998,
+            },
+            "best-fixed": {"clips": searched},
+        },
+    }
+    expected = {
+        "decoding": decoding,
+        "classifier": seconds["classifier"],
+        "selection network": sum(seconds[name] for name in ("trunk", "policy", "joint")),
+        "constants": seconds["search"],
+        "judging and report": judging + FIXED,
+    }
+    return Proposal(config, (*chosen, *learning), expected)
+
+
+def _owned(choice: Choice, own: Mapping[str, Any]) -> Choice:
+    value = own.get(choice.name)
+    return choice if value is None else Choice(choice.name, value, "as you said")
+
+
+def _why(epochs: Mapping[str, int], sizes: Sizes, name: str) -> str:
+    updates = epochs[name] * -(-sizes.train // BATCH)
+    enough = updates >= ENOUGH[name]
+    return f"{updates} updates" + ("" if enough else f", as the minutes allow (MotionShapes' has {ENOUGH[name]})")

@@ -1,0 +1,165 @@
+"""From a folder of class folders to a trained policy, predictions and a report:
+
+    ada3d start FOLDER                # FOLDER/walk/a.mp4, FOLDER/run/b.mov, …
+    ada3d start FOLDER --minutes 30
+    ada3d start FOLDER --dry-run      # what was found, the settings with reasons, and the command that trains by hand
+
+The folder is only read. Below the output folder lie the lists of train, val and test videos, the settings, the trained
+model, its rivals and `report.html`. Interrupted and started again, the command goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+
+from ada3d_gym.agents.registry import agent_class
+from ada3d_gym.datasets import RANDOM_VIEWS, index_path
+from ada3d_gym.devices import checked_device
+from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.folders import claimed
+from ada3d_gym.experiments.index_videos import index_videos
+from ada3d_gym.experiments.own.collecting import Found, Split, collect
+from ada3d_gym.experiments.own.geometry import FRAMES, Choice, side, timing
+from ada3d_gym.experiments.own.lists import Shares, share_out, write_lists
+from ada3d_gym.experiments.own.proposal import Proposal, Sizes, propose
+from ada3d_gym.experiments.own.report import write_report
+from ada3d_gym.experiments.own.runs import AGENT, Runs
+from ada3d_gym.experiments.own.speeds import measure
+from ada3d_gym.experiments.own.survey import Survey, survey
+from ada3d_gym.experiments.runs import assignment, plain
+from ada3d_gym.files import replacing
+from ada3d_gym.networks.spec import SPECS
+from ada3d_gym.video.clips import VideoClips
+from ada3d_gym.video.records import VideoRecord
+from ada3d_gym.video.sampling import ClipSampler, Sampling
+
+
+def start(
+    folder: tyro.conf.Positional[Path],
+    minutes: float = 10.0,
+    split: tuple[float, float, float] = (70.0, 15.0, 15.0),
+    size: int | None = None,
+    backbone: str | None = None,
+    sampling: Sampling | None = None,
+    stride: int | None = None,
+    views: int | None = None,
+    flip: bool = False,
+    gamma: float | None = None,
+    set: tuple[str, ...] = (),
+    seed: int = 0,
+    device: str = "cpu",
+    dry_run: bool = False,
+    output: Path | None = None,
+) -> None:
+    """Surveys a folder of videos, proposes settings, trains a policy and its rivals, and writes a report.
+
+    Args:
+        folder: of class folders; or with folders train, val, test of such; or with train.csv at its top.
+        minutes: to plan for, all included.
+        split: shares of train, val and test, where the folder does not say.
+        size: side of the clips in pixels; from the videos by default, as the next four.
+        backbone: the 3D network.
+        sampling: how a clip's frames are chosen, see docs/videos.md.
+        stride: distance between a clip's frames.
+        views: clips of each video.
+        flip: mirror half of the training clips; not where left and right are what classes differ by.
+        gamma: penalty of a wrong answer (Eq. 4); larger spends more.
+        set: options of the agent, as epochs=3.
+        seed: of everything random.
+        device: where networks run.
+        dry_run: stop before training.
+        output: folder of all results; runs/start-FOLDER by default.
+    """
+    checked_device(device)
+    if not 0 < minutes < float("inf"):
+        raise InputError(f"minutes={minutes:g}: expected a number above 0")
+    if backbone is not None and backbone not in SPECS:
+        raise InputError(f"unknown backbone {backbone!r}: expected one of {', '.join(SPECS)}")
+    shares = Shares(*split)
+    place = output or Path("runs") / f"start-{folder.resolve().name}"
+    chosen = {"size": size, "backbone": backbone, "sampling": sampling, "stride": stride, "views": views}
+    chosen |= {"gamma": gamma, "flip": flip or None}
+    options = dict(assignment(each, agent_class(AGENT).Options) for each in set)
+    given = plain({"folder": folder.absolute(), "minutes": minutes, "seed": seed, "chosen": chosen, "set": options})
+    collection = collect(folder)
+    runs = Runs(place, seed, device)
+    with claimed(place, given):
+        found = survey(collection, index_path("videos", runs.lists, "probes").with_suffix(".jsonl"))
+        print("\n".join(found.lines()) + "\n", flush=True)
+        splits = share_out(found.videos, found.class_names, shares, seed, collection.folder)
+        write_lists(runs.lists, splits, found.class_names)
+        index_videos("videos", root=runs.lists)
+        proposal = _proposal(place, given, found, splits, minutes, chosen, device)
+        proposal.config["agents"][AGENT] |= options
+        runs.write_settings(proposal.config)
+        print(f"\n{proposal.table()}\n\n{proposal.expected}\nby hand: {runs.command()}", flush=True)
+        if dry_run:
+            return
+        results = runs.finish(lambda what: print(f"\n== {what}", flush=True))
+        print("\n".join(write_report(place / "report.html", runs, found, splits, proposal, results)))
+
+
+def _proposal(
+    place: Path,
+    given: dict[str, Any],
+    found: Survey,
+    splits: dict[Split, list[Found]],
+    minutes: float,
+    chosen: dict[str, Any],
+    device: str,
+) -> Proposal:
+    """The proposal that was made for the same options and videos, so that a start goes on as it was begun; or a new
+    one."""
+    path = place / "proposal.json"
+    key = plain([given, {split: [str(video.path) for video in videos] for split, videos in splits.items()}])
+    try:
+        kept = json.loads(path.read_text())
+        if kept["for"] == key:
+            choices = tuple(Choice(**each) for each in kept["proposal"]["choices"])
+            return Proposal(kept["proposal"]["config"], choices, kept["proposal"]["seconds"])
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not readable ({error}): delete it, or choose another --output") from error
+    proposal = _proposed(found, splits, minutes, chosen, device)
+    with replacing(path, "choose another --output") as part:
+        part.write_text(json.dumps({"for": key, "proposal": plain(asdict(proposal))}, indent=1))
+    return proposal
+
+
+def _proposed(
+    found: Survey, splits: dict[Split, list[Found]], minutes: float, chosen: dict[str, Any], device: str
+) -> Proposal:
+    sampling, stride, span = timing(found)
+    size = side(found)
+    network = Choice("backbone", "i3d_tiny", "trains in minutes on a laptop")
+    seen = Choice("observation_size", None, "")
+    geometry = [network, size, sampling, stride, Choice("flip", False, "left and right may tell classes apart")]
+    its = {each.name: chosen[each.name] if chosen.get(each.name) is not None else each.value for each in geometry}
+    records = [
+        VideoRecord(video.path, (video.label,), probe.frames, "", probe.size, probe.width, probe.height, probe.rate)
+        for video, probe in zip(found.videos, found.probes, strict=True)
+    ]
+    sampler = ClipSampler(FRAMES, its["stride"], RANDOM_VIEWS, its["size"], random=True, sampling=its["sampling"])
+    clips = VideoClips(records, found.class_names, sampler, observation_size=its["size"], max_bad_share=1.0)
+    speeds = measure(clips, its["backbone"], min(its["size"], 64), device)
+    clips.close()
+    sizes = Sizes(
+        len(splits["train"]),
+        len(splits["test"]),
+        len(found.class_names),
+        float(np.median(found.seconds)) if found.seconds else span,
+        span,
+    )
+    return propose(sizes, speeds, minutes, geometry, chosen)
+
+
+if __name__ == "__main__":
+    run(start)
