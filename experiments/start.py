@@ -98,6 +98,7 @@ def start(
         index_videos("videos", root=runs.lists)
         proposal = _proposal(place, given, found, splits, minutes, chosen, device)
         proposal.config["agents"][AGENT] |= options
+        _TEMPORARY(proposal.config, place, len(found.class_names))
         runs.write_settings(proposal.config)
         print(f"\n{proposal.table()}\n\n{proposal.expected}\nby hand: {runs.command()}", flush=True)
         if dry_run:
@@ -140,7 +141,6 @@ def _proposed(
     sampling, stride, span = timing(found)
     size = side(found)
     network = Choice("backbone", "i3d_tiny", "trains in minutes on a laptop")
-    seen = Choice("observation_size", None, "")
     geometry = [network, size, sampling, stride, Choice("flip", False, "left and right may tell classes apart")]
     its = {each.name: chosen[each.name] if chosen.get(each.name) is not None else each.value for each in geometry}
     records = [
@@ -159,6 +159,23 @@ def _proposed(
         span,
     )
     return propose(sizes, speeds, minutes, geometry, chosen)
+
+
+def _TEMPORARY(config, place, classes):
+    from ada3d_gym.experiments.runs import Config
+    if "scratch" not in Config.__dataclass_fields__:
+        from ada3d_gym.networks.checkpoints.weights import save_weights
+        from ada3d_gym.networks.resnet3d import MaskedResNet3d
+        from ada3d_gym.seeding import torch_seed
+        del config["scratch"], config["classifier_recipe"]
+        config["classifier_epochs"] = 30
+        config["classifier_lr"] = 0.05
+        config["classifier_batch_norm"] = "train"
+        path = place / "random.safetensors"
+        if not path.exists():
+            with torch_seed(np.random.SeedSequence(0)):
+                save_weights(MaskedResNet3d(SPECS[config["environment"]["backbone"]], classes), path)
+        config["environment"]["checkpoint"] = str(path.absolute())
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def _one_class(found: Collection, label: int) -> str:
 
 def _from_folders(folder: Path) -> Collection:
     ignored: Counter[str] = Counter()
-    stray = [path for path in _files(folder, ignored, deep=False)]
+    stray = list(_files(folder, ignored, deep=False))
     below = {each.name: each for each in _folders(folder)}
     held = {name: list(_files(each, ignored)) for name, each in below.items()}
     named = {name: to_split(name) for name, files in held.items() if files}

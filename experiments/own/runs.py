@@ -29,7 +29,7 @@ class Runs:
     """The runs below a folder.
 
     Args:
-        output: the folder: `lists` and `settings.yaml` lie in it, `model` becomes the policy's run, `rivals` the others.
+        output: the folder: holds `lists` and `settings.yaml`, the policy's run `model`, and the `rivals`.
         seed: of all.
         device: where networks run.
     """

@@ -49,7 +49,7 @@ def _on_policy(found: Findings) -> list[str]:
     name, top1 = found.best_rival
     if top1 >= found.results[LEARNED].top1:
         told.append(
-            f"No policy is needed here: within the policy's operations, {name} is right on {top1:.1f} %, and the policy "
+            f"No policy is needed here: within its operations, {name} is right on {top1:.1f} %, and the policy "
             f"on {found.results[LEARNED].top1:.1f} %. One mask for all clips does as well."
         )
     if found.results[LEARNED].distinct_masks == 1:
@@ -67,8 +67,8 @@ def _on_data(found: Findings, surveyed: Survey) -> list[str]:
         told.append(f"{len(surveyed.problems)} files were left out; they are named below.")
     if max(surveyed.counts) > UNEVEN * max(min(surveyed.counts), 1):
         told.append(
-            f"Classes are uneven: {max(surveyed.counts)} videos of the largest, {min(surveyed.counts)} of the smallest. "
-            "Look at the accuracy of each class."
+            f"Classes are uneven: {max(surveyed.counts)} videos of the largest, {min(surveyed.counts)} of the "
+            "smallest. Look at the accuracy of each class."
         )
     if left := found.results[LEARNED].left_out:
         told.append(f"{left['clips']} test clips could not be decoded and are in no figure.")
