@@ -84,7 +84,13 @@ def start(
         raise InputError(f"unknown backbone {backbone!r}: expected one of {', '.join(SPECS)}")
     shares = Shares(*split)
     place = output or Path("runs") / f"start-{folder.resolve().name}"
-    chosen = {"size": size, "backbone": backbone, "sampling": sampling, "stride": stride, "views": views}
+    chosen: dict[str, Any] = {
+        "size": size,
+        "backbone": backbone,
+        "sampling": sampling,
+        "stride": stride,
+        "views": views,
+    }
     chosen |= {"gamma": gamma, "flip": flip or None}
     options = dict(assignment(each, agent_class(AGENT).Options) for each in set)
     given = plain({"folder": folder.absolute(), "minutes": minutes, "seed": seed, "chosen": chosen, "set": options})
@@ -163,10 +169,12 @@ def _proposed(
 
 def _TEMPORARY(config, place, classes):
     from ada3d_gym.experiments.runs import Config
+
     if "scratch" not in Config.__dataclass_fields__:
         from ada3d_gym.networks.checkpoints.weights import save_weights
         from ada3d_gym.networks.resnet3d import MaskedResNet3d
         from ada3d_gym.seeding import torch_seed
+
         del config["scratch"], config["classifier_recipe"]
         config["classifier_epochs"] = 30
         config["classifier_lr"] = 0.05

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import Counter, defaultdict
+import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from ada3d_gym.video.indexing.locating import Problem, locate
 from ada3d_gym.video.readers import plain
 
 Split = Literal["train", "val", "test"]
+Places = dict[tuple[str, Split | None], list[Path]]  # by class and split
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 LAYOUT = "one folder a class with its videos below, as FOLDER/walk/a.mp4 and FOLDER/run/b.mov"
 
@@ -101,30 +103,31 @@ def _from_folders(folder: Path) -> Collection:
     named = {name: to_split(name) for name, files in held.items() if files}
     if "train" not in named.values() or None in named.values():
         empty = tuple(name for name, files in held.items() if not files)
-        placed = {(name, None): files for name, files in held.items() if files}
+        placed: Places = {(name, None): files for name, files in held.items() if files}
         return _collection(folder, placed, "folders", ignored, stray, empty)
-    classes: defaultdict[tuple[str, Split | None], list[Path]] = defaultdict(list)
+    classes: Places = {}
     for name, split in named.items():
         for path in held[name]:
             parts = path.relative_to(below[name]).parts
             if len(parts) == 1:
                 stray.append(path)
             else:
-                classes[parts[0], split].append(path)
-    return _collection(folder, dict(classes), "splits", ignored, stray, ())
+                classes.setdefault((parts[0], split), []).append(path)
+    return _collection(folder, classes, "splits", ignored, stray, ())
 
 
 def _collection(
     folder: Path,
-    placed: dict[tuple[str, Split | None], list[Path]],
+    placed: Places,
     by: Literal["folders", "splits"],
     ignored: Counter[str],
     stray: Sequence[Path],
     empty: tuple[str, ...],
 ) -> Collection:
-    names = sorted({name for name, _ in placed})
+    named = {name: unicodedata.normalize("NFC", name) for name, _ in placed}  # as lists have them
+    names = sorted(set(named.values()))
     videos = [
-        Found(path, names.index(name), split)
+        Found(path, names.index(named[name]), split)
         for (name, split), paths in sorted(placed.items(), key=lambda item: (item[0][0], str(item[0][1])))
         for path in paths
     ]
@@ -140,7 +143,8 @@ def _files(folder: Path, ignored: Counter[str], deep: bool = True) -> Iterator[P
     seen = set()
     for place, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
-        known, _ = real in seen, seen.add(real)
+        known = real in seen
+        seen.add(real)
         folders[:] = [] if known or not deep else sorted(each for each in folders if not _hidden(each))
         for name in [] if known else sorted(files):
             if has_extension(name) and not _hidden(name):

@@ -19,6 +19,7 @@ from ada3d_gym.experiments.own.runs import AGENT, LEARNED, SAME_OPERATIONS, Runs
 from ada3d_gym.experiments.results import Result
 from ada3d_gym.experiments.runs import PRETRAINED
 from ada3d_gym.experiments.train import CLASSIFIER
+from ada3d_gym.protocols import FallibleSource
 
 Bits = NDArray[np.bool_]
 
@@ -39,7 +40,8 @@ class Answers:
     @property
     def right(self) -> Bits:
         """(V,)"""
-        return self.labels == self.predictions
+        right: Bits = self.labels == self.predictions
+        return right
 
     def confusion(self, classes: int) -> NDArray[np.int64]:
         """(C, C) numbers of videos: a row a class, a column an answer."""
@@ -146,7 +148,8 @@ def gather(runs: Runs, results: Mapping[str, Result]) -> Findings:
 
 def _judged(bandit: ClipBandit) -> NDArray[np.int64]:
     ids = np.arange(len(bandit.source))
-    bad = getattr(bandit.source, "undecodable", lambda _: {})(ids)
+    assert isinstance(bandit.source, FallibleSource)
+    bad = bandit.source.undecodable(ids)
     return np.array([clip for clip in ids.tolist() if clip not in bad], np.int64)
 
 

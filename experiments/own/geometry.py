@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ class Choice:
     """A setting with the reason for its value."""
 
     name: str
-    value: object
+    value: Any
     reason: str
 
 
@@ -32,8 +33,8 @@ def timing(survey: Survey) -> tuple[Choice, Choice, float]:
     seconds = float(np.median(survey.seconds)) if survey.seconds else frames / PYSLOWFAST_RATE
     if frames < 2 * FRAMES:
         why = f"half of the videos have at most {frames:.0f} frames: a clip takes {FRAMES} spread over each whole video"
-        stride = Choice("stride", 1, "does not matter where a clip spans the whole video")
-        return Choice("sampling", "whole", why), stride, seconds
+        whole = Choice("stride", 1, "does not matter where a clip spans the whole video")
+        return Choice("sampling", "whole", why), whole, seconds
     gap = min(COVERED * seconds / FRAMES, WIDEST)
     wide = f"{FRAMES} frames {gap:.2g} s apart"
     wide += f" span most of the median video ({seconds:.1f} s)" if gap < WIDEST else f" ({WIDEST} s at most)"

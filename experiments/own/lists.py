@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 
 from ada3d_gym.errors import InputError
@@ -114,6 +115,8 @@ def write_lists(folder: Path, splits: dict[Split, list[Found]], class_names: Seq
         OutputError: where that cannot be, or such files of somebody else's lie there.
         InputError: for a name that no list can hold.
     """
+    _check_names(class_names, "the class")
+    _check_names((str(video.path) for videos in splits.values() for video in videos), "the file or its folder")
     texts = {f"{split}.csv": [HEAD, *map(_row, videos)] for split, videos in splits.items()}
     texts["classes.txt"] = [HEAD, *map(_name, class_names)]
     changed = False
@@ -129,8 +132,7 @@ def write_lists(folder: Path, splits: dict[Split, list[Found]], class_names: Seq
         with replacing(path, "choose another --output") as part:
             part.write_bytes(text)
         changed = True
-    if changed:
-        _check(folder, splits, class_names)
+    _check(folder, splits, class_names)
     return changed
 
 
@@ -142,16 +144,21 @@ def _name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def _check_names(names: Iterable[str], what: str) -> None:
+    for name in names:
+        if "\n" in name or "\r" in name:
+            raise InputError(f"{name!r}: a list cannot hold this name; rename {what}")
+
+
 def _check(folder: Path, splits: dict[Split, list[Found]], class_names: Sequence[str]) -> None:
-    """That the lists say what was meant."""
-    names = read_names(folder / "classes.txt")
-    for name, read in zip(class_names, [*names, *[""] * len(class_names)], strict=False):
-        if "\n" in name or "\r" in name or len(names) != len(class_names):
-            raise InputError(f"class {name!r}: a list cannot hold this name; rename its folder ({read!r} was read)")
+    """That the lists say what was meant, however names are written."""
+    _check_same(class_names, read_names(folder / "classes.txt"), "the class")
     for split, videos in splits.items():
-        read_back = [entry.path for entry in plain.read(folder, split).entries]
-        if read_back != [str(video.path) for video in videos]:
-            differing = next(
-                (video for video, path in zip(videos, read_back, strict=False) if str(video.path) != path), videos[0]
-            )
-            raise InputError(f"{str(differing.path)!r}: a list cannot hold this name; rename the file or its folder")
+        read = [entry.path for entry in plain.read(folder, split).entries]
+        _check_same([str(video.path) for video in videos], read, "the file or its folder")
+
+
+def _check_same(meant: Sequence[str], read: Sequence[str], what: str) -> None:
+    if list(meant) != list(read):
+        differing = next((one for one, other in zip_longest(meant, read) if one != other), None)
+        raise InputError(f"{differing!r}: a list cannot hold this name; rename {what}")

@@ -90,7 +90,8 @@ def right_ones(found: Findings) -> list[int]:
 def wrong_ones(found: Findings) -> list[int]:
     """The videos that the policy gets wrong, the surest first."""
     wrong = np.flatnonzero(~found.learned.right)
-    return wrong[(-found.learned.sure[wrong]).argsort(kind="stable")][: 2 * SHEETS].tolist()
+    surest: list[int] = wrong[(-found.learned.sure[wrong]).argsort(kind="stable")].tolist()
+    return surest[: 2 * SHEETS]
 
 
 def _png(pixels: NDArray[np.uint8]) -> bytes:

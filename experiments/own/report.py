@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2
 import numpy as np
+from markupsafe import Markup
 
 from ada3d_gym import __version__
 from ada3d_gym.experiments.benchmark.page import STYLE, table_html
@@ -61,7 +62,7 @@ def write_report(
         summary=_summary(found),
         numbers=numbers,
         warnings=told,
-        table=lambda rows: jinja2.utils.markupsafe.Markup(table_html(*rows)),
+        table=lambda rows: Markup(table_html(*rows)),
         methods=_methods(found),
         methods_note=(
             "Upper keeps everything. Fixed is the constant mask that pays best. Fixed FT are constants within Ada3D's "

@@ -49,7 +49,8 @@ class Survey:
     @cached_property
     def counts(self) -> list[int]:
         """Usable videos of each class."""
-        return np.bincount([each.label for each in self.videos], minlength=len(self.class_names)).tolist()
+        found = Counter(each.label for each in self.videos)
+        return [found[label] for label in range(len(self.class_names))]
 
     @cached_property
     def frames(self) -> list[int]:
