@@ -26,7 +26,7 @@ from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.folders import claimed
 from ada3d_gym.experiments.index_videos import index_videos
 from ada3d_gym.experiments.own.collecting import Found, Split, collect
-from ada3d_gym.experiments.own.geometry import FRAMES, Choice, side, timing
+from ada3d_gym.experiments.own.geometry import FRAMES, Choice, network, side, timing
 from ada3d_gym.experiments.own.lists import Shares, share_out, write_lists
 from ada3d_gym.experiments.own.proposal import Proposal, Sizes, propose
 from ada3d_gym.experiments.own.report import write_report
@@ -52,6 +52,7 @@ def start(
     views: int | None = None,
     flip: bool = False,
     gamma: float | None = None,
+    scratch: tuple[str, ...] = (),
     set: tuple[str, ...] = (),
     seed: int = 0,
     device: str = "cpu",
@@ -71,6 +72,7 @@ def start(
         views: clips of each video.
         flip: mirror half of the training clips; not where left and right are what classes differ by.
         gamma: penalty of a wrong answer (Eq. 4); larger spends more.
+        scratch: options of the training from scratch, as batch=16.
         set: options of the agent, as epochs=3.
         seed: of everything random.
         device: where networks run.
@@ -146,8 +148,13 @@ def _proposed(
 ) -> Proposal:
     sampling, stride, span = timing(found)
     size = side(found)
-    network = Choice("backbone", "i3d_tiny", "trains in minutes on a laptop")
-    geometry = [network, size, sampling, stride, Choice("flip", False, "left and right may tell classes apart")]
+    geometry = [
+        network(chosen["size"] or size.value),
+        size,
+        sampling,
+        stride,
+        Choice("flip", False, "left and right may tell classes apart"),
+    ]
     its = {each.name: chosen[each.name] if chosen.get(each.name) is not None else each.value for each in geometry}
     records = [
         VideoRecord(video.path, (video.label,), probe.frames, "", probe.size, probe.width, probe.height, probe.rate)

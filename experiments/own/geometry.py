@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ada3d_gym.experiments.own.survey import Survey
+from ada3d_gym.networks.spec import I3D_SMALL, I3D_TINY
 from ada3d_gym.video.sampling import PYSLOWFAST_RATE, Sampling
 
 FRAMES = 8  # T of Ada3D-Videos-v0
@@ -16,6 +17,7 @@ WIDEST = 0.4  # seconds between two frames of a clip: in longer gaps motions are
 MIXED = 1.2  # ratio of rates from which on a stride means different times
 SIDES = (32, 112)  # pixels that a proposal may choose
 SIDE = 64  # the largest that the small selection network is made for
+TINY_SIDE = 40  # up to which the smallest network, which does not pool after its first layer, is fast
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,10 @@ def side(survey: Survey, most: int = SIDE) -> Choice:
     else:
         why = f"what trains in minutes; the videos' short sides begin at {short:.0f} pixels"
     return Choice("size", size, why)
+
+
+def network(size: int) -> Choice:
+    """The 3D network for clips of a size."""
+    if size <= TINY_SIDE:
+        return Choice("backbone", I3D_TINY.name, f"made for frames as small as {size} pixels")
+    return Choice("backbone", I3D_SMALL.name, "trains from scratch in minutes on a laptop")

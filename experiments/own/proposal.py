@@ -15,11 +15,14 @@ from ada3d_gym.experiments.own.speeds import Speeds
 BATCH = 32  # clips in an update of policy and classifier, as for MotionShapes
 SEARCH_PULLS = 19_000  # of the search for constants, for each clip of its first round, as 8 frames and 5 stages have it
 METHODS = 6  # that are judged: Upper, both stages of Ada3D, the best constant and two that are fine-tuned
+DECODING = 0.06  # of the minutes, at most: twice, for the classifier and for the policy
+BANK = 8  # clips of each video that the classifier learns from, at most
 FIXED = 45.0  # seconds for what does not depend on the videos: loading, measuring time, drawing the report
-# Shares of what is left after decoding and judging. The classifier is what all else rests on.
-SHARES = {"classifier": 0.5, "trunk": 0.08, "policy": 0.16, "joint": 0.2, "search": 0.06}
+SEARCH = 0.08  # of what is left after decoding and judging, at most, but for the least that a search can be
+# Shares of what is then left. The classifier is what all else rests on.
+SHARES = {"classifier": 0.55, "trunk": 0.08, "policy": 0.17, "joint": 0.2}
 # Updates with which MotionShapes' networks are trained: more of them would be over-fitting a small set.
-ENOUGH = {"trunk": 500, "policy": 450, "joint": 220}
+ENOUGH = {"trunk": 750, "policy": 450, "joint": 220}
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,10 @@ def _duration(seconds: float) -> str:
 def views(sizes: Sizes, speeds: Speeds, budget: float) -> Choice:
     """Clips of each video."""
     cover = math.ceil(sizes.median_seconds / max(sizes.clip_seconds, 1e-6))
-    affordable = int(0.12 * budget / (speeds.decode * (sizes.train + sizes.test)))
+    affordable = int(DECODING * budget / (speeds.decode * (sizes.train + sizes.test)))
     count = max(1, min(max(cover, 3), 6, affordable))
     why = f"a video's answer is the mean of {count} clips" + (" across it" if cover > 1 else "")
-    return Choice("views", count, f"{why}; as many random ones of each training video are kept decoded on disk")
+    return Choice("views", count, f"{why}; the policy learns from as many random ones of each training video")
 
 
 def propose(
@@ -97,7 +100,8 @@ def propose(
     count = environment["views"]
     pixels = FRAMES * 3 * environment["size"] ** 2
     environment["cache_bytes"] = int(1.1 * pixels * count * (sizes.train + sizes.test)) + 2**20
-    decoding = speeds.decode * count * (sizes.train + sizes.test)
+    bank = max(1, min(BANK, int(DECODING * budget / (speeds.decode * sizes.train))))
+    decoding = speeds.decode * (count * (sizes.train + sizes.test) + bank * sizes.train)
     judging = METHODS * sizes.test * count * (speeds.pull + speeds.policy / 3) * 1.5
     left = max(budget - FIXED - decoding - judging, 0.3 * budget)
     clip = {
@@ -106,13 +110,14 @@ def propose(
         "policy": speeds.policy + 4 * speeds.pull,
         "joint": speeds.policy + 4 * speeds.pull + 3 * speeds.train,  # two constants are fine-tuned as long, too
     }
+    searched = max(1, min(4, int(SEARCH * left / (SEARCH_PULLS * speeds.pull))))
+    search = searched * SEARCH_PULLS * speeds.pull
+    left = max(left - search, 0.3 * budget)
     epochs = {}
     for name in ("trunk", "policy", "joint"):
         most = SHARES[name] * left / (sizes.train * clip[name])
         epochs[name] = max(1, min(int(most), math.ceil(ENOUGH[name] * BATCH / sizes.train)))
     seconds = {name: epochs[name] * sizes.train * clip[name] for name in epochs}
-    searched = max(1, min(4, int(SHARES["search"] * left / (SEARCH_PULLS * speeds.pull))))
-    seconds["search"] = searched * SEARCH_PULLS * speeds.pull
     # What others do not need goes to the classifier.
     seconds["classifier"] = max(left - sum(seconds.values()), SHARES["classifier"] * left)
     learning = [
@@ -136,8 +141,7 @@ def propose(
     config = {
         "gamma": values["gamma"],
         "classifier_recipe": "scratch",
-        "scratch": {"minutes": values["classifier minutes"]},
-        "classifier_batch": BATCH,
+        "scratch": {"minutes": values["classifier minutes"], "views": bank, "flip": environment["flip"]},
         "trunk_epochs": values["trunk epochs"],
         "environment": environment,
         "agents": {
@@ -158,7 +162,7 @@ def propose(
         "decoding": decoding,
         "classifier": seconds["classifier"],
         "selection network": sum(seconds[name] for name in ("trunk", "policy", "joint")),
-        "constants": seconds["search"],
+        "constants": search,
         "judging and report": judging + FIXED,
     }
     return Proposal(config, (*chosen, *learning), expected)
