@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 import tyro
+from ada3d_gym.experiments.scratch.options import ScratchOptions
 
-from ada3d_gym.agents.registry import agent_class
+from ada3d_gym.agents.registry import agent_class, agent_options, parse
 from ada3d_gym.datasets import RANDOM_VIEWS, index_path
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
@@ -94,8 +95,15 @@ def start(
         "views": views,
     }
     chosen |= {"gamma": gamma, "flip": flip or None}
+    for name, value, least, most in (("size", size, 16, 256), ("stride", stride, 1, 10_000), ("views", views, 1, 1000)):
+        if value is not None and not least <= value <= most:
+            raise InputError(f"{name}={value}: expected {least} to {most}")
     options = dict(assignment(each, agent_class(AGENT).Options) for each in set)
-    given = plain({"folder": folder.absolute(), "minutes": minutes, "seed": seed, "chosen": chosen, "set": options})
+    agent_options(AGENT, options)
+    recipe = dict(assignment(each, ScratchOptions) for each in scratch)
+    parse(ScratchOptions, recipe, "option of the scratch recipe")
+    given = plain({"folder": folder.absolute(), "minutes": minutes, "split": split, "seed": seed, "device": device})
+    given |= plain({"chosen": chosen, "set": options, "scratch": recipe})
     collection = collect(folder)
     runs = Runs(place, seed, device)
     with claimed(place, given):
@@ -106,7 +114,7 @@ def start(
         index_videos("videos", root=runs.lists)
         proposal = _proposal(place, given, found, splits, minutes, chosen, device)
         proposal.config["agents"][AGENT] |= options
-        _TEMPORARY(proposal.config, place, len(found.class_names))
+        proposal.config["scratch"] |= recipe
         runs.write_settings(proposal.config)
         print(f"\n{proposal.table()}\n\n{proposal.expected}\nby hand: {runs.command()}", flush=True)
         if dry_run:
@@ -172,25 +180,6 @@ def _proposed(
         span,
     )
     return propose(sizes, speeds, minutes, geometry, chosen)
-
-
-def _TEMPORARY(config, place, classes):
-    from ada3d_gym.experiments.runs import Config
-
-    if "scratch" not in Config.__dataclass_fields__:
-        from ada3d_gym.networks.checkpoints.weights import save_weights
-        from ada3d_gym.networks.resnet3d import MaskedResNet3d
-        from ada3d_gym.seeding import torch_seed
-
-        del config["scratch"], config["classifier_recipe"]
-        config["classifier_epochs"] = 30
-        config["classifier_lr"] = 0.05
-        config["classifier_batch_norm"] = "train"
-        path = place / "random.safetensors"
-        if not path.exists():
-            with torch_seed(np.random.SeedSequence(0)):
-                save_weights(MaskedResNet3d(SPECS[config["environment"]["backbone"]], classes), path)
-        config["environment"]["checkpoint"] = str(path.absolute())
 
 
 if __name__ == "__main__":

@@ -157,7 +157,7 @@ def test_options_that_make_no_sense(options: dict[str, Any], told: str, drawn: P
 
 def test_somewhere_that_cannot_be_written(drawn: Path, tmp_path: Path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot be written .*choose another --output"):
+    with pytest.raises(OutputError, match=r"cannot be written .*choose another --output"):
         start(drawn, output=tmp_path / "file" / "out")
 
 
