@@ -11,6 +11,7 @@ model, its rivals and `report.html`. Interrupted and started again, the command 
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from ada3d_gym.experiments.index_videos import index_videos
 from ada3d_gym.experiments.own.collecting import Found, Split, collect
 from ada3d_gym.experiments.own.geometry import FRAMES, Choice, network, side, timing
 from ada3d_gym.experiments.own.lists import Shares, share_out, write_lists
-from ada3d_gym.experiments.own.proposal import Proposal, Sizes, propose
+from ada3d_gym.experiments.own.proposal import Proposal, Sizes, duration, propose
 from ada3d_gym.experiments.own.report import write_report
 from ada3d_gym.experiments.own.runs import AGENT, Runs
 from ada3d_gym.experiments.own.speeds import measure
@@ -119,8 +120,10 @@ def start(
         print(f"\n{proposal.table()}\n\n{proposal.expected}\nby hand: {runs.command()}", flush=True)
         if dry_run:
             return
-        results = runs.finish(lambda what: print(f"\n== {what}", flush=True))
+        begun = time.perf_counter()
+        results = runs.finish(proposal.seconds)
         print("\n".join(write_report(place / "report.html", runs, found, splits, proposal, results)))
+        print(f"took {duration(time.perf_counter() - begun)}")
 
 
 def _proposal(

@@ -65,11 +65,12 @@ class Proposal:
     @property
     def expected(self) -> str:
         """How long it will take, part by part."""
-        parts = ", ".join(f"{name} {_duration(seconds)}" for name, seconds in self.seconds.items())
-        return f"about {_duration(sum(self.seconds.values()))} in all: {parts}"
+        parts = ", ".join(f"{name} {duration(seconds)}" for name, seconds in self.seconds.items())
+        return f"about {duration(sum(self.seconds.values()))} in all: {parts}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """As people say it."""
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(seconds, 1):.0f} s"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from ada3d_gym.experiments.own.lists import HEAD
+from ada3d_gym.experiments.own.proposal import duration
 from ada3d_gym.experiments.plan import Row, Task, carry_out, time_rows
 from ada3d_gym.experiments.results import Result, ResultFile
 from ada3d_gym.experiments.rivals import Rivals
@@ -77,24 +78,25 @@ class Runs:
         words += [f"--seed {self.seed}"] * bool(self.seed) + [f"--device {self.device}"] * (self.device != "cpu")
         return " ".join(words)
 
-    def finish(self, say: Callable[[str], None]) -> dict[str, Result]:
+    def finish(self, seconds: Mapping[str, float]) -> dict[str, Result]:
         """Trains and judges what is missing; returns all results by method, which `results.jsonl` holds, too.
 
         Args:
-            say: is told what comes next.
+            seconds: that each part was expected to take, see `own.proposal.Proposal`.
         """
         run_ = self.compose(AGENT)
-        say("decoding the clips, once")
+        _say("1 of 4: decoding the clips, once", seconds["decoding"])
         for split in ("train", "test"):
             clips = run_.bandit(split, self.device).source
             assert isinstance(clips, VideoClips)
             clips.fill_cache(f"decoding {split}")
             clips.close()
-        say("training the 3D network, the selection network and both together")
+        learning = seconds["classifier"] + seconds["selection network"]
+        _say("2 of 4: training the selection network's trunk, the 3D network, the policy, and both together", learning)
         train_run(run_, self.model, self.device, timed=False)
-        say("the rivals: the best constant mask, and constants fine-tuned at Ada3D's operations and accuracy")
+        _say("3 of 4: the best constant mask, and constants fine-tuned as Ada3D is, to compare", seconds["constants"])
         carry_out([self._learned, *self._tasks], self.device, count=1)
-        say("measuring time")
+        _say("4 of 4: measuring time, and the report", seconds["judging and report"])
         time_rows(self.rows, self.device)
         found = ResultFile(self.output / "results.jsonl")
         for method, row in self.rows.items():
@@ -105,3 +107,7 @@ class Runs:
 
     def _task(self, folder: Path, make: Callable[[], Run], needs: tuple[Path, ...]) -> Task:
         return Task(folder, make, needs, self.model)
+
+
+def _say(what: str, seconds: float) -> None:
+    print(f"\n== {what} (about {duration(seconds)})", flush=True)

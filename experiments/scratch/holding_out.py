@@ -19,7 +19,12 @@ def held_out(records: Sequence[VideoRecord], share: float) -> NDArray[np.bool_]:
     """
     chosen = np.zeros(len(records), np.bool_)
     labels = np.array([record.labels[0] if record.labels else -1 for record in records], np.int64)
-    marks = np.array([hashlib.sha256("/".join(record.path.parts[-2:]).encode(errors="surrogateescape")).hexdigest() for record in records])
+    marks = np.array(
+        [
+            hashlib.sha256("/".join(record.path.parts[-2:]).encode(errors="surrogateescape")).hexdigest()
+            for record in records
+        ]
+    )
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
         count = min(max(1, round(share * len(rows))), len(rows) - 1) if share else 0
