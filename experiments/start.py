@@ -10,37 +10,30 @@ model, its rivals and `report.html`. Interrupted and started again, the command 
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tyro
-from ada3d_gym.experiments.scratch.options import ScratchOptions
 
 from ada3d_gym.agents.registry import agent_class, agent_options, parse
-from ada3d_gym.datasets import RANDOM_VIEWS, index_path
+from ada3d_gym.datasets import index_path
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.folders import claimed
 from ada3d_gym.experiments.index_videos import index_videos
-from ada3d_gym.experiments.own.collecting import Found, Split, collect
-from ada3d_gym.experiments.own.geometry import FRAMES, Choice, network, side, timing
+from ada3d_gym.experiments.own.collecting import collect
 from ada3d_gym.experiments.own.lists import Shares, share_out, write_lists
-from ada3d_gym.experiments.own.proposal import Proposal, Sizes, duration, propose
+from ada3d_gym.experiments.own.planning import proposal_in
+from ada3d_gym.experiments.own.proposal import duration
 from ada3d_gym.experiments.own.report import write_report
 from ada3d_gym.experiments.own.runs import AGENT, Runs
-from ada3d_gym.experiments.own.speeds import measure
-from ada3d_gym.experiments.own.survey import Survey, survey
+from ada3d_gym.experiments.own.survey import survey
 from ada3d_gym.experiments.runs import assignment, plain
-from ada3d_gym.files import replacing
+from ada3d_gym.experiments.scratch.options import ScratchOptions
 from ada3d_gym.networks.spec import SPECS
-from ada3d_gym.video.clips import VideoClips
-from ada3d_gym.video.records import VideoRecord
-from ada3d_gym.video.sampling import ClipSampler, Sampling
+from ada3d_gym.video.sampling import Sampling
 
 
 def start(
@@ -113,7 +106,7 @@ def start(
         splits = share_out(found.videos, found.class_names, shares, seed, collection.folder)
         write_lists(runs.lists, splits, found.class_names)
         index_videos("videos", root=runs.lists)
-        proposal = _proposal(place, given, found, splits, minutes, chosen, device)
+        proposal = proposal_in(place, given, found, splits, minutes, chosen, device)
         proposal.config["agents"][AGENT] |= options
         proposal.config["scratch"] |= recipe
         runs.write_settings(proposal.config)
@@ -124,65 +117,6 @@ def start(
         results = runs.finish(proposal.seconds)
         print("\n".join(write_report(place / "report.html", runs, found, splits, proposal, results)))
         print(f"took {duration(time.perf_counter() - begun)}")
-
-
-def _proposal(
-    place: Path,
-    given: dict[str, Any],
-    found: Survey,
-    splits: dict[Split, list[Found]],
-    minutes: float,
-    chosen: dict[str, Any],
-    device: str,
-) -> Proposal:
-    """The proposal that was made for the same options and videos, so that a start goes on as it was begun; or a new
-    one."""
-    path = place / "proposal.json"
-    key = plain([given, {split: [str(video.path) for video in videos] for split, videos in splits.items()}])
-    try:
-        kept = json.loads(path.read_text())
-        if kept["for"] == key:
-            choices = tuple(Choice(**each) for each in kept["proposal"]["choices"])
-            return Proposal(kept["proposal"]["config"], choices, kept["proposal"]["seconds"])
-    except FileNotFoundError:
-        pass
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not readable ({error}): delete it, or choose another --output") from error
-    proposal = _proposed(found, splits, minutes, chosen, device)
-    with replacing(path, "choose another --output") as part:
-        part.write_text(json.dumps({"for": key, "proposal": plain(asdict(proposal))}, indent=1))
-    return proposal
-
-
-def _proposed(
-    found: Survey, splits: dict[Split, list[Found]], minutes: float, chosen: dict[str, Any], device: str
-) -> Proposal:
-    sampling, stride, span = timing(found)
-    size = side(found)
-    geometry = [
-        network(chosen["size"] or size.value),
-        size,
-        sampling,
-        stride,
-        Choice("flip", False, "left and right may tell classes apart"),
-    ]
-    its = {each.name: chosen[each.name] if chosen.get(each.name) is not None else each.value for each in geometry}
-    records = [
-        VideoRecord(video.path, (video.label,), probe.frames, "", probe.size, probe.width, probe.height, probe.rate)
-        for video, probe in zip(found.videos, found.probes, strict=True)
-    ]
-    sampler = ClipSampler(FRAMES, its["stride"], RANDOM_VIEWS, its["size"], random=True, sampling=its["sampling"])
-    clips = VideoClips(records, found.class_names, sampler, observation_size=its["size"], max_bad_share=1.0)
-    speeds = measure(clips, its["backbone"], min(its["size"], 64), device)
-    clips.close()
-    sizes = Sizes(
-        len(splits["train"]),
-        len(splits["test"]),
-        len(found.class_names),
-        float(np.median(found.seconds)) if found.seconds else span,
-        span,
-    )
-    return propose(sizes, speeds, minutes, geometry, chosen)
 
 
 if __name__ == "__main__":
