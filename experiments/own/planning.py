@@ -12,7 +12,7 @@ import numpy as np
 from ada3d_gym.datasets import RANDOM_VIEWS
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.own.collecting import Found, Split
-from ada3d_gym.experiments.own.geometry import FRAMES, Choice, network, side, timing
+from ada3d_gym.experiments.own.geometry import FRAMES, SIDE, Choice, network, side, timing
 from ada3d_gym.experiments.own.proposal import Proposal, Sizes, propose
 from ada3d_gym.experiments.own.speeds import measure
 from ada3d_gym.experiments.own.survey import Survey
