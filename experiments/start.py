@@ -26,7 +26,7 @@ from ada3d_gym.experiments.index_videos import index_videos
 from ada3d_gym.experiments.own.collecting import collect
 from ada3d_gym.experiments.own.lists import Shares, share_out, write_lists
 from ada3d_gym.experiments.own.planning import proposal_in
-from ada3d_gym.experiments.own.proposal import duration
+from ada3d_gym.experiments.own.proposal import GAMMAS, duration
 from ada3d_gym.experiments.own.report import write_report
 from ada3d_gym.experiments.own.runs import AGENT, Runs
 from ada3d_gym.experiments.own.survey import survey
@@ -66,7 +66,7 @@ def start(
         stride: distance between a clip's frames.
         views: clips of each video.
         flip: mirror half of the training clips; not where left and right are what classes differ by.
-        gamma: penalty of a wrong answer (Eq. 4); larger spends more.
+        gamma: penalty of a wrong answer (Eq. 4), larger spends more; chosen on the validation videos by default.
         scratch: options of the training from scratch, as batch=16.
         set: options of the agent, as epochs=3.
         seed: of everything random.
@@ -99,7 +99,7 @@ def start(
     given = plain({"folder": folder.absolute(), "minutes": minutes, "split": split, "seed": seed, "device": device})
     given |= plain({"chosen": chosen, "set": options, "scratch": recipe})
     collection = collect(folder)
-    runs = Runs(place, seed, device)
+    runs = Runs(place, GAMMAS if gamma is None else (gamma,), seed, device)
     with claimed(place, given):
         found = survey(collection, index_path("videos", runs.lists, "probes").with_suffix(".jsonl"))
         print("\n".join(found.lines()) + "\n", flush=True)

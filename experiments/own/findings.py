@@ -17,7 +17,7 @@ from ada3d_gym.evaluation import scores_of_videos
 from ada3d_gym.experiments.judging import Trial, load_masks
 from ada3d_gym.experiments.own.runs import AGENT, LEARNED, SAME_OPERATIONS, Runs
 from ada3d_gym.experiments.results import Result
-from ada3d_gym.experiments.runs import PRETRAINED
+from ada3d_gym.experiments.runs import PRETRAINED, read_run
 from ada3d_gym.experiments.train import CLASSIFIER
 from ada3d_gym.protocols import FallibleSource
 
@@ -126,7 +126,7 @@ def wilson(right: int, count: int) -> tuple[float, float]:
 
 def gather(runs: Runs, results: Mapping[str, Result]) -> Findings:
     """Asks the networks once more, video by video."""
-    run_ = runs.compose(AGENT)
+    run_ = read_run(runs.model, trust=True)
     before = Trial.prepare(run_, "test", runs.device, checkpoint=runs.model / PRETRAINED).bandit
     after = Trial.prepare(run_, "test", runs.device, checkpoint=runs.model / CLASSIFIER).bandit
     ids = _judged(before)

@@ -9,18 +9,20 @@ from typing import Any
 
 from tabulate import tabulate
 
+from ada3d_gym.experiments.own.choosing import GROWTH, LOST, TRIED
 from ada3d_gym.experiments.own.geometry import FRAMES, Choice
 from ada3d_gym.experiments.own.speeds import Speeds
 
 BATCH = 32  # clips in an update of policy and classifier, as for MotionShapes
-SEARCH_PULLS = 19_000  # of the search for constants, for each clip of its first round, as 8 frames and 5 stages have it
+SEARCH_PULLS = 10_000  # of the search for constants, for each clip of its first round, as 8 frames and 5 stages have it
 METHODS = 6  # that are judged: Upper, both stages of Ada3D, the best constant and two that are fine-tuned
 DECODING = 0.06  # of the minutes, at most: twice, for the classifier and for the policy
 BANK = 8  # clips of each video that the classifier learns from, at most
+GAMMAS = (6.0, 6.0 * GROWTH)  # tried in turn
 FIXED = 45.0  # seconds for what does not depend on the videos: loading, measuring time, drawing the report
 SEARCH = 0.08  # of what is left after decoding and judging, at most, but for the least that a search can be
 # Shares of what is then left. The classifier is what all else rests on.
-SHARES = {"classifier": 0.55, "trunk": 0.08, "policy": 0.17, "joint": 0.2}
+SHARES = {"classifier": 0.44, "trunk": 0.08, "policy": 0.1, "joint": 0.12}  # the last two for each policy
 # Updates with which MotionShapes' networks are trained: more of them would be over-fitting a small set.
 ENOUGH = {"trunk": 750, "policy": 450, "joint": 220}
 
@@ -118,13 +120,18 @@ def propose(
     for name in ("trunk", "policy", "joint"):
         most = SHARES[name] * left / (sizes.train * clip[name])
         epochs[name] = max(1, min(int(most), math.ceil(ENOUGH[name] * BATCH / sizes.train)))
+    policies = 1 if own.get("gamma") is not None else TRIED
     seconds = {name: epochs[name] * sizes.train * clip[name] for name in epochs}
+    again = (policies - 1) * (seconds["policy"] + seconds["joint"])  # spent where the first policy loses too much
     # What others do not need goes to the classifier.
-    seconds["classifier"] = max(left - sum(seconds.values()), SHARES["classifier"] * left)
+    seconds["classifier"] = max(left - again - sum(seconds.values()), SHARES["classifier"] * left)
+    more = f"if that loses more than {LOST:g} point on validation clips, {GAMMAS[1]:g} is tried" if policies > 1 else ""
     learning = [
         _owned(each, own)
         for each in (
-            Choice("gamma", 6.0, "a wrong answer costs 12, a right one earns up to 2: larger keeps more (Eq. 4)"),
+            Choice(
+                "gamma", GAMMAS[0], f"a wrong answer costs {2 * GAMMAS[0]:g}, a right one earns up to 2 (Eq. 4); {more}"
+            ),
             Choice(
                 "classifier minutes",
                 round(seconds["classifier"] / 60, 2),
@@ -156,13 +163,13 @@ def propose(
                 "exploration": 0.97,
                 "final_exploration": 0.998,
             },
-            "best-fixed": {"clips": searched},
+            "best-fixed": {"clips": searched, "regular": True},
         },
     }
     expected = {
         "decoding": decoding,
         "classifier": seconds["classifier"],
-        "selection network": sum(seconds[name] for name in ("trunk", "policy", "joint")),
+        "selection network": sum(seconds[name] for name in ("trunk", "policy", "joint")) + again,
         "constants": search,
         "judging and report": judging + FIXED,
     }

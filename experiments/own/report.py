@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from ada3d_gym import __version__
 from ada3d_gym.experiments.benchmark.page import STYLE, table_html
+from ada3d_gym.experiments.own.choosing import Policy
 from ada3d_gym.experiments.own.collecting import Found, Split
 from ada3d_gym.experiments.own.findings import Answers, Findings, gather, wilson
 from ada3d_gym.experiments.own.pictures import front, right_ones, sheets, wrong_ones
@@ -70,6 +71,7 @@ def write_report(
             "policy beside the network as it was. Operations and time of a clip count the selection network; decoding "
             "is not in them. Reward is under the penalty that the policy was trained with."
         ),
+        policies=_policies(runs.policies),
         front=_base64(front(found)),
         by_class=_by_class(found),
         by_class_note="Intervals are Wilson's, 95 %. Frames and stages are means over Ada3D's clips.",
@@ -142,6 +144,19 @@ def _by_class(found: Findings) -> tuple[list[str], list[list[str]]]:
         kept = [f"{usage[key]:.1f}" if key in usage else "" for key in ("frames", "stages")]
         rows.append([shown(name), str(int(its.sum())), *cells, *kept])
     return ["class", "test videos", "Upper right, %", "Ada3D right, %", "frames kept", "stages 3D"], rows
+
+
+def _policies(tried: Sequence[Policy]) -> tuple[list[str], list[list[str]]]:
+    rows = [
+        [
+            f"{each.gamma:g}",
+            f"{each.upper.clip_top1:.1f}",
+            f"{each.result.clip_top1:.1f}",
+            f"{1e3 * each.result.gmacs_total:.1f}",
+        ]
+        for each in tried
+    ]
+    return ["gamma", "Upper right, %", "Ada3D right, %", "total MMACs"], rows
 
 
 def _share(right: np.ndarray[Any, np.dtype[np.bool_]]) -> str:

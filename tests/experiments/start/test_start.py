@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from ada3d_gym.agents import search
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.own import runs
 from ada3d_gym.experiments.results import ResultFile
@@ -25,16 +24,8 @@ QUICK: dict[str, Any] = {"minutes": 0.1, "size": 32, "views": 1, "set": ("epochs
 QUICK |= {"scratch": ("epochs_2d=1", "epochs_3d=2", "trunk_clips=1")}
 
 
-@pytest.fixture(autouse=True)
-def few_constants() -> Iterator[None]:
-    """Regular masks alone are searched, so that the search takes a second."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search, "EXHAUSTIVE_BITS", 0)
-        yield
-
-
 @pytest.fixture
-def started(drawn: Path, session_folder: Path, few_constants: None, capsys: Printed) -> tuple[Path, str]:
+def started(drawn: Path, session_folder: Path, capsys: Printed) -> tuple[Path, str]:
     """The folder of a start that was interrupted once, and what it printed in the end."""
     folder = session_folder / "started"
     printed = folder.with_name("started.txt")
@@ -98,15 +89,24 @@ def test_the_command_by_hand_makes_the_same_run(started: tuple[Path, str]):
     _, _, _, train, env, *options = command.split()
     given = dict(zip(options[::2], options[1::2], strict=True))
     assert train == "train"
-    assert given["--output"] == str(folder / "model")
+    assert given["--output"] == str(folder / "by-hand")
     environment = {"data_root": str(Path(given["--data-root"]).absolute())}
     by_hand = compose(env, "reinforce", 0, config=Path(given["--config"]), environment=environment)
-    ours = read_run(folder / "model")
+    ours = read_run(folder / "policies" / "gamma-6")
     assert (by_hand.scratch, by_hand.gamma, by_hand.seed) == (ours.scratch, ours.gamma, ours.seed)
     assert by_hand.environment.items() <= ours.environment.items()
     settings = yaml.safe_load((folder / "settings.yaml").read_text())
     assert settings["agents"]["reinforce"]["epochs"] == 1
     assert settings["environment"]["size"] == 32
+
+
+def test_the_model_is_one_of_the_policies(started: tuple[Path, str]):
+    folder, _ = started
+    tried = ResultFile(folder / "policies" / "validation.jsonl").results
+    assert list(tried)[:2] == ["Upper", "gamma 6"]
+    kept = (folder / "model" / "agent.pt").read_bytes()
+    assert kept in [path.read_bytes() for path in (folder / "policies").glob("*/agent.pt")]
+    assert read_run(folder / "model").gamma in (6, 18)
 
 
 def test_finished_it_says_the_same_again(started: tuple[Path, str], drawn: Path, capsys: Printed):
