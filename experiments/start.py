@@ -115,8 +115,8 @@ def start(
             return
         begun = time.perf_counter()
         results = runs.finish(proposal.seconds)
-        print("\n".join(write_report(place / "report.html", runs, found, splits, proposal, results)))
-        print(f"took {duration(time.perf_counter() - begun)}")
+        said = write_report(place / "report.html", runs, found, splits, proposal, results)
+        print("\n".join([f"took {duration(time.perf_counter() - begun)} this time", *said]))
 
 
 if __name__ == "__main__":
