@@ -9,6 +9,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from ada3d_gym.experiments.estimates.showing import duration
 from ada3d_gym.experiments.own.choosing import GROWTH, LOST, TRIED
 from ada3d_gym.experiments.own.geometry import FRAMES, Choice
 from ada3d_gym.experiments.own.speeds import Speeds
@@ -69,11 +70,6 @@ class Proposal:
         """How long it will take, part by part."""
         parts = ", ".join(f"{name} {duration(seconds)}" for name, seconds in self.seconds.items())
         return f"about {duration(sum(self.seconds.values()))} in all: {parts}"
-
-
-def duration(seconds: float) -> str:
-    """As people say it."""
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(seconds, 1):.0f} s"
 
 
 def views(sizes: Sizes, speeds: Speeds, budget: float) -> Choice:
