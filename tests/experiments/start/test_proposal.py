@@ -72,7 +72,7 @@ def test_short_videos_are_seen_whole():
 
 
 def test_videos_without_a_rate_are_taken_by_their_frames():
-    assert timing(of([(80, 0.0)] * 3))[1].value == 9
+    assert timing(of([(70, 0.0)] * 3))[1].value == 7
 
 
 @pytest.mark.parametrize(("short", "size"), [(20, 32), (40, 32), (64, 64), (70, 64), (1080, 64)])
