@@ -39,8 +39,8 @@ def timing(survey: Survey) -> tuple[Choice, Choice, float]:
         return Choice("sampling", "whole", why), whole, seconds
     gap = min(COVERED * seconds / FRAMES, WIDEST)
     wide = f"{FRAMES} frames {gap:.2g} s apart "
-    whole = f"span most of the median video ({seconds:.1f} s)"
-    wide += whole if gap < WIDEST else f"({gap:.2g} s at most, as the paper has it)"
+    most = f"span most of the median video ({seconds:.1f} s)"
+    wide += most if gap < WIDEST else f"({gap:.2g} s at most, as the paper has it)"
     low, high = np.percentile(survey.rates or [PYSLOWFAST_RATE], [5, 95])
     sampling: Sampling
     if high > MIXED * low:
