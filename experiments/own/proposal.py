@@ -17,6 +17,7 @@ from ada3d_gym.experiments.scratch.options import ScratchOptions
 from ada3d_gym.shipped import shipped_start
 
 BATCH = 32  # clips in an update of policy and classifier, as for MotionShapes
+SMALL_SET, SMALL_BATCH = 400, 16  # training videos, of fewer of which updates are smaller, so that there are more
 SEARCH_PULLS = 10_000  # of the search for constants, for each clip of its first round, as 8 frames and 5 stages have it
 METHODS = 6  # that are judged: Upper, both stages of Ada3D, the best constant and two that are fine-tuned
 DECODING = 0.06  # of the minutes, at most: twice, for the classifier and for the policy
@@ -25,7 +26,6 @@ GAMMAS = (6.0, 6.0 * GROWTH)  # tried in turn
 ENOUGH_OF_RECIPE = 0.7  # share of the classifier's recipe below which more minutes are suggested
 # As the preset for MotionShapes; epochs are by the minutes.
 REINFORCE = {
-    "batch_size": BATCH,
     "lr": 0.004,
     "trunk_lr": 0.002,
     "classifier_lr": 0.001,
@@ -35,7 +35,7 @@ REINFORCE = {
 FIXED = 45.0  # seconds for what does not depend on the videos: loading, measuring time, drawing the report
 SEARCH = 0.08  # of what is left after decoding and judging, at most, but for the least that a search can be
 # Shares of what is then left. The classifier is what all else rests on.
-SHARES = {"classifier": 0.44, "trunk": 0.08, "policy": 0.1, "joint": 0.12}  # the last two for each policy
+SHARES = {"classifier": 0.4, "trunk": 0.08, "policy": 0.14, "joint": 0.12}  # the last two for each policy
 # Updates with which MotionShapes' networks are trained: more of them would be over-fitting a small set.
 ENOUGH = {"trunk": 750, "policy": 450, "joint": 220}
 
@@ -56,6 +56,10 @@ class Sizes:
     classes: int
     median_seconds: float
     clip_seconds: float
+
+    def batch(self, part: str) -> int:
+        """Clips in an update of the "trunk", whose recipe has its own, the "policy", or both in "joint"."""
+        return BATCH if part == "trunk" or self.train >= SMALL_SET else SMALL_BATCH
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,12 @@ def propose(
         },
         "environment": environment,
         "agents": {
-            "reinforce": REINFORCE | {"epochs": lengths.epochs["policy"], "joint_epochs": lengths.epochs["joint"]},
+            "reinforce": REINFORCE
+            | {
+                "epochs": lengths.epochs["policy"],
+                "joint_epochs": lengths.epochs["joint"],
+                "batch_size": sizes.batch("policy"),
+            },
             "best-fixed": {"clips": searched, "regular": True},
         },
     }
@@ -171,7 +180,7 @@ def _lengths(sizes: Sizes, speeds: Speeds, left: float, policies: int, whole: fl
     epochs = {}
     for name, each in clip.items():
         most = int(SHARES[name] * left / (sizes.train * each))
-        epochs[name] = max(1, min(most, math.ceil(ENOUGH[name] * BATCH / sizes.train)))
+        epochs[name] = max(1, min(most, math.ceil(ENOUGH[name] * sizes.batch(name) / sizes.train)))
     seconds = {name: epochs[name] * sizes.train * clip[name] for name in clip}
     seconds["again"] = (policies - 1) * (seconds["policy"] + seconds["joint"])
     seconds["classifier"] = min(max(left - sum(seconds.values()), SHARES["classifier"] * left), whole)
@@ -200,7 +209,7 @@ def _learning(
 
 def _length(name: str, lengths: _Lengths, sizes: Sizes, what: str) -> Choice:
     epochs = lengths.epochs[name]
-    updates = epochs * -(-sizes.train // BATCH)
+    updates = epochs * -(-sizes.train // sizes.batch(name))
     few = "" if updates >= ENOUGH[name] else f", as the minutes allow (MotionShapes' has {ENOUGH[name]})"
     return Choice(f"{name} epochs", epochs, f"{what}: {updates} updates{few}")
 

@@ -97,7 +97,8 @@ def test_what_is_proposed_fits_the_minutes():
 
 def test_small_sets_are_not_trained_without_end():
     hour = made(60).config
-    updates = hour["agents"]["reinforce"]["epochs"] * -(-126 // 32)
+    assert hour["agents"]["reinforce"]["batch_size"] == 16  # so that there are updates enough
+    updates = hour["agents"]["reinforce"]["epochs"] * -(-126 // 16)
     assert updates <= 500
     larger = made(60, sizes=replace(SIZES, train=1200)).config
     assert larger["agents"]["reinforce"]["epochs"] < hour["agents"]["reinforce"]["epochs"]
