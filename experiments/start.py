@@ -21,12 +21,13 @@ from ada3d_gym.datasets import index_path
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.estimates.showing import duration
 from ada3d_gym.experiments.folders import claimed
 from ada3d_gym.experiments.index_videos import index_videos
 from ada3d_gym.experiments.own.collecting import collect
 from ada3d_gym.experiments.own.lists import Shares, share_out, write_lists
 from ada3d_gym.experiments.own.planning import proposal_in
-from ada3d_gym.experiments.own.proposal import GAMMAS, duration
+from ada3d_gym.experiments.own.proposal import GAMMAS
 from ada3d_gym.experiments.own.report import write_report
 from ada3d_gym.experiments.own.runs import AGENT, Runs
 from ada3d_gym.experiments.own.survey import survey

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ada3d_gym.bandit import ClipBandit, Outcome
 from ada3d_gym.outcomes.storage import TableError
@@ -77,7 +77,7 @@ def draw_sheet(
     for t, frame in enumerate(frames):
         left = GAP + t * (FRAME + GAP)
         if u[t]:
-            sheet.paste(Image.fromarray(frame).resize((FRAME, FRAME)), (left, top))
+            sheet.paste(ImageOps.fit(Image.fromarray(frame), (FRAME, FRAME)), (left, top))
         else:
             pen.rectangle((left, top, left + FRAME - 1, top + FRAME - 1), (0, 0, 0))
     below = top + FRAME + GAP

@@ -13,7 +13,7 @@ from ada3d_gym.video.sampling import PYSLOWFAST_RATE, Sampling
 
 FRAMES = 8  # T of Ada3D-Videos-v0
 COVERED = 0.9  # of the median video, by a clip
-WIDEST = 0.4  # seconds between two frames of a clip: in longer gaps motions are lost
+WIDEST = 8 / PYSLOWFAST_RATE  # seconds between two frames of a clip, the paper's: in longer gaps motions are lost
 MIXED = 1.2  # ratio of rates from which on a stride means different times
 SIDES = (32, 112)  # pixels that a proposal may choose
 SIDE = 64  # the largest that the small selection network is made for
@@ -38,8 +38,9 @@ def timing(survey: Survey) -> tuple[Choice, Choice, float]:
         whole = Choice("stride", 1, "does not matter where a clip spans the whole video")
         return Choice("sampling", "whole", why), whole, seconds
     gap = min(COVERED * seconds / FRAMES, WIDEST)
-    wide = f"{FRAMES} frames {gap:.2g} s apart"
-    wide += f" span most of the median video ({seconds:.1f} s)" if gap < WIDEST else f" ({WIDEST} s at most)"
+    wide = f"{FRAMES} frames {gap:.2g} s apart "
+    most = f"span most of the median video ({seconds:.1f} s)"
+    wide += most if gap < WIDEST else f"({gap:.2g} s at most, as the paper has it)"
     low, high = np.percentile(survey.rates or [PYSLOWFAST_RATE], [5, 95])
     sampling: Sampling
     if high > MIXED * low:

@@ -9,9 +9,12 @@ from typing import Any
 
 from tabulate import tabulate
 
+from ada3d_gym.experiments.estimates.showing import duration
 from ada3d_gym.experiments.own.choosing import GROWTH, LOST, TRIED
 from ada3d_gym.experiments.own.geometry import FRAMES, Choice
 from ada3d_gym.experiments.own.speeds import Speeds
+from ada3d_gym.experiments.scratch.options import ScratchOptions
+from ada3d_gym.shipped import shipped_start
 
 BATCH = 32  # clips in an update of policy and classifier, as for MotionShapes
 SEARCH_PULLS = 10_000  # of the search for constants, for each clip of its first round, as 8 frames and 5 stages have it
@@ -19,6 +22,16 @@ METHODS = 6  # that are judged: Upper, both stages of Ada3D, the best constant a
 DECODING = 0.06  # of the minutes, at most: twice, for the classifier and for the policy
 BANK = 8  # clips of each video that the classifier learns from, at most
 GAMMAS = (6.0, 6.0 * GROWTH)  # tried in turn
+ENOUGH_OF_RECIPE = 0.7  # share of the classifier's recipe below which more minutes are suggested
+# As the preset for MotionShapes; epochs are by the minutes.
+REINFORCE = {
+    "batch_size": BATCH,
+    "lr": 0.004,
+    "trunk_lr": 0.002,
+    "classifier_lr": 0.001,
+    "exploration": 0.97,
+    "final_exploration": 0.998,
+}
 FIXED = 45.0  # seconds for what does not depend on the videos: loading, measuring time, drawing the report
 SEARCH = 0.08  # of what is left after decoding and judging, at most, but for the least that a search can be
 # Shares of what is then left. The classifier is what all else rests on.
@@ -71,17 +84,14 @@ class Proposal:
         return f"about {duration(sum(self.seconds.values()))} in all: {parts}"
 
 
-def duration(seconds: float) -> str:
-    """As people say it."""
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(seconds, 1):.0f} s"
-
-
 def views(sizes: Sizes, speeds: Speeds, budget: float) -> Choice:
     """Clips of each video."""
     cover = math.ceil(sizes.median_seconds / max(sizes.clip_seconds, 1e-6))
     affordable = int(DECODING * budget / (speeds.decode * (sizes.train + sizes.test)))
     count = max(1, min(max(cover, 3), 6, affordable))
-    why = f"a video's answer is the mean of {count} clips" + (" across it" if cover > 1 else "")
+    why = "a video's answer is that of one clip"
+    if count > 1:
+        why = f"a video's answer is the mean of {count} clips" + (" across it" if cover > 1 else "")
     return Choice("views", count, f"{why}; the policy learns from as many random ones of each training video")
 
 
@@ -105,83 +115,96 @@ def propose(
     environment["cache_bytes"] = int(1.1 * pixels * count * (sizes.train + sizes.test)) + 2**20
     bank = max(1, min(BANK, int(DECODING * budget / (speeds.decode * sizes.train))))
     decoding = speeds.decode * (count * (sizes.train + sizes.test) + bank * sizes.train)
-    judging = METHODS * sizes.test * count * (speeds.pull + speeds.policy / 3) * 1.5
-    left = max(budget - FIXED - decoding - judging, 0.3 * budget)
-    clip = {
-        "classifier": speeds.train,
-        "trunk": speeds.policy,
-        "policy": speeds.policy + 4 * speeds.pull,
-        "joint": speeds.policy + 4 * speeds.pull + 3 * speeds.train,  # two constants are fine-tuned as long, too
-    }
+    judging = FIXED + METHODS * sizes.test * count * (speeds.pull + speeds.policy / 3) * 1.5
+    left = max(budget - decoding - judging, 0.3 * budget)
     searched = max(1, min(4, int(SEARCH * left / (SEARCH_PULLS * speeds.pull))))
     search = searched * SEARCH_PULLS * speeds.pull
-    left = max(left - search, 0.3 * budget)
-    epochs = {}
-    for name in ("trunk", "policy", "joint"):
-        most = SHARES[name] * left / (sizes.train * clip[name])
-        epochs[name] = max(1, min(int(most), math.ceil(ENOUGH[name] * BATCH / sizes.train)))
     policies = 1 if own.get("gamma") is not None else TRIED
-    seconds = {name: epochs[name] * sizes.train * clip[name] for name in epochs}
-    again = (policies - 1) * (seconds["policy"] + seconds["joint"])  # spent where the first policy loses too much
-    # What others do not need goes to the classifier.
-    seconds["classifier"] = max(left - again - sum(seconds.values()), SHARES["classifier"] * left)
-    more = f"if that loses more than {LOST:g} point on validation clips, {GAMMAS[1]:g} is tried" if policies > 1 else ""
-    learning = [
-        _owned(each, own)
-        for each in (
-            Choice(
-                "gamma", GAMMAS[0], f"a wrong answer costs {2 * GAMMAS[0]:g}, a right one earns up to 2 (Eq. 4); {more}"
-            ),
-            Choice(
-                "classifier minutes",
-                round(seconds["classifier"] / 60, 2),
-                f"of {minutes:g} in all; {1e3 * speeds.train:.1f} ms a clip were measured; "
-                "it stops before when validation videos do not profit",
-            ),
-            Choice(
-                "trunk epochs", epochs["trunk"], f"of the selection network's trunk; {_why(epochs, sizes, 'trunk')}"
-            ),
-            Choice("epochs", epochs["policy"], f"of the policy alone; {_why(epochs, sizes, 'policy')}"),
-            Choice("joint epochs", epochs["joint"], f"of policy and classifier; {_why(epochs, sizes, 'joint')}"),
-        )
-    ]
-    values = {each.name: each.value for each in learning}
+    whole = _whole_recipe(environment["backbone"], sizes, speeds)
+    lengths = _lengths(sizes, speeds, max(left - search, 0.3 * budget), policies, whole)
+    learning = [_owned(each, own) for each in _learning(lengths, sizes, speeds, minutes, policies, whole)]
     config = {
-        "gamma": values["gamma"],
+        "gamma": learning[0].value,
         "classifier_recipe": "scratch",
-        "scratch": {"minutes": values["classifier minutes"], "views": bank, "flip": environment["flip"]},
-        "trunk_epochs": values["trunk epochs"],
+        "scratch": {
+            "minutes": round(lengths.seconds["classifier"] / 60, 2),
+            "trunk_clips": lengths.epochs["trunk"] * sizes.train,
+            "views": bank,
+            "flip": environment["flip"],
+        },
         "environment": environment,
         "agents": {
-            "reinforce": {
-                "epochs": values["epochs"],
-                "joint_epochs": values["joint epochs"],
-                "batch_size": BATCH,
-                "lr": 0.004,
-                "trunk_lr": 0.002,
-                "classifier_lr": 0.001,
-                "exploration": 0.97,
-                "final_exploration": 0.998,
-            },
+            "reinforce": REINFORCE | {"epochs": lengths.epochs["policy"], "joint_epochs": lengths.epochs["joint"]},
             "best-fixed": {"clips": searched, "regular": True},
         },
     }
     expected = {
         "decoding": decoding,
-        "classifier": seconds["classifier"],
-        "selection network": sum(seconds[name] for name in ("trunk", "policy", "joint")) + again,
+        "classifier": lengths.seconds["classifier"],
+        "selection network": sum(lengths.seconds[name] for name in ("trunk", "policy", "joint", "again")),
         "constants": search,
-        "judging and report": judging + FIXED,
+        "judging and report": judging,
     }
     return Proposal(config, (*chosen, *learning), expected)
+
+
+@dataclass(frozen=True)
+class _Lengths:
+    """Epochs of "trunk", "policy" and "joint", and seconds of these, of the "classifier", and of policies tried
+    "again"."""
+
+    epochs: dict[str, int]
+    seconds: dict[str, float]
+
+
+def _whole_recipe(backbone: str, sizes: Sizes, speeds: Speeds) -> float:
+    """Seconds that the classifier's recipe takes if nothing cuts it short."""
+    epochs_2d, epochs_3d = ScratchOptions().epochs(sizes.train)
+    return (epochs_3d + (0 if shipped_start(backbone) else epochs_2d)) * sizes.train * speeds.train
+
+
+def _lengths(sizes: Sizes, speeds: Speeds, left: float, policies: int, whole: float) -> _Lengths:
+    """What so many seconds allow; what others do not need goes to the classifier."""
+    tries = speeds.policy + 4 * speeds.pull
+    # two constants are fine-tuned as long as the policy is with the classifier
+    clip = {"trunk": speeds.policy, "policy": tries, "joint": tries + 3 * speeds.train}
+    epochs = {}
+    for name, each in clip.items():
+        most = int(SHARES[name] * left / (sizes.train * each))
+        epochs[name] = max(1, min(most, math.ceil(ENOUGH[name] * BATCH / sizes.train)))
+    seconds = {name: epochs[name] * sizes.train * clip[name] for name in clip}
+    seconds["again"] = (policies - 1) * (seconds["policy"] + seconds["joint"])
+    seconds["classifier"] = min(max(left - sum(seconds.values()), SHARES["classifier"] * left), whole)
+    return _Lengths(epochs, seconds)
+
+
+def _learning(
+    lengths: _Lengths, sizes: Sizes, speeds: Speeds, minutes: float, policies: int, whole: float
+) -> list[Choice]:
+    cost = f"a wrong answer costs {2 * GAMMAS[0]:g}, a right one earns up to 2 (Eq. 4)"
+    if policies > 1:
+        cost += f"; if that loses more than {LOST:g} point on validation clips, {GAMMAS[1]:g} is tried"
+    seconds = lengths.seconds["classifier"]
+    why = f"{1e3 * speeds.train:.1f} ms a clip were measured; it ends before when validation videos do not profit"
+    if seconds < ENOUGH_OF_RECIPE * whole:
+        more = math.ceil(minutes + (whole - seconds) / SHARES["classifier"] / 60)
+        why += f"; the whole recipe takes {duration(whole)}: --minutes {more} has room for it"
+    return [
+        Choice("gamma", GAMMAS[0], cost),
+        Choice("classifier", f"{seconds / 60:.1f} min", why),
+        _length("trunk", lengths, sizes, "of the selection network's trunk"),
+        _length("policy", lengths, sizes, "of the policy beside the network as it is"),
+        _length("joint", lengths, sizes, "of policy and network together"),
+    ]
+
+
+def _length(name: str, lengths: _Lengths, sizes: Sizes, what: str) -> Choice:
+    epochs = lengths.epochs[name]
+    updates = epochs * -(-sizes.train // BATCH)
+    few = "" if updates >= ENOUGH[name] else f", as the minutes allow (MotionShapes' has {ENOUGH[name]})"
+    return Choice(f"{name} epochs", epochs, f"{what}: {updates} updates{few}")
 
 
 def _owned(choice: Choice, own: Mapping[str, Any]) -> Choice:
     value = own.get(choice.name)
     return choice if value is None else Choice(choice.name, value, "as you said")
-
-
-def _why(epochs: Mapping[str, int], sizes: Sizes, name: str) -> str:
-    updates = epochs[name] * -(-sizes.train // BATCH)
-    enough = updates >= ENOUGH[name]
-    return f"{updates} updates" + ("" if enough else f", as the minutes allow (MotionShapes' has {ENOUGH[name]})")

@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
+from ada3d_gym.experiments.estimates.showing import duration
 from ada3d_gym.experiments.own.choosing import Policy, best_of, folder_of, keep, train_policies
 from ada3d_gym.experiments.own.lists import HEAD
-from ada3d_gym.experiments.own.proposal import duration
 from ada3d_gym.experiments.plan import Row, Task, carry_out, time_rows
 from ada3d_gym.experiments.pretraining import begun_from, pretraining
 from ada3d_gym.experiments.results import Result, ResultFile

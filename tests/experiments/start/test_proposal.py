@@ -48,20 +48,20 @@ def spans(survey: Survey, frames: int, rate: float) -> float:
 def test_a_clip_spans_most_of_the_median_video(rate: int):
     survey = of([(int(2.5 * rate), rate)] * 5)
     assert timing(survey)[0].value == "strided"
-    assert 0.6 * 2.5 < spans(survey, int(2.5 * rate), rate) < 2.5
+    assert 0.5 * 2.5 < spans(survey, int(2.5 * rate), rate) < 2.5
 
 
 def test_at_other_rates_it_spans_the_same_time():
     survey = of([(75, 25), (180, 60), (72, 24), (90, 30)])
     assert timing(survey)[0].value == "pyslowfast"
     assert spans(survey, 180, 60) == pytest.approx(spans(survey, 72, 24), rel=0.1)
-    assert 0.6 * 3 < spans(survey, 90, 30) < 3
+    assert 0.5 * 3 < spans(survey, 90, 30) < 3
 
 
 def test_of_long_videos_frames_do_not_drift_apart():
     survey = of([(3000, 25)] * 4)
-    assert timing(survey)[1].value == 10
-    assert "0.4 s apart (0.4 s at most)" in timing(survey)[1].reason
+    assert timing(survey)[1].value == 6
+    assert "0.27 s apart (0.27 s at most, as the paper has it)" in timing(survey)[1].reason
 
 
 def test_short_videos_are_seen_whole():
@@ -72,7 +72,7 @@ def test_short_videos_are_seen_whole():
 
 
 def test_videos_without_a_rate_are_taken_by_their_frames():
-    assert timing(of([(80, 0.0)] * 3))[1].value == 9
+    assert timing(of([(70, 0.0)] * 3))[1].value == 7
 
 
 @pytest.mark.parametrize(("short", "size"), [(20, 32), (40, 32), (64, 64), (70, 64), (1080, 64)])
@@ -88,6 +88,8 @@ def test_what_is_proposed_fits_the_minutes():
     for minutes in (5, 10, 30):
         assert sum(made(minutes).seconds.values()) <= 60 * minutes + 1
     assert made(30).config["scratch"]["minutes"] > made(10).config["scratch"]["minutes"]
+    assert "--minutes" in next(each.reason for each in made(5).choices if each.name == "classifier")
+    assert "--minutes" not in next(each.reason for each in made(30).choices if each.name == "classifier")
     slow = replace(LAPTOP, train=0.1, pull=0.02, policy=0.04)
     assert made(10, slow).config["agents"]["reinforce"]["epochs"] < made().config["agents"]["reinforce"]["epochs"]
     assert sum(made(10, slow).seconds.values()) < 2 * 600
