@@ -131,7 +131,7 @@ def _need(run: Run, phase: Phase, costs: Costs, train: int) -> Need:
     clip = costs.train if phase.training else costs.test
     batch = min(phase.batch, train if phase.training else phase.clips)
     shown = 0 if phase.pulls and phase.training else batch * clip
-    held = BASE + weights + shown + min(AHEAD_BYTES, 2 * shown)
+    held: float = BASE + weights + shown + min(AHEAD_BYTES, 2 * shown)
     selection_bytes, classifier_bytes, seconds = 0.0, 0.0, 0.0
     if phase.training in ("classifier", "joint"):
         held += STATE * classifier.weights
