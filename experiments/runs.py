@@ -17,13 +17,14 @@ import yaml
 from ada3d_gym.agents.agent import Agent
 from ada3d_gym.agents.registry import agent_class, agent_names, agent_options, make_agent, parse, read_yaml
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.building import RANDOM, SMALL, build_bandit, build_clips
+from ada3d_gym.building import RANDOM, SHIPPED_START, SMALL, build_bandit, build_clips
 from ada3d_gym.datasets import VIDEO_SETS, observation_side
 from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.experiments.folders import INPUTS, OPTIONS
 from ada3d_gym.experiments.scratch.options import ScratchOptions
 from ada3d_gym.registration import ENVIRONMENTS, check_id
 from ada3d_gym.seeding import Stream, spawn, torch_seed
+from ada3d_gym.shipped import shipped_start
 from ada3d_gym.video.clips import VideoClips
 
 TRUNK = "trunk.safetensors"  # in a run's folder
@@ -54,8 +55,9 @@ class Config:
         classifier_batch_norm: "train" while the classifier is trained on whole clips, or "frozen", for statistics that
             are its own, see `ada3d_gym.finetuning.ClassifierTrainer`.
         classifier_dropout: probability of its dropout then.
-        classifier_recipe: "finetune" for that, or "scratch": under random masks, in 2D first, from drawn weights where
-            the environment has no checkpoint, see `experiments.scratch`.
+        classifier_recipe: "finetune" for that, or "scratch": under random masks, from the weights that ship for the
+            backbone where the environment has no checkpoint, else from drawn ones and in 2D first, see
+            `experiments.scratch`. Its checkpoint "random" draws them in any case.
         classifier_micro_batch: clips in one pass of its training, and of the trunk's, where a whole batch takes too
             much memory; gradients add up.
         scratch: options of the recipe "scratch", see `experiments.scratch.options.ScratchOptions`.
@@ -179,7 +181,7 @@ class Run:
     def bandit(self, split: str, device: str, **replaced: Any) -> ClipBandit:
         """The environment's core, of a split; an outcome table is what is learned from, and nothing else."""
         own = {**self.settings, **replaced} | ({} if split == "train" else {"outcomes": None})
-        drawn = own.get("checkpoint") == RANDOM
+        drawn = own.get("checkpoint") in (RANDOM, SHIPPED_START)
         weights = torch_seed(spawn(self.seed, Stream.CLASSIFIER_WEIGHTS)) if drawn else nullcontext()
         with warnings.catch_warnings(), weights:
             if (self.classifier_epochs or self.classifier_recipe == "scratch") and split == "train":
@@ -254,7 +256,8 @@ def compose(
         own_epochs = {"classifier_epochs": 0, "trunk_epochs": given_values.get("trunk_epochs", 0)}
         made = parse(ScratchOptions, read.scratch | recipes_own, "option of the scratch recipe")
         given_values |= {**own_epochs, "scratch": plain(asdict(made))}
-        settings.setdefault("checkpoint", RANDOM)
+        backbone = settings.get("backbone", ENVIRONMENTS[env]["backbone"])
+        settings.setdefault("checkpoint", SHIPPED_START if shipped_start(backbone) else RANDOM)
     elif recipes_own:
         raise InputError(
             f"{', '.join(recipes_own)}: of the recipe scratch, not of {recipe}: give --classifier-recipe scratch"

@@ -89,20 +89,22 @@ def train(
         config: YAML file of settings; experiments/configs/DATASET.yaml by default.
         set: options of the agent, as epochs=3.
         data_root: folder of the videos; what the set's environment variable names by default.
-        checkpoint: weights of the 3D network; for MotionShapes, the shipped ones by default.
+        checkpoint: weights of the 3D network; for MotionShapes, the shipped ones by default. With the recipe scratch,
+            those that ship for the backbone, where some do; "random" draws them.
         backbone: the 3D network; the id's own by default.
         size: side of the clips; the paper's by default (224 for training, 256 for testing).
         observation_size: side of the frames that the policy sees; up to 64 pixels it sees through a tiny network, else
-            through the paper's. 112 by default, or the clips' size where that is less; 64 beside i3d_tiny and i3d_small.
+            through the paper's. 112 by default, 64 beside tiny and small networks, or the clips' size where that is
+            less.
         videos: use the first so many of each split only.
         classes: of MotionShapes, use these only: "a" or "b", halves without a class in common, or names with commas.
         gamma: penalty of a wrong answer (Eq. 4); larger spends more.
         classifier_recipe: finetune trains the classifier on whole clips, from a checkpoint; scratch under random masks,
-            in 2D first where its weights are drawn, for sets of one's own.
+            for small sets of one's own, from weights that ship for the backbone or from drawn ones.
         classifier_epochs: of the classifier on whole clips, before anything else.
         classifier_minutes: of the recipe scratch, at the most.
-        classifier_micro_batch: clips in one pass of the classifier's and the trunk's training, where a whole batch takes
-            too much memory; the schedule stays as it is.
+        classifier_micro_batch: clips in one pass of the classifier's and the trunk's training, where a batch takes too
+            much memory; the schedule stays as it is.
         scratch: options of the recipe scratch, as clips_3d=20000.
         trunk: weights that the selection network's trunk starts from: a trunk.safetensors or torchvision's MobileNetV2.
         trunk_epochs: of the trunk as a classifier, for agents that see through one.

@@ -35,4 +35,5 @@ def augmented(
     squares = F.grid_sample(frames, grid, "bilinear", "border", align_corners=False).unflatten(1, clips.shape[1:3])
     contrast, light = ((2 * uniform(1, 1, 1, 1) - 1) * colour for _ in range(2))
     squares = squares.sub_(128).mul_(1 + contrast).add_(128 + 255 * light)
-    return squares.round_().clamp_(0, 255).to(torch.uint8)
+    changed: Tensor = squares.round_().clamp_(0, 255).to(torch.uint8)
+    return changed

@@ -15,7 +15,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from ada3d_gym import parallel
 from ada3d_gym.agents.registry import parse
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.building import RANDOM
+from ada3d_gym.building import RANDOM, SHIPPED_START
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.runs import Run
 from ada3d_gym.experiments.scratch.augmenting import augmented
@@ -53,16 +53,19 @@ def train_from_scratch(run: Run, source: VideoClips, classifier: NetworkClassifi
     for module in network.modules():
         if isinstance(module, _DropoutNd):
             module.p = options.dropout
-    drawn = run.environment.get("checkpoint") == RANDOM
+    drawn = run.environment["checkpoint"] == RANDOM
     phases = dict(_phases(run, options, len(videos.train), classifier.network.num_stages, drawn))
     if drawn and Stream.CLASSIFIER_2D in phases:
         zero_side_taps(network)
+    begins = {RANDOM: "drawn weights", SHIPPED_START: "the weights that ship for it"}
+    checkpoint = run.environment["checkpoint"]
     lengths = ", then ".join(f"{phase.epochs} epochs of the {phase.name}" for phase in phases.values())
-    print(f"{folder.name}: {videos}\n{folder.name}: {lengths or 'the classifier stays as it is'}", flush=True)
+    print(f"{folder.name}: {videos}", flush=True)
+    print(f"{folder.name}: from {begins.get(checkpoint, checkpoint)}, {lengths or 'no epoch'}", flush=True)
     learner: PhaseTraining | None = None
     for stream, phase in phases.items():
         masks = (FLAT,) if stream == Stream.CLASSIFIER_2D else (EVERYTHING, SOME)
-        judge = judged and partial(_judge, judged, run.seed, masks)
+        judge = None if judged is None else partial(_judge, judged, run.seed, masks)
         change = _changing(source.size, zoom, options)
         learner = PhaseTraining(network, phase, clips, change, (run.seed, stream), classifier.device, judge)
         train_to(folder, phase.name.replace(" in ", "-").lower(), learner, phase.epochs)

@@ -79,8 +79,8 @@ def training_clips(
     each = sampler.num_frames * 3 * side**2
     views = min(options.views, _starts(records, sampler), options.bank_bytes // (each * len(records)))
     if views < 1:
-        short = sampler.short_side and tuple(round(length * size / sampler.size) for length in sampler.short_side)
-        return source.but(records=records, sampler=replace(sampler, size=size, short_side=short)), (1.0, 1.0)
+        least, most = (round(length * size / sampler.size) for length in sampler.short_side or (sampler.size,) * 2)
+        return source.but(records=records, sampler=replace(sampler, size=size, short_side=(least, most))), (1.0, 1.0)
     clips = evenly_spread(source, records, side, views, options.bank_bytes)
     clips.fill_cache(f"decoding {len(records)} training videos")
     return clips, options.zoom

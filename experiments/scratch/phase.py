@@ -132,7 +132,7 @@ class PhaseTraining:
         generator = torch_generator(draws, self.device)
         batches = np.array_split(one_view_each(source, np.random.default_rng(order)), self.steps)
         title = f"{phase.name}, epoch {self.epoch + 1} of {phase.epochs}"
-        losses = []
+        losses: list[float] = []
         with tqdm(total=self.steps, desc=title, unit="batch", leave=False, disable=None) as bar:
             for step, batch in enumerate(batches):
                 source.expect(np.concatenate(batches[step : step + 2]))
