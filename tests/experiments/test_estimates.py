@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ada3d_gym.errors import InputError
-from ada3d_gym.experiments.estimates import machine, showing
+from ada3d_gym.experiments.estimates import machine, probing, showing
 from ada3d_gym.experiments.estimates.fitting import SPARE, Fit, fit
 from ada3d_gym.experiments.estimates.needs import Costs, Need, needs
 from ada3d_gym.experiments.estimates.probing import Probe, probe_classifier
@@ -29,6 +29,11 @@ from benchmarks.memory import peak_megabytes
 GB = 1e9
 LARGE = Probe(saved=int(0.69 * GB), weights=int(0.11 * GB), train=4.0, forward=1.0)
 SELECTION = Probe(saved=int(0.16 * GB), weights=int(0.015 * GB), train=0.1, forward=0.03)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probing, "SECONDS", 0.02)
 
 
 def run_of(agent: str = "reinforce", **options: int) -> Run:
