@@ -108,7 +108,7 @@ def test_squares_are_cut_alike_in_a_clip_and_flipped_only_when_asked_for():
         assert (clips.shape, clips.dtype) == ((16, 2, 3, 32, 32), torch.uint8)
         torch.testing.assert_close(clips[:, 0], clips[:, 1])
         rising = (clips[:, 0, 0, 0, -1] > clips[:, 0, 0, 0, 0]).sum()
-        assert (rising == 16) is (not flip) and rising > 0
+        assert bool(rising == 16) is (not flip) and rising > 0
     whole = changed(0.0, False, (1.0, 1.0)).float()
     assert (whole[:, 0, 0, 0, 1:] - whole[:, 0, 0, 0, :-1]).mean() == pytest.approx(5 * 40 / 32, rel=0.05)
 
