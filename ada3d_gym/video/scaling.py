@@ -26,10 +26,11 @@ class Scaler:
         kind = frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range, width, height
         if kind != self._kind:
             self._kind, self._graph = kind, av.filter.Graph()
+            self._graph.threads = 1  # to start others takes longer than to scale a small video
             source = self._graph.add_buffer(
                 width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
             )
-            scale = self._graph.add("scale", f"{width}:{height}:flags=bilinear:threads=1")
+            scale = self._graph.add("scale", f"{width}:{height}:flags=bilinear")
             pixels, sink = self._graph.add("format", "pix_fmts=rgb24"), self._graph.add("buffersink")
             self._graph.link_nodes(source, scale, pixels, sink).configure()
         self._graph.push(frame)
