@@ -47,7 +47,6 @@ from ada3d_gym.experiments.timing import Timed, milliseconds
 from ada3d_gym.experiments.training import train_to, write_once
 from ada3d_gym.experiments.transferring import keep_policy, transferred
 from ada3d_gym.networks.checkpoints.weights import save_weights
-from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.prediction.config import CLASSIFIER as CLASSIFIER  # in a run's folder: as it has become
 from ada3d_gym.prediction.config import CONFIG
 
@@ -198,8 +197,6 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
     run_ = fitted(run_, folder, device)
     run_ = train_trunk(run_, folder, device)
     bandit = run_.bandit("train", device)
-    if isinstance(bandit.classifier, NetworkClassifier):
-        bandit.classifier.micro_batch = run_.classifier_micro_batch
     agent = run_.make_agent(bandit, device)  # what does not fit the clips is noticed before anything is computed
     _say_costs(folder, bandit, agent)
     if agent.total_epochs:
