@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ada3d_gym.experiments.scratch import phase as phases
 from ada3d_gym.experiments.scratch.masks import no_masks, random_masks
 from ada3d_gym.experiments.scratch.phase import Phase, PhaseTraining, one_cycle
 from ada3d_gym.experiments.train import train, train_run
+from ada3d_gym.shipped import CLASSIFIER
 from tests.experiments.lines import read
 
 QUICK = ("epochs_2d=2", "epochs_3d=2", "trunk_clips=0", "judge_every=1", "views=2")
@@ -98,6 +100,15 @@ def test_motionshapes_and_an_agent_are_trained_from_scratch_too(tmp_path: Path, 
     shown = capsys.readouterr().out
     assert "32 x 32 pixels through mobilenet_v2_tiny, which with its heads costs" in shown
     assert "the 14 videos of the val list" in shown
+
+
+def test_fine_tuning_from_shipped_weights_prints_numbers(sets: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    """As documented, with batch norm that is trained, and the same in passes of 3 clips."""
+    for micro in (None, 3):
+        given = {"classifier_recipe": "finetune", "scratch": (), "checkpoint": CLASSIFIER, "classifier_epochs": 2}
+        scratch(sets, tmp_path / f"run{micro}", **given, classifier_micro_batch=micro)
+        losses = re.findall(r"classifier epoch \d: classifier_loss (\S+)", capsys.readouterr().out)
+        assert len(losses) == 2 and all(0 < float(loss) < 3 for loss in losses)
 
 
 class Counting(nn.Module):

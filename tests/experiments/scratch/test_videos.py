@@ -140,7 +140,7 @@ def test_a_recipe_has_settings_of_its_own_in_a_configuration(tmp_path: Path):
     made = compose(VIDEOS, "reinforce", 0, classifier_recipe="scratch", environment={"backbone": "i3d_r50"})
     assert made.environment["flip"] is False  # classes of one's own may differ by direction
     assert made.environment["checkpoint"] == "random"
-    assert made.options == compose("Ada3D-MotionShapes-v1", "reinforce", 0).options
+    assert (made.options["epochs"], made.options["optimizer"]) == (12, "adam")  # its preset's but for the length
     finetuned = compose(VIDEOS, "reinforce", 0)
     assert "flip" not in finetuned.environment and finetuned.options["epochs"] == 40 and not finetuned.scratch
 
