@@ -201,6 +201,16 @@ class TemporalConv(nn.Module):
         return F.conv2d(frames, self.weight[:, :, tap], stride=self.stride, padding=self.padding)
 
 
+def zero_side_taps(module: nn.Module) -> None:
+    """Leaves temporal convolutions their centre taps, so that they start as the 2D network they are inflated from."""
+    for part in module.modules():
+        if isinstance(part, TemporalConv):
+            centre = part.weight.shape[2] // 2
+            with torch.no_grad():
+                part.weight[:, :, :centre] = 0
+                part.weight[:, :, centre + 1 :] = 0
+
+
 def gathered_conv(
     tap: Callable[[Tensor, int], Tensor], frames: Tensor, packing: Packing, stage: int, length: int, dilation: int = 1
 ) -> Tensor:

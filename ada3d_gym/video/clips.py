@@ -64,6 +64,20 @@ class VideoClips:
         ahead_bytes: int = AHEAD_BYTES,
         dataset: str = "",
     ):
+        self._given: dict[str, Any] = {
+            "records": records,
+            "class_names": class_names,
+            "sampler": sampler,
+            "observation_size": observation_size,
+            "cache": cache,
+            "cache_bytes": cache_bytes,
+            "key": key,
+            "remedy": remedy,
+            "max_bad_share": max_bad_share,
+            "workers": workers,
+            "ahead_bytes": ahead_bytes,
+            "dataset": dataset,
+        }
         self.records, self._columns = records, RecordColumns(records)
         self.class_names, self.dataset = tuple(class_names), dataset
         self.sampler = sampler
@@ -83,6 +97,10 @@ class VideoClips:
                 cache, len(self), shape, {**(key or {}), **_shaping(sampler), "videos": videos}, cache_bytes
             )
         self._ahead = DecodeAhead(self._decode, self._video_of, workers, ahead_bytes // int(np.prod(shape)))
+
+    def but(self, **changed: Any) -> VideoClips:
+        """Other clips of these videos, or of some: with these arguments changed, such as `records` or `sampler`."""
+        return VideoClips(**{**self._given, **changed})
 
     def __len__(self) -> int:
         """Number of clips: videos times views."""
