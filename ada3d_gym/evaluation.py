@@ -187,7 +187,7 @@ def _video_figures(
             "the classifier's scores are not finite: its training has diverged. Train again in another folder, with a "
             "lower learning rate, or give another checkpoint"
         )
-    videos, scores = _of_videos(scores, ids // source.views)
+    videos, scores = scores_of_videos(scores, ids // source.views)
     targets = source.targets(videos * source.views)
     return (
         top1(scores, targets & scores.any(1, keepdims=True)),  # no frame in any clip is never right
@@ -195,7 +195,9 @@ def _video_figures(
     )
 
 
-def _of_videos(scores: NDArray[np.float32], of: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def scores_of_videos(
+    scores: NDArray[np.float32], of: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The videos (V,) that clips with scores (B, C) are `of`, and the mean scores (V, C) of each one's clips."""
     videos, rows, counts = np.unique(of, return_inverse=True, return_counts=True)
     means = np.zeros((len(videos), scores.shape[1]), scores.dtype)

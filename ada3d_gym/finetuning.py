@@ -108,8 +108,10 @@ class ClassifierTrainer:
     ) -> float:
         """An update, or a part of one, on clips (B, T, 3, H, W) under masks; returns the mean cross entropy.
 
-        Several labels share the target evenly. Clips that keep no frame, or have no label, are left out. Of several
-        processes, each gives its own part of the batch, and gets its own part's loss.
+        Several labels share the target evenly. Clips that keep no frame, or have no label, are left out. Where the
+        classifier has a `micro_batch`, no more clips are in a pass, and gradients add up; batch norm that is trained
+        sees those of a pass. Of several processes, each gives its own part of the batch, in one pass, and gets its own
+        part's loss.
 
         Raises:
             DivergedError: for a loss that is no number; weights are then as before.
@@ -138,15 +140,23 @@ class ClassifierTrainer:
         if not kept.any():  # other processes wait for this one's gradients: those of any clip, for nothing
             kept, u, targets = np.arange(len(u)) == 0, np.ones_like(u), np.ones_like(targets)
         device = self.classifier.device
-        batch, frames, stages, wanted = (torch.from_numpy(a[kept]).to(device) for a in (clips, u, v, targets))
         self._set_mode()
-        with torch_seed(self._draws.next(), device) if self.dropout else nullcontext():
-            logits = self._network(batch, frames, stages)
-        loss = F.cross_entropy(logits, wanted / wanted.sum(1, keepdim=True))
-        (loss * weight * share).backward()
+        value, count = 0.0, int(kept.sum())
+        for rows in self._passes(np.flatnonzero(kept)):
+            batch, frames, stages, wanted = (torch.from_numpy(a[rows]).to(device) for a in (clips, u, v, targets))
+            with torch_seed(self._draws.next(), device) if self.dropout else nullcontext():
+                logits = self._network(batch, frames, stages)
+            loss = F.cross_entropy(logits, wanted / wanted.sum(1, keepdim=True)) * (len(rows) / count)
+            (loss * weight * share).backward()
+            value += float(loss.detach())
         if not self.freeze_batch_norm:
             parallel.share_buffers(self.classifier.network)  # all pay rewards from one network
-        return finite(float(loss.detach()), "the classifier's loss", self.optimizer)
+        return finite(value, "the classifier's loss", self.optimizer)
+
+    def _passes(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Rows of a batch, pass by pass; processes that wait for each other's gradients take one each."""
+        size = self.classifier.micro_batch if parallel.world() == 1 else None
+        return np.array_split(rows, -(-len(rows) // size)) if size else [rows]
 
     def _set_mode(self) -> None:
         """Each time: the network may be shared, and its own modes say nothing of how it is trained."""

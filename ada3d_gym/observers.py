@@ -67,7 +67,7 @@ class FeatureObserver:
         batch_size: int = 128,
         table_bytes: int = TABLE_BYTES,
     ):
-        self._source = source
+        self._source, self.trunk = source, trunk
         self._features = FrameFeatures(trunk, device, batch_size=batch_size, table_bytes=table_bytes)
         self.space = spaces.Box(-np.inf, np.inf, self._features.shape, np.float32)
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from numpy.typing import NDArray
 
 from ada3d_gym import parallel
+from ada3d_gym.agents.portable import Portable
 from ada3d_gym.agents.states import MissingState, load_state, save_state
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.divergence import check_state, during
@@ -157,6 +158,13 @@ class Agent(ABC):
     def load_policy_state(self, state: dict[str, Any]) -> None:
         """What `act` needs of a state; by default all but "trainer", where a trainer of the classifier has its own."""
         self.load_state_dict({key: value for key, value in state.items() if key != "trainer"})
+
+    def portable(self) -> Portable | None:
+        """What its best known masks come from, without the agent, so that a file can hold it; None by default.
+
+        `ada3d predict` then needs neither the agent nor its data set. See `ada3d_gym.prediction.config.PolicyConfig`.
+        """
+        return None
 
     def export(self, folder: Path) -> list[Path]:
         """Writes what other programs can use of a trained agent, such as weights, and names it; none by default."""

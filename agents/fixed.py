@@ -21,7 +21,10 @@ class Upper(Agent):
     """Keeps everything: the paper's Upper."""
 
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
-        return Fixed.upper(self.bandit.num_frames, self.bandit.num_stages).act(observations)
+        return np.tile(self.portable(), (len(observations), 1))
+
+    def portable(self) -> NDArray[np.int8]:
+        return Fixed.upper(self.bandit.num_frames, self.bandit.num_stages).mask
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,9 @@ class Uniform(Agent):
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
         return self._policy.act(observations)
 
+    def portable(self) -> NDArray[np.int8]:
+        return self._policy.mask
+
 
 @dataclass(frozen=True)
 class FixedOptions(TuningOptions):
@@ -106,6 +112,9 @@ class FixedMask(BlindAgent):
 
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
         return self._policy.act(observations)
+
+    def portable(self) -> NDArray[np.int8]:
+        return self._policy.mask
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from ada3d_gym.agents.agent import Policy
 from ada3d_gym.agents.baselines import Batch, make_baseline
 from ada3d_gym.agents.exploration import Exploration, entropy
 from ada3d_gym.agents.figures import MaskWatch, Meter
+from ada3d_gym.agents.portable import Portable
 from ada3d_gym.agents.progress import epoch_batches
 from ada3d_gym.agents.reference import Random
 from ada3d_gym.agents.reinforce_options import ReinforceConfig
@@ -77,6 +78,10 @@ class Reinforce(SelectingAgent):
         logits = self._form.get()(torch.from_numpy(observations).to(self._on))
         u, v = as_arrays(greedy(logits) if deterministic else self._exploration.draw(logits))
         return join_mask(*self._with_other(u, v, lambda: self._of_other(observations)))
+
+    def portable(self) -> Portable | None:
+        both = self.config.heads == "both" or self.other is None
+        return super().portable() if both else None  # half of its masks are another policy's
 
     @classmethod
     def milestones(cls, options: ReinforceConfig) -> dict[int, str]:

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from ada3d_gym.agents.agent import Agent
 from ada3d_gym.agents.figures import MaskWatch, Meter
+from ada3d_gym.agents.portable import Portable
 from ada3d_gym.agents.sb3_options import (
     A2COptions,
     DQNOptions,
@@ -29,7 +30,7 @@ from ada3d_gym.agents.sb3_options import (
     TRPOOptions,
 )
 from ada3d_gym.agents.sb3_schedules import Cosine, Ramp
-from ada3d_gym.agents.sb3_trunk import count_policy, slow_trunk, trunk_kwargs
+from ada3d_gym.agents.sb3_trunk import count_policy, selection_of, slow_trunk, trunk_kwargs
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.divergence import check_state, during
 from ada3d_gym.envs.codings import MaskCoding
@@ -115,6 +116,9 @@ class SB3Agent(Agent):
         if self.mask_coding is not None:
             return self.mask_coding.decode(actions, batch=(len(observations),))
         return actions.astype(np.int8)
+
+    def portable(self) -> Portable | None:
+        return selection_of(self.model, self.bandit)
 
     @property
     def pulls_per_epoch(self) -> int:

@@ -13,11 +13,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ada3d_gym.agents.costs import backbone_macs
+from ada3d_gym.agents.portable import whole_selection
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.macs import count_macs
+from ada3d_gym.networks.selection import SelectionNetwork
 from ada3d_gym.observers import IndexObserver, PixelObserver
 from ada3d_gym.sb3.extractors import PixelExtractor
+from ada3d_gym.sb3.policy import SelectionPolicy
 
 
 def trunk_kwargs(bandit: ClipBandit) -> dict[str, Any]:
@@ -89,3 +92,16 @@ def count_policy(model: BaseAlgorithm, bandit: ClipBandit) -> int:
         extractor(shown)  # which keeps what it looks up
     whole = count_macs(lambda x: policy._predict(x, deterministic=True), shown)
     return whole - count_macs(extractor, shown) + backbone_macs(bandit)
+
+
+def selection_of(model: BaseAlgorithm, bandit: ClipBandit) -> SelectionNetwork | None:
+    """The selection network, from pixels, whose greedy masks are those of a model with `SelectionPolicy`; else None.
+
+    The bounds that exploration sets to probabilities move none across a half, so that they change no greedy mask.
+    """
+    policy = model.policy
+    heads = getattr(getattr(policy, "mlp_extractor", None), "selection", None)
+    if not isinstance(policy, SelectionPolicy) or not isinstance(heads, SelectionNetwork) or policy.exploration <= 0.5:
+        return None
+    extractors = [each for each in policy.modules() if isinstance(each, PixelExtractor)]
+    return whole_selection(heads, bandit, extractors[0].backbone if extractors else None)

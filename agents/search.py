@@ -75,10 +75,12 @@ class BestFixedOptions(TuningOptions):
     Attributes:
         clips: training clips that all candidates are judged on in the first round; on an outcome table, all.
         batch_size: pulls at a time; on an outcome table, many more.
+        regular: try `regular_frames` alone, however few bits there are: a quarter of the pulls of the first round.
     """
 
     clips: int = 4
     batch_size: int = 256
+    regular: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -87,9 +89,9 @@ class BestFixedOptions(TuningOptions):
                 raise InputError(f"{name}={getattr(self, name)}: expected at least 1")
 
 
-def candidates(num_frames: int, num_stages: int) -> NDArray[np.int8]:
+def candidates(num_frames: int, num_stages: int, regular: bool = False) -> NDArray[np.int8]:
     """The masks (N, T + K) that the search tries."""
-    every = num_frames + num_stages <= EXHAUSTIVE_BITS
+    every = num_frames + num_stages <= EXHAUSTIVE_BITS and not regular
     frames, stages = all_masks(num_frames, 0)[1:] if every else regular_frames(num_frames), all_masks(0, num_stages)
     return np.concatenate([np.repeat(frames, len(stages), 0), np.tile(stages, (len(frames), 1))], 1)
 
@@ -139,7 +141,7 @@ class BestFixed(BlindAgent):
     def __init__(self, bandit: ClipBandit, options: BestFixedOptions, *, seed: int = 0, device: str = "cpu"):
         super().__init__(bandit, options, seed=seed, device=device)
         frames, stages = bandit.num_frames, bandit.num_stages
-        self.masks = candidates(frames, stages)
+        self.masks = candidates(frames, stages, options.regular)
         self.macs_of = bandit.classifier.macs(*split_mask(self.masks, frames, stages))
         self.left = np.arange(len(self.masks))
         # of each candidate, sums over all clips so far; those left have all been judged on the same
@@ -170,6 +172,9 @@ class BestFixed(BlindAgent):
 
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
         return np.tile(self.mask, (len(observations), 1))
+
+    def portable(self) -> NDArray[np.int8]:
+        return self.mask
 
     def train_epoch(self) -> dict[str, float]:
         return self._search_round() if self.epoch < ROUNDS else super().train_epoch()

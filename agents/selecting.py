@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ada3d_gym import parallel
 from ada3d_gym.agents.agent import Agent
 from ada3d_gym.agents.costs import policy_macs
+from ada3d_gym.agents.portable import Portable, whole_selection
 from ada3d_gym.agents.reinforce_options import Optimizer
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
@@ -132,6 +133,11 @@ class SelectingAgent(Agent):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.load_policy_state(state)
         self.optimizer.load_state_dict(state["optimizer"])
+
+    def portable(self) -> Portable | None:
+        if not isinstance(self.selection, SelectionNetwork):
+            return None
+        return whole_selection(self.selection, self.bandit)
 
     def export(self, folder: Path) -> list[Path]:
         """`selection.safetensors`, which `load_selection` reads where it is the paper's network."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ada3d_gym.agents.agent import Agent
 from ada3d_gym.agents.blind import TuningAgent, TuningOptions
+from ada3d_gym.agents.portable import Portable
 from ada3d_gym.agents.registry import agent_class, agent_options, make_agent
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
@@ -68,3 +69,6 @@ class Transferred(TuningAgent):
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
         masks: NDArray[np.int8] = self.policy.act(observations)
         return masks
+
+    def portable(self) -> Portable | None:
+        return self.policy.portable()

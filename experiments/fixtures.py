@@ -3,7 +3,10 @@
     ada3d fixtures /tmp/fixtures
     ada3d index-videos fcvid --root /tmp/fixtures/fcvid
 
-Videos are MotionShapes drawings, 64 x 64 and 32 frames; the lists have the formats of the real ones.
+Videos are MotionShapes drawings, 64 x 64 and 32 frames; the lists have the formats of the real ones. Two larger sets
+are such as people bring, to try recipes on (`own_fixtures`):
+
+    ada3d fixtures /tmp/fixtures --sets ten phone
 """
 
 from __future__ import annotations
@@ -13,12 +16,17 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from tqdm import tqdm
 
-from ada3d_gym.errors import InputError
+from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.own_fixtures.phone import VIDEOS as PHONE
+from ada3d_gym.experiments.own_fixtures.phone import phone
+from ada3d_gym.experiments.own_fixtures.ten import VIDEOS as TEN
+from ada3d_gym.experiments.own_fixtures.ten import ten
 from ada3d_gym.files import writing
 from ada3d_gym.video.motionshapes.drawing import CLASSES, draw
 from ada3d_gym.video.motionshapes.files import FPS, write_video
@@ -26,20 +34,46 @@ from ada3d_gym.video.motionshapes.files import FPS, write_video
 LABELS = (0, 1, 4, 8)  # two textures, a shape, a motion
 
 
-def fixtures(folder: Path, /, videos: int = 2) -> None:
-    """Writes all sets.
+def fixtures(
+    folder: Path,
+    /,
+    sets: tuple[str, ...] = (),
+    videos: int | None = None,
+    style: Literal["a", "b"] = "a",
+    seed: int = 0,
+    damaged: bool = False,
+) -> None:
+    """Writes all sets with official layouts, or those that are named.
 
     Args:
         folder: a folder for each set is made below it.
-        videos: of each of the 4 classes in each split.
+        sets: names of sets; beside those with official layouts, "ten" is one of ten classes, about 1,500 videos, such
+            as people bring, and "phone" one of 3 classes as phones record them.
+        videos: of each class: for training, in "ten" (120 by default, and a quarter more for the test); in all, in
+            "phone" (60); in each split, elsewhere (2 of 4 classes).
+        style: how "ten" is drawn: coloured shapes, or grey figures of strokes.
+        seed: of "ten" and "phone".
+        damaged: puts a broken video and a text named .mp4 into "phone".
     """
-    if videos < 1:
+    if videos is not None and videos < 1:
         raise InputError(f"videos={videos}: expected at least 1")
-    for name, write in tqdm(WRITERS.items(), desc="writing", unit="set", disable=None):
+    own: dict[str, Callable[[Path], None]] = {
+        "ten": lambda root: ten(root, videos or TEN, style, seed),
+        "phone": lambda root: phone(root, videos or PHONE, seed, damaged),
+    }
+    known = (*WRITERS, *own)
+    if unknown := sorted(set(sets) - set(known)):
+        expected = f"expected some of {', '.join(known)}{did_you_mean(unknown, known)}"
+        raise InputError(f"sets: unknown {', '.join(unknown)}: {expected}")
+    chosen = sets or tuple(WRITERS)
+    for name in tqdm(chosen, desc="writing", unit="set", disable=True if len(chosen) == 1 else None):
         root = folder / name
         with writing(root, "choose another folder"):
             root.mkdir(parents=True, exist_ok=True)
-            write(root, videos)
+            if name in own:
+                own[name](root)
+            else:
+                WRITERS[name](root, videos or 2)
 
 
 def _video(path: Path, label: int, number: int) -> None:

@@ -35,6 +35,8 @@ def claimed_by(run_: Run, folder: Path) -> Iterator[None]:
         del options["classifier_recipe"], options["scratch"]  # likewise
     if run_.classifier_micro_batch is None:
         del options["classifier_micro_batch"]
+    if not run_.options.get("regular"):
+        options["options"].pop("regular", None)
     with claimed(
         folder,
         options,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,34 +14,13 @@ from ada3d_gym.agents.agent import Agent
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.devices import checked_device
 from ada3d_gym.observers import FeatureObserver
+from ada3d_gym.turns import alternate as alternate
 
-K = TypeVar("K", bound=Hashable)
 Bits = NDArray[np.bool_]
 
 CLIPS, BATCH, ROUNDS = 256, 128, 5
 FEWEST = 4
 MACS = {"cpu": 3e10, "cuda": 1e13}  # of a round of all methods, so that it takes a second or two
-
-
-def alternate(
-    ways: Mapping[K, Callable[[], object]],
-    rounds: int,
-    warm_up: int = 1,
-    before: Callable[[], object] = lambda: None,
-) -> dict[K, NDArray[np.float64]]:
-    """Seconds (rounds,) that each way took in each round; `before` runs before each turn and is not timed."""
-    for _ in range(warm_up):
-        for way in ways.values():
-            before()
-            way()
-    seconds: dict[K, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, way in ways.items():
-            before()
-            start = time.perf_counter()
-            way()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: np.array(times) for name, times in seconds.items()}
 
 
 @contextmanager

@@ -17,6 +17,7 @@ results again.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -34,9 +35,11 @@ from ada3d_gym.building import trunk_backbone
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.estimates.showing import fitted
 from ada3d_gym.experiments.folders import check_output, folder_name
 from ada3d_gym.experiments.inputs import claimed_by
 from ada3d_gym.experiments.judging import Trial, Verdict, load_masks, save_masks
+from ada3d_gym.experiments.model_folder import write_config
 from ada3d_gym.experiments.pretraining import live_classifier, train_classifier, train_trunk
 from ada3d_gym.experiments.results import Result, ResultFile, with_times
 from ada3d_gym.experiments.runs import PRETRAINED, Recipe, Run, compose, views_name
@@ -45,8 +48,8 @@ from ada3d_gym.experiments.timing import Timed, milliseconds
 from ada3d_gym.experiments.training import train_to, write_once
 from ada3d_gym.experiments.transferring import keep_policy, transferred
 from ada3d_gym.networks.checkpoints.weights import save_weights
-
-CLASSIFIER = "classifier.safetensors"  # in a run's folder: as it has become
+from ada3d_gym.prediction.config import CLASSIFIER as CLASSIFIER  # in a run's folder: as it has become
+from ada3d_gym.prediction.config import CONFIG
 
 
 def train(
@@ -180,6 +183,8 @@ def train_run(run_: Run, folder: Path, device: str, *, upper: Path | None = None
         results = ResultFile(folder / "results.jsonl")
         if not is_finished(run_, folder):
             _run(run_, folder, results, own_device, upper, timed)
+        elif not (folder / CONFIG).exists():  # a run of before there was one
+            _write_config(run_, folder, own_device, results.results.values())
         found = results.results
         return [found[name] for name in run_.methods if name in found] if parallel.rank() == 0 else []
 
@@ -191,6 +196,7 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
     if parallel.world() > 1 and (run_.classifier_micro_batch or run_.classifier_recipe == "scratch"):
         raise InputError("micro-batches and the recipe scratch are of one process: start it without torchrun")
     _say_costs(run_, folder)
+    run_ = fitted(run_, folder, device)
     run_ = train_trunk(run_, folder, device)
     bandit = run_.bandit("train", device)
     agent = run_.make_agent(bandit, device)  # what does not fit the clips is noticed before anything is computed
@@ -208,6 +214,7 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
     elif upper is not None:
         _judge_upper(run_, folder, results, device)
     if kind is Pretrained:  # it is Upper, and has been judged
+        _write_config(run_, folder, device, results.results.values())
         results.add(replace(results.results["Upper"], method=run_.agent))
         parallel.wait()
         return
@@ -224,8 +231,17 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
         for name in times.keys() - {run_.agent}:
             results.add(with_times(results.results[name], times[name]))
         result = with_times(result, times[run_.agent])
+    write_once(folder, lambda: write_config(agent, run_.agent, [*results.results.values(), result], folder))
     results.add(result)  # the last line: with it the run is finished
     parallel.wait()  # for the first process, which measured time
+
+
+def _write_config(run_: Run, folder: Path, device: str, results: Iterable[Result]) -> None:
+    """`config.json` of a run that is trained and judged, written by the first process."""
+    if parallel.rank() > 0:
+        return
+    trial = Trial.prepare(run_, "test", device, checkpoint=folder / CLASSIFIER)
+    write_config(trial.trained_agent(folder, device), run_.agent, results, folder)
 
 
 def _say_costs(run_: Run, folder: Path) -> None:

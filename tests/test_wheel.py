@@ -21,7 +21,8 @@ ID = "Ada3D-MotionShapes-v1"
 BUILD_SDIST = "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])"
 IMPORT_ALL = """
 import importlib, pkgutil, sys
-sys.modules |= dict.fromkeys(["moviepy", "pygame", "pytest", "pytorchvideo"])  # of other extras than "experiments"
+others = ["moviepy", "onnx", "onnxruntime", "onnxscript", "pygame", "pytest", "pytorchvideo"]
+sys.modules |= dict.fromkeys(others)  # of other extras than "experiments"
 import ada3d_gym
 for found in pkgutil.walk_packages(ada3d_gym.__path__, "ada3d_gym."):
     print(importlib.import_module(found.name).__file__)

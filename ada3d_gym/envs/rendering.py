@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ada3d_gym.bandit import ClipBandit, Outcome
 from ada3d_gym.outcomes.storage import TableError
@@ -18,6 +18,8 @@ TEXT = 18  # height of a line
 PAPER, INK, PALE = (255, 255, 255), (25, 25, 25), (170, 170, 170)
 RIGHT, WRONG, ON = (20, 130, 60), (190, 40, 40), (45, 105, 180)
 
+Colour = tuple[int, int, int]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Masks = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 
 
@@ -33,34 +35,55 @@ def contact_sheet(
         outcome: of pulling this one clip under the masks; its label, prediction and rewards are written down.
     """
     source = bandit.source
-    frames = source.full_size(clip)
     u, v = masks or (np.ones(bandit.num_frames, np.bool_), None)
+    title, paid, used, colour = ", ".join(source.class_names[each] for each in source.record(clip).labels), "", "", INK
+    if outcome is not None:
+        title += f": {_said(outcome, source.class_names)}"
+        colour = RIGHT if outcome.correct[0] else WRONG
+        paid = f"reward {outcome.reward_frames[0]:+.2f} frames {outcome.reward_stages[0]:+.2f} stages"
+        used = f"{outcome.frames[0]} frames, {outcome.stages[0]} stages, {outcome.macs[0] / 1e6:.1f} MMACs"
+    stages = None if v is None else dict(zip(bandit.classifier.stage_names, v.tolist(), strict=True))
+    return draw_sheet(source.full_size(clip), u, title, colour=colour, note=paid, stages=stages, used=used)
+
+
+def draw_sheet(
+    frames: NDArray[np.uint8],
+    u: NDArray[np.bool_],
+    title: str,
+    *,
+    colour: Colour = INK,
+    note: str = "",
+    stages: Mapping[str, bool] | None = None,
+    used: str = "",
+) -> NDArray[np.uint8]:
+    """Frames in a row, with a line above and one below, as a picture (H, W, 3) uint8.
+
+    Args:
+        frames: (T, H, W, 3) uint8.
+        u: which of them were kept, (T,) bool; the others are black.
+        title: above, on the left.
+        colour: of the title.
+        note: above, on the right.
+        stages: below, on the left: each 3D stage, and whether it was on.
+        used: below, on the right.
+    """
     width = GAP + len(frames) * (FRAME + GAP)
     sheet = Image.new("RGB", (width, 3 * GAP + FRAME + 2 * TEXT + GAP), PAPER)
     pen = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(13)
-
-    label = ", ".join(source.class_names[each] for each in source.record(clip).labels)
-    if outcome is None:
-        pen.text((GAP, GAP), f"{label}", INK, font)
-    else:
-        colour = RIGHT if outcome.correct[0] else WRONG
-        pen.text((GAP, GAP), f"{label}: {_said(outcome, source.class_names)}", colour, font)
-        paid = f"reward {outcome.reward_frames[0]:+.2f} frames {outcome.reward_stages[0]:+.2f} stages"
-        pen.text((width - GAP, GAP), paid, INK, font, anchor="ra")
-
+    pen.text((GAP, GAP), title, colour, font)
+    pen.text((width - GAP, GAP), note, INK, font, anchor="ra")
     top = 2 * GAP + TEXT
     for t, frame in enumerate(frames):
         left = GAP + t * (FRAME + GAP)
         if u[t]:
-            sheet.paste(Image.fromarray(frame).resize((FRAME, FRAME)), (left, top))
+            sheet.paste(ImageOps.fit(Image.fromarray(frame), (FRAME, FRAME)), (left, top))
         else:
             pen.rectangle((left, top, left + FRAME - 1, top + FRAME - 1), (0, 0, 0))
-
-    if v is not None:
-        _draw_stages(
-            pen, font, top + FRAME + GAP, dict(zip(bandit.classifier.stage_names, v, strict=True)), width, outcome
-        )
+    below = top + FRAME + GAP
+    if stages is not None:
+        draw_stages(pen, font, below, stages)
+    pen.text((width - GAP, below), used, INK, font, anchor="ra")
     return np.asarray(sheet)
 
 
@@ -74,14 +97,8 @@ def _said(outcome: Outcome, class_names: Sequence[str]) -> str:
         return "predicted rightly" if outcome.correct[0] else "predicted wrongly"
 
 
-def _draw_stages(
-    pen: ImageDraw.ImageDraw,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-    top: int,
-    stages: dict[str, bool],
-    width: int,
-    outcome: Outcome | None,
-) -> None:
+def draw_stages(pen: ImageDraw.ImageDraw, font: Font, top: int, stages: Mapping[str, bool]) -> None:
+    """A box for each 3D stage, filled where it is on."""
     left = GAP
     pen.text((left, top), "3D:", INK, font)
     left += 30
@@ -90,9 +107,6 @@ def _draw_stages(
         pen.rectangle(box, fill=ON if on else None, outline=ON if on else PALE)
         pen.text((left + 26, top + TEXT / 2), name, PAPER if on else PALE, font, anchor="mm")
         left += 58
-    if outcome is not None:
-        used = f"{outcome.frames[0]} frames, {outcome.stages[0]} stages, {outcome.macs[0] / 1e6:.1f} MMACs"
-        pen.text((width - GAP, top), used, INK, font, anchor="ra")
 
 
 def stack_sheets(sheets: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:

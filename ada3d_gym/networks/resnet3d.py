@@ -86,6 +86,9 @@ class MaskedResNet3d(MaskedNetwork):
     def count(self, size: int) -> MacCounter:
         return MacCounter.of_spec(self.spec, size, self.classes)
 
+    def largest_map(self, size: int) -> int:
+        return self.spec.largest_map(size)
+
     def forward(self, clips: Tensor, u: Tensor, v: Tensor) -> Tensor:
         logits: Tensor = self.head(self.dropout(self._features(clips, u, v)))
         return logits

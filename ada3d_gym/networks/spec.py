@@ -69,6 +69,10 @@ class ResNet3dSpec:
         """Channels that reach the head."""
         return self.widths[-1] * self.expansion
 
+    def largest_map(self, size: int) -> int:
+        """Values of a frame of `size` pixels in the largest feature map."""
+        return max(conv.out_channels * conv.out_side**2 for conv in self.convolutions(size))
+
     def convolutions(self, size: int) -> Iterator[ConvSpec]:
         """Every convolution in forward order for square frames of `size` pixels; a block's shortcut comes last."""
         stem = ConvSpec("stem", 0, 3, self.stem_width, self.stem_kernel, 2, size)

@@ -45,7 +45,7 @@ class SelectionPolicy(ActorCriticPolicy):
         exploration: float = 1.0,
         **kwargs: Any,
     ):
-        self.num_frames, self._exploration = num_frames, exploration
+        self.num_frames, self.exploration = num_frames, exploration
         self._selection = num_frames, side, weights, keep
         # Orthogonal weights would overwrite the pre-trained ones.
         super().__init__(observation_space, action_space, lr_schedule, **{"ortho_init": False, **kwargs})
@@ -55,7 +55,7 @@ class SelectionPolicy(ActorCriticPolicy):
         assert isinstance(self.action_space, spaces.MultiBinary)
         stages = int(self.action_space.shape[0]) - num_frames
         selection = SelectionNetwork(build_trunk(num_frames, side, weights), stages, keep)
-        self.mlp_extractor = _Heads(selection, self._exploration)  # type: ignore[assignment]
+        self.mlp_extractor = _Heads(selection, self.exploration)  # type: ignore[assignment]
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)

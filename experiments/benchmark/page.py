@@ -47,13 +47,15 @@ def page(title: str, about: Sequence[str], tables: Sequence[Table], pictures: Se
 
 
 def _table(table: Table) -> str:
-    header = "".join(f"<th>{escape(each)}</th>" for each in table.headers)
-    rows = "\n".join(f"<tr>{_cells(row, len(table.headers))}</tr>" for row in table.rows)
     notes = "\n".join(f'<p class="note">{escape(note)}</p>' for note in table.notes)
-    return (
-        f'<h2>{escape(table.title)}</h2>\n<div class="wide"><table>\n<thead><tr>{header}</tr></thead>\n'
-        f"<tbody>\n{rows}\n</tbody>\n</table></div>\n{notes}"
-    )
+    return f"<h2>{escape(table.title)}</h2>\n{table_html(table.headers, table.rows)}\n{notes}"
+
+
+def table_html(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as an element; a row of one cell is a heading."""
+    header = "".join(f"<th>{escape(each)}</th>" for each in headers)
+    body = "\n".join(f"<tr>{_cells(row, len(headers))}</tr>" for row in rows)
+    return f'<div class="wide"><table>\n<thead><tr>{header}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>'
 
 
 def _cells(row: Sequence[str], width: int) -> str:

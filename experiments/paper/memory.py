@@ -1,12 +1,4 @@
-"""Memory and disk that runs take, estimated from feature maps, weights and numbers of clips.
-
-Of the classifier's training, each convolution leaves two maps for the backward pass: what it puts out, which batch norm
-looks at again, and that normed, which the next convolution looks at again (ReLU works in place). A shortcut is added
-into the block's last map, so it leaves one. A side tap over time leaves its output and a copy of its input, as
-`gathered_conv` works; the stem of large frames has none (`segment_conv`), and on a CPU nor have other convolutions of
-large frames, whose training takes less than is said here. Gradients of maps come and go: the two largest are counted.
-Masks that drop frames or stages leave less.
-"""
+"""Memory and disk that runs take on machines with GPUs, estimated from feature maps, weights and numbers of clips."""
 
 from __future__ import annotations
 
@@ -14,65 +6,27 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-from torch import Tensor, nn
 
-from ada3d_gym.building import build_trunk
+from ada3d_gym.experiments.estimates.maps import (
+    largest_map,
+    new_trunk,
+    run_bytes,
+    saved_by_trunk,
+    saved_maps,
+    weight_bytes,
+)
 from ada3d_gym.experiments.paper.phases import OBSERVED, Phase, Videos, sizes
 from ada3d_gym.experiments.runs import Run
-from ada3d_gym.networks.masked import LARGE_FRAME
+from ada3d_gym.networks.classifier import FORWARD_MAPS
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
-from ada3d_gym.networks.selection import Aggregation, ClipTrunk
+from ada3d_gym.networks.selection import Aggregation
 from ada3d_gym.networks.spec import SPECS, ResNet3dSpec
 
-FLOAT = 4  # bytes
 CONTEXT = 2**30  # of a CUDA context with cuDNN's workspaces; an assumption
 PROCESS = 2 * 2**30  # of a process with torch on a GPU; an assumption
 DECODER = 35e6  # an open decoder, docs/videos.md
 INDEX = 350  # bytes a video, on disk and in memory, docs/videos.md
 BATCH = 128  # clips of a forward pass at the most: `NetworkClassifier`, `evaluate`
-INFERENCE_MAPS = 3  # a convolution's input and output, and the residual
-
-
-def saved_maps(spec: ResNet3dSpec, size: int, frames: int) -> int:
-    """Bytes of a clip of so many frames that the backward pass of the classifier needs, everything kept."""
-    values, beside = 0, 0  # of a frame, and of the taps that look at others
-    for conv in spec.convolutions(size):
-        out = conv.out_channels * conv.out_side**2
-        values += out if conv.name.endswith("shortcut") else 2 * out
-        if conv.name == "stem":
-            values += conv.in_channels * conv.side**2  # its input: pixels
-            if spec.stem_pool:
-                pooled = conv.out_channels * (-(-conv.out_side // 2)) ** 2
-                values += 3 * pooled  # and their places, of 8 bytes
-        shown = conv.in_channels * conv.side**2
-        if conv.name != "stem" or shown < LARGE_FRAME:
-            linked = sum(2 * (frames - distance) for distance in range(1, conv.kernel[0] // 2 + 1))
-            beside += linked * (shown + out)
-    return FLOAT * (frames * values + beside)
-
-
-def largest_map(spec: ResNet3dSpec, size: int) -> int:
-    """Bytes of one frame in the largest map."""
-    return FLOAT * max(conv.out_channels * conv.out_side**2 for conv in spec.convolutions(size))
-
-
-@lru_cache
-def saved_by_trunk(frames: int, side: int, aggregation: Aggregation) -> int:
-    """Bytes of one clip that the backward pass of the selection network's trunk needs, as autograd counts them."""
-    kept: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage._cdata] = storage.nbytes()
-        return tensor
-
-    trunk = _trunk(frames, side, aggregation)
-    own = {each.untyped_storage()._cdata for each in (*trunk.parameters(), *trunk.buffers())}
-    clip = torch.zeros(1, frames, 3, side, side, dtype=torch.uint8)
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        out = trunk.train()(clip)  # keeps what is saved alive, so that no storage has another's number
-    del out
-    return sum(size for storage, size in kept.items() if storage not in own)
 
 
 @dataclass(frozen=True)
@@ -119,7 +73,7 @@ def weights(of: Setting) -> tuple[int, int]:
     """Bytes of the classifier's weights, and of the selection network's trunk."""
     with torch.device("meta"):
         network = MaskedResNet3d(of.spec, of.classes)
-    return _bytes(network), _bytes(_trunk(of.frames, of.observed, of.aggregation))
+    return weight_bytes(network), weight_bytes(new_trunk(of.frames, of.observed, of.aggregation))
 
 
 def gpu_memory(phase: Phase, of: Setting, processes: int) -> float:
@@ -131,7 +85,7 @@ def gpu_memory(phase: Phase, of: Setting, processes: int) -> float:
     held = CONTEXT + classifier + trunk
     clips = -(-phase.batch // processes)
     if not phase.training:  # whole batches go to one process each
-        return held + min(phase.batch, BATCH) * of.frames * INFERENCE_MAPS * largest_map(of.spec, of.test)
+        return held + min(phase.batch, BATCH) * of.frames * FORWARD_MAPS * largest_map(of.spec, of.test)
     maps = 0.0
     if phase.training in ("classifier", "joint"):
         held += 2 * classifier
@@ -139,7 +93,7 @@ def gpu_memory(phase: Phase, of: Setting, processes: int) -> float:
     if phase.training in ("selection", "joint"):
         held += 2 * trunk
         watched = clips * saved_by_trunk(of.frames, of.observed, of.aggregation)  # while rewards are asked for
-        asked = min(clips, BATCH) * of.frames * INFERENCE_MAPS * largest_map(of.spec, of.train)
+        asked = min(clips, BATCH) * of.frames * FORWARD_MAPS * largest_map(of.spec, of.train)
         maps = max(maps, watched + (asked if phase.pulls else 0))
     return held + maps
 
@@ -152,22 +106,5 @@ def host_memory(phase: Phase, of: Setting, videos: Videos, processes: int, gpus:
 
 
 def run_disk(of: Setting, test_clips: int, pretrained: bool) -> int:
-    """Bytes that a finished run leaves: weights before and after, the last state with its optimizers, and masks.
-
-    Args:
-        of: what it works on.
-        test_clips: that it was judged on.
-        pretrained: whether it trained the classifier on whole clips and the trunk, whose states stay too.
-    """
-    networks = sum(weights(of))
-    masks = test_clips * (of.frames + of.spec.num_stages)
-    return 2 * networks + 2 * networks * (1 + pretrained) + masks
-
-
-def _trunk(frames: int, side: int, aggregation: Aggregation) -> ClipTrunk:
-    with torch.random.fork_rng(devices=[]):
-        return build_trunk(frames, side, None, aggregation)
-
-
-def _bytes(network: nn.Module) -> int:
-    return sum(each.numel() * each.element_size() for each in (*network.parameters(), *network.buffers()))
+    """`run_bytes` of a run that was judged on so many clips."""
+    return run_bytes(sum(weights(of)), test_clips * (of.frames + of.spec.num_stages), pretrained)

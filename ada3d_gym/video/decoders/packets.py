@@ -38,12 +38,16 @@ class Packets:
             before a key frame follow it in the file (open groups of pictures: x265's default; MPEG-4 with B-frames),
             where an edit list hides packets (a video cut without encoding it anew), and in AVI, WMV and MPEG streams.
             Where a file has several video streams (a cover picture is one), it may take another one.
+        tick: what times count, in seconds.
+        deep: colours have more than 8 bits, of which decord makes other pixels than PyAV where it does not scale.
     """
 
     times: NDArray[np.int64]
     keys: NDArray[np.int64]
     rate: float
     seekable: bool
+    tick: float
+    deep: bool = False
 
 
 @contextmanager
@@ -119,11 +123,27 @@ def scan(path: Path) -> Packets:
         seconds = {number: float(end * container.streams[number].time_base) for number, end in ends.items()}
         if every and (problem := shortage(container, stream, seconds, rate, cut)):
             raise TruncatedError(path, problem)
-        several = len(container.streams.video) > 1
+        several, tick = len(container.streams.video) > 1, float(stream.time_base)
+        deep = any(part.bits > 8 for part in getattr(stream.codec_context.format, "components", ()))
     if not known:
-        return Packets(np.empty(0, np.int64), np.empty(0, np.int64), rate, False)
+        return Packets(np.empty(0, np.int64), np.empty(0, np.int64), rate, False, tick)
     seekable = not hidden and not late and not several
-    return Packets(np.array(sorted(times), np.int64), np.array(sorted(keys), np.int64), rate, seekable)
+    return Packets(np.array(sorted(times), np.int64), np.array(sorted(keys), np.int64), rate, seekable, tick, deep)
+
+
+def frame_times(path: Path) -> NDArray[np.float64] | None:
+    """Seconds (N,) of each frame that is shown from the first one, however far apart they are (phones vary that).
+
+    None where the container does not hold them.
+
+    Raises:
+        VideoError: as `scan` does.
+    """
+    packets = scan(path)
+    if not len(packets.times):
+        return None
+    seconds: NDArray[np.float64] = (packets.times - packets.times[0]) * packets.tick
+    return seconds
 
 
 def _rate(stream: Any, stamps: list[int]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -110,7 +110,7 @@ def probe_all(
     timeout: float = 30.0,
     thorough: bool = False,
     look: Look = probe,
-) -> Iterator[tuple[Path, Probe]]:
+) -> Generator[tuple[Path, Probe], None, None]:
     """Probes files in child processes and yields each when it is known, in order.
 
     A file that a child dies of is "crashed"; one that no packet or frame and no byte is read from in `timeout` seconds

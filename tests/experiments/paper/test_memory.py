@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from ada3d_gym.experiments.estimates import maps
 from ada3d_gym.experiments.paper import memory
 from ada3d_gym.experiments.paper.phases import phases
 from ada3d_gym.experiments.paper.reproduction import SIZES
@@ -16,21 +17,6 @@ from ada3d_gym.networks.spec import I3D_R50, I3D_TINY, SLOWONLY_TINY, ResNet3dSp
 from benchmarks.memory import peak_megabytes
 
 
-def _saved(spec: ResNet3dSpec, clips: int) -> int:
-    network = MaskedResNet3d(spec, 14).train()
-    own = {each.untyped_storage()._cdata for each in (*network.parameters(), *network.buffers())}
-    kept: dict[int, int] = {}
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        kept[tensor.untyped_storage()._cdata] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        out = network(*_everything(spec, clips))  # held, and all that is saved with it
-    del out
-    return sum(size for storage, size in kept.items() if storage not in own)
-
-
 def _everything(spec: ResNet3dSpec, clips: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     masks = torch.ones(clips, 8, dtype=torch.bool), torch.ones(clips, spec.num_stages, dtype=torch.bool)
     return torch.zeros(clips, 8, 3, 32, 32, dtype=torch.uint8), *masks
@@ -38,7 +24,9 @@ def _everything(spec: ResNet3dSpec, clips: int) -> tuple[torch.Tensor, torch.Ten
 
 @pytest.mark.parametrize("spec", [I3D_TINY, SLOWONLY_TINY], ids=lambda spec: spec.name)
 def test_maps_for_the_backward_pass_are_those_that_autograd_keeps(spec: ResNet3dSpec):
-    assert memory.saved_maps(spec, 32, 8) == pytest.approx(_saved(spec, clips=2) / 2, rel=0.01)
+    network = MaskedResNet3d(spec, 14).train()
+    kept = maps.saved_bytes(network, lambda: network(*_everything(spec, 2)))
+    assert maps.saved_maps(spec, 32, 8) == pytest.approx(kept / 2, rel=0.01)
 
 
 def test_the_peak_of_a_training_step_is_near_the_estimate():
@@ -51,7 +39,7 @@ def test_the_peak_of_a_training_step_is_near_the_estimate():
     step()
     if math.isnan(peak := peak_megabytes(step)):
         pytest.skip("only Linux tells")
-    expected = clips * (memory.saved_maps(I3D_TINY, 32, 8) + 2 * 8 * memory.largest_map(I3D_TINY, 32)) / 1e6
+    expected = clips * (maps.saved_maps(I3D_TINY, 32, 8) + 2 * 8 * maps.largest_map(I3D_TINY, 32)) / 1e6
     assert 0.6 * expected < peak < 1.4 * expected
 
 
@@ -60,8 +48,8 @@ def test_memory_of_a_gpu_grows_with_its_clips():
     of = memory.Setting.of(run, 239)
     found = {phase.name: phase for phase in phases(run, SIZES["fcvid"], 1.0)}
     on_8, on_4 = (memory.gpu_memory(found["stage 2: joint"], of, gpus) for gpus in (8, 4))
-    maps = memory.saved_maps(I3D_R50, 224, 8) + 2 * 8 * memory.largest_map(I3D_R50, 224)
-    assert on_4 - on_8 == 8 * maps
+    kept = maps.saved_maps(I3D_R50, 224, 8) + 2 * 8 * maps.largest_map(I3D_R50, 224)
+    assert on_4 - on_8 == 8 * kept
     classifier, trunk = memory.weights(of)
     assert classifier == pytest.approx(4 * 28.0e6, rel=0.02)  # I3D-R50 without non-local blocks has 28.0 M weights
-    assert on_8 == memory.CONTEXT + 3 * (classifier + trunk) + 8 * maps
+    assert on_8 == memory.CONTEXT + 3 * (classifier + trunk) + 8 * kept

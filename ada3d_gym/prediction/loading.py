@@ -1,0 +1,55 @@
+"""The networks of a model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ada3d_gym.networks.checkpoints.weights import load_weights
+from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.networks.resnet3d import MaskedResNet3d
+from ada3d_gym.networks.selection_file import load_selection
+from ada3d_gym.prediction.config import CONFIG, ConfigError, ModelConfig
+from ada3d_gym.prediction.policies import ConstantPolicy, MaskPolicy, NetworkPolicy
+
+
+def load_classifier(config: ModelConfig, folder: Path, device: str = "cpu") -> NetworkClassifier:
+    """The 3D network of a model folder.
+
+    Raises:
+        ConfigError: where its weights are not there.
+        CheckpointError: for a damaged file, and for weights of another network.
+    """
+    network = MaskedResNet3d(config.backbone, len(config.class_names))
+    load_weights(network, _there(folder, config.classifier))
+    return NetworkClassifier(network, config.clips.size, device=device)
+
+
+def load_policy(config: ModelConfig, folder: Path, device: str = "cpu") -> MaskPolicy:
+    """What chooses masks, as a model folder has it.
+
+    Raises:
+        ConfigError: where its weights are not there, and for an agent that no file holds.
+        SelectionError: for a selection network of other clips.
+    """
+    policy = config.policy
+    if policy.kind == "constant":
+        return ConstantPolicy(policy.frames, policy.stages)
+    if policy.kind == "agent":
+        raise ConfigError(
+            f"{folder}: its masks are those of the agent {policy.agent!r}, which is no network of a file: use "
+            "'ada3d predict', or give policy=, anything with act(observations)"
+        )
+    selection = load_selection(
+        _there(folder, policy.file),
+        num_frames=config.clips.num_frames,
+        stage_names=config.stage_names,
+        side=config.clips.observation_size,
+    )
+    return NetworkPolicy(selection, config.clips.observation_size, device)
+
+
+def _there(folder: Path, name: str) -> Path:
+    path = folder / name
+    if not path.is_file():
+        raise ConfigError(f"{path} is missing, and {CONFIG} beside it names it: copy the folder again, whole")
+    return path

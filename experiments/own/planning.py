@@ -1,0 +1,82 @@
+"""What a start proposes for a folder on this machine, kept so that an interrupted one goes on as it was begun."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ada3d_gym.datasets import RANDOM_VIEWS
+from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.own.collecting import Found, Split
+from ada3d_gym.experiments.own.geometry import FRAMES, SIDE, Choice, network, side, timing
+from ada3d_gym.experiments.own.proposal import Proposal, Sizes, propose
+from ada3d_gym.experiments.own.speeds import measure
+from ada3d_gym.experiments.own.survey import Survey
+from ada3d_gym.experiments.runs import plain
+from ada3d_gym.files import replacing
+from ada3d_gym.video.clips import VideoClips
+from ada3d_gym.video.records import VideoRecord
+from ada3d_gym.video.sampling import ClipSampler
+
+
+def proposal_in(
+    place: Path,
+    given: dict[str, Any],
+    found: Survey,
+    splits: dict[Split, list[Found]],
+    minutes: float,
+    chosen: dict[str, Any],
+    device: str,
+) -> Proposal:
+    """The proposal that was made for the same options and videos, so that a start goes on as it was begun; or a new
+    one."""
+    path = place / "proposal.json"
+    key = plain([given, {split: [str(video.path) for video in videos] for split, videos in splits.items()}])
+    try:
+        kept = json.loads(path.read_text())
+        if kept["for"] == key:
+            choices = tuple(Choice(**each) for each in kept["proposal"]["choices"])
+            return Proposal(kept["proposal"]["config"], choices, kept["proposal"]["seconds"])
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not readable ({error}): delete it, or choose another --output") from error
+    proposal = _new(found, splits, minutes, chosen, device)
+    with replacing(path, "choose another --output") as part:
+        part.write_text(json.dumps({"for": key, "proposal": plain(asdict(proposal))}, indent=1))
+    return proposal
+
+
+def _new(
+    found: Survey, splits: dict[Split, list[Found]], minutes: float, chosen: dict[str, Any], device: str
+) -> Proposal:
+    sampling, stride, span = timing(found)
+    size = side(found)
+    geometry = [
+        network(chosen["size"] or size.value),
+        size,
+        sampling,
+        stride,
+        Choice("flip", False, "left and right may tell classes apart"),
+    ]
+    its = {each.name: chosen[each.name] if chosen.get(each.name) is not None else each.value for each in geometry}
+    records = [
+        VideoRecord(video.path, (video.label,), probe.frames, "", probe.size, probe.width, probe.height, probe.rate)
+        for video, probe in zip(found.videos, found.probes, strict=True)
+    ]
+    sampler = ClipSampler(FRAMES, its["stride"], RANDOM_VIEWS, its["size"], random=True, sampling=its["sampling"])
+    clips = VideoClips(records, found.class_names, sampler, observation_size=its["size"], max_bad_share=1.0)
+    speeds = measure(clips, its["backbone"], min(its["size"], SIDE), device)
+    clips.close()
+    sizes = Sizes(
+        len(splits["train"]),
+        len(splits["test"]),
+        len(found.class_names),
+        float(np.median(found.seconds)) if found.seconds else span,
+        span,
+    )
+    return propose(sizes, speeds, minutes, geometry, chosen)

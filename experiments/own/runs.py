@@ -1,0 +1,132 @@
+"""The runs of a start: the policy's own, and what needs no learning of masks beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ada3d_gym.experiments.estimates.showing import duration
+from ada3d_gym.experiments.own.choosing import Policy, best_of, folder_of, keep, train_policies
+from ada3d_gym.experiments.own.lists import HEAD
+from ada3d_gym.experiments.plan import Row, Task, carry_out, time_rows
+from ada3d_gym.experiments.pretraining import begun_from, pretraining
+from ada3d_gym.experiments.results import Result, ResultFile
+from ada3d_gym.experiments.rivals import Rivals
+from ada3d_gym.experiments.runs import Run, compose
+from ada3d_gym.files import replacing
+from ada3d_gym.video.clips import VideoClips
+
+ENV = "Ada3D-Videos-v0"
+AGENT = "reinforce"
+LEARNED, STAGE_1 = "Ada3D", "Ada3D, stage 1 only"
+SAME_OPERATIONS, SAME_ACCURACY = "Fixed FT (same operations)", "Fixed FT (same accuracy)"
+
+
+class Runs:
+    """The runs below a folder.
+
+    Args:
+        output: holds `lists` and `settings.yaml`, the `policies`, the best of them as `model`, and the `rivals`.
+        gammas: penalties of a wrong answer, rising; see `own.choosing.train_policies`.
+        seed: of all.
+        device: where networks run.
+    """
+
+    def __init__(self, output: Path, gammas: Sequence[float], seed: int, device: str):
+        self.output, self.gammas, self.seed, self.device = output, gammas, seed, device
+        self.lists, self.settings, self.model = output / "lists", output / "settings.yaml", output / "model"
+        self.policies: list[Policy] = []
+        search, operations, accuracy = (
+            output / "rivals" / name for name in ("best-fixed", "fixed-ft-operations", "fixed-ft-accuracy")
+        )
+        self.search = search
+        rivals = Rivals(self._beside, self.model, search)
+        self._tasks = [
+            self._task(search, rivals.best_fixed),
+            self._task(operations, rivals.fixed_ft_operations, (search,)),
+            self._task(accuracy, rivals.fixed_ft_accuracy, (search,)),
+        ]
+        self.rows = {
+            "Upper": Row(self.model, "Upper"),
+            "Fixed": Row(search, "best-fixed"),
+            SAME_OPERATIONS: Row(operations, "fixed"),
+            SAME_ACCURACY: Row(accuracy, "fixed"),
+            STAGE_1: Row(self.model, f"{AGENT}, stage 1 only"),
+            LEARNED: Row(self.model, AGENT),
+        }
+
+    def write_settings(self, config: dict[str, Any]) -> None:
+        """Writes `settings.yaml`, which the runs are composed from.
+
+        Raises:
+            OutputError: where it cannot be written.
+        """
+        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        with replacing(self.settings, "choose another --output") as part:
+            part.write_text(f"{HEAD}, for 'ada3d train {ENV} --config'\n{text}")
+
+    def compose(self, agent: str, options: dict[str, Any] | None = None, gamma: float | None = None) -> Run:
+        """A run that trains everything, by its agent and options."""
+        environment = {"data_root": str(self.lists.absolute())}
+        gamma = self.gammas[0] if gamma is None else gamma
+        return compose(
+            ENV, agent, self.seed, config=self.settings, options=options, environment=environment, gamma=gamma
+        )
+
+    def command(self) -> str:
+        """What trains the same by hand."""
+        words = ["ada3d train", ENV, f"--config {self.settings}", f"--data-root {self.lists}"]
+        gamma = best_of(self.policies).gamma if self.policies else self.gammas[0]
+        words += [f"--gamma {gamma:g}"] * (gamma != self.gammas[0])
+        words += [f"--seed {self.seed}"] * bool(self.seed) + [f"--device {self.device}"] * (self.device != "cpu")
+        return " ".join([*words, f"--output {self.output / 'by-hand'}"])
+
+    def finish(self, seconds: Mapping[str, float]) -> dict[str, Result]:
+        """Trains and judges what is missing; returns all results by method, which `results.jsonl` holds, too.
+
+        Args:
+            seconds: that each part was expected to take, see `own.proposal.Proposal`.
+        """
+        _say("1 of 4: decoding the clips, once", seconds["decoding"])
+        for split in ("train", "test"):
+            clips = self.compose(AGENT).bandit(split, self.device).source
+            assert isinstance(clips, VideoClips)
+            clips.fill_cache(f"decoding {split}")
+            clips.close()
+        learning = seconds["classifier"] + seconds["selection network"]
+        _say("2 of 4: training the selection network's trunk, the 3D network, the policy, and both together", learning)
+        place = self.output / "policies"
+        self.policies = train_policies(lambda gamma: self.compose(AGENT, gamma=gamma), self.gammas, place, self.device)
+        keep(best_of(self.policies), self.model)
+        _say("3 of 4: the best constant mask, and constants fine-tuned as Ada3D is, to compare", seconds["constants"])
+        carry_out(self._tasks, self.device, count=1)
+        _say("4 of 4: measuring time, and the report", seconds["judging and report"])
+        time_rows(self.rows, self.device)
+        found = ResultFile(self.output / "results.jsonl")
+        for method, row in self.rows.items():
+            line = Result(**asdict(row.result) | {"method": method})
+            if found.results.get(method) != line:
+                found.add(line)
+        return {method: found.results[method] for method in self.rows}
+
+    @cached_property
+    def _first(self) -> Run:
+        return pretraining(self.compose(AGENT))
+
+    def _beside(self, agent: str, options: dict[str, Any] | None = None) -> Run:
+        """A run that begins from what the first policy's run has trained, as `rivals.Compose` has it."""
+        return begun_from(
+            self.compose(agent, options), self._first, folder_of(self.output / "policies", self.gammas[0])
+        )
+
+    def _task(self, folder: Path, make: Callable[[], Run], needs: tuple[Path, ...] = ()) -> Task:
+        return Task(folder, make, needs, self.model)
+
+
+def _say(what: str, seconds: float) -> None:
+    print(f"\n== {what} (about {duration(seconds)})", flush=True)
