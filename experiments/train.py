@@ -194,8 +194,8 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
         raise InputError(f"{run_.agent} trains in one process: start it without torchrun")
     if parallel.world() > 1 and (run_.classifier_micro_batch or run_.classifier_recipe == "scratch"):
         raise InputError("micro-batches and the recipe scratch are of one process: start it without torchrun")
-    run_ = fitted(run_, folder, device)
-    run_ = train_trunk(run_, folder, device)
+    passes = fitted(run_, folder, device)
+    run_ = passes.applied(train_trunk(passes.of_trunk(run_), folder, device))
     bandit = run_.bandit("train", device)
     agent = run_.make_agent(bandit, device)  # what does not fit the clips is noticed before anything is computed
     _say_costs(folder, bandit, agent)
