@@ -196,8 +196,8 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
     if parallel.world() > 1 and (run_.classifier_micro_batch or run_.classifier_recipe == "scratch"):
         raise InputError("micro-batches and the recipe scratch are of one process: start it without torchrun")
     _say_costs(run_, folder)
-    run_ = fitted(run_, folder, device)
-    run_ = train_trunk(run_, folder, device)
+    passes = fitted(run_, folder, device)
+    run_ = passes.applied(train_trunk(passes.of_trunk(run_), folder, device))
     bandit = run_.bandit("train", device)
     agent = run_.make_agent(bandit, device)  # what does not fit the clips is noticed before anything is computed
     if agent.total_epochs:
