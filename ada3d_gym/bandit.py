@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.observers import Observer, PixelObserver
-from ada3d_gym.protocols import Classifier, ClipAnswers, ClipSource, Ids, Mask, usable
+from ada3d_gym.protocols import Classifier, ClipAnswers, ClipSource, Ids, Mask, one_view_each, usable
 from ada3d_gym.rewards import Answers, Reward
 
 Order = Literal["epochs", "iid"]
@@ -131,8 +131,7 @@ class ClipBandit:
 
     def epoch(self, rng: np.random.Generator) -> Ids:
         """One random view of every video, in random order. Whether they can be decoded is for `usable` to say."""
-        videos = rng.permutation(len(self.source) // self.source.views)
-        return np.asarray(videos * self.source.views + rng.integers(self.source.views, size=len(videos)), np.int64)
+        return one_view_each(self.source, rng)
 
     def draw(self, count: int) -> Ids:
         """The next `count` clip ids (count,), of clips that can be decoded.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 
 from ada3d_gym.bandit import ClipBandit, Order
 from ada3d_gym.datasets import EMBEDDED, EMBEDDED_SETS, VIDEO_SETS, embedded_clips, video_clips
@@ -24,13 +25,14 @@ from ada3d_gym.observers import FeatureObserver, IndexObserver, Observation, Obs
 from ada3d_gym.outcomes.classifier import TableClassifier, check_named, check_network
 from ada3d_gym.outcomes.table import NEEDED_PARTS, OutcomeTable, load_table
 from ada3d_gym.rewards import Cost, MaskReward, Shaping
-from ada3d_gym.shipped import CLASSIFIER_BACKBONES, SELECTION, shipped_classifier, shipped_table
+from ada3d_gym.shipped import CLASSIFIER_BACKBONES, SELECTION, shipped_classifier, shipped_start, shipped_table
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.motionshapes.drawing import CLASSES
 
 SMALL = 64  # pixels; policies see frames up to this side through the tiny trunk
 SHIPPED_FRAMES = 8  # of the clips that the shipped trunk was trained on
-RANDOM = "random"  # in the place of a trunk's weights: drawn ones, whatever ships
+RANDOM = "random"  # in the place of weights: drawn ones, whatever ships
+SHIPPED_START = "shipped"  # in the place of a checkpoint: `ada3d_gym.shipped.STARTS`, whose head is of other classes
 
 
 def build_bandit(
@@ -60,7 +62,8 @@ def build_bandit(
         split, num_frames, views, videos: see `embedded_clips` and `video_clips`.
         backbone: the 3D network's name in `ada3d_gym.networks.spec.SPECS`.
         checkpoint: its weights, a file that `load_checkpoint` reads; for MotionShapes, the shipped ones by default (of
-            some classes, with what the head has of these).
+            some classes, with what the head has of these). For a network that is to be trained, "random" draws them
+            from PyTorch's global generator, and "shipped" takes those that ship for any videos, with a drawn head.
         gamma, cost, reward: see `ada3d_gym.rewards.MaskReward`.
         observation: "pixels", "features" of frames or "index", see `ada3d_gym.observers`.
         features: weights of the trunk that features come from; for MotionShapes, the shipped ones by default.
@@ -177,6 +180,11 @@ def _names_in(weights: str | Path | None) -> list[str]:
         return []
 
 
+def trunk_backbone(side: int) -> str:
+    """The name of the network that a policy sees frames of this side through."""
+    return "mobilenet_v2_tiny" if side <= SMALL else "mobilenet_v2"
+
+
 def build_trunk(
     num_frames: int, side: int, weights: str | Path | None = None, aggregation: Aggregation = "concat"
 ) -> ClipTrunk:
@@ -189,7 +197,7 @@ def build_trunk(
             the shipped ones where they fit, else random; "random" draws them in any case.
         aggregation: see `ClipTrunk`.
     """
-    trunk = ClipTrunk(num_frames, "mobilenet_v2_tiny" if side <= SMALL else "mobilenet_v2", aggregation)
+    trunk = ClipTrunk(num_frames, trunk_backbone(side), aggregation)
     if weights == RANDOM:
         return trunk
     if weights is not None:
@@ -216,12 +224,18 @@ def build_classifier(
     known = clips.dataset in EMBEDDED_SETS or clips.class_names == CLASSES
     if checkpoint is None and not (known and backbone in CLASSIFIER_BACKBONES):
         raise InputError(
-            f"no weights ship for {backbone} and these videos: give checkpoint=, a file that docs/checkpoints.md lists"
+            f"no weights ship for {backbone} and these videos: give checkpoint=, a file that docs/checkpoints.md "
+            "lists, or train from none with 'ada3d train ID --classifier-recipe scratch'"
         )
     network = MaskedResNet3d(SPECS[backbone], len(clips.class_names))
     if checkpoint is None:
         _load_shipped(network, clips)
-    else:
+    elif checkpoint == SHIPPED_START:
+        if (start := shipped_start(backbone)) is None:
+            raise InputError(f"no weights ship for {backbone} to begin from: give checkpoint=random, or a file")
+        state = {key: value for key, value in load_file(start).items() if not key.startswith("head.")}
+        network.load_state_dict(network.state_dict() | state)
+    elif checkpoint != RANDOM:
         report = load_checkpoint(network, checkpoint)
         if report.replaced:
             warnings.warn(

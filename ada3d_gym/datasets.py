@@ -184,6 +184,7 @@ def video_clips(
     views: int | None = None,
     videos: int | None = None,
     size: int | None = None,
+    observation_size: int | None = None,
     sampling: Sampling = "strided",
     flip: bool = True,
     strict: bool = False,
@@ -205,6 +206,8 @@ def video_clips(
         views: clips per video; 1,000 random ones or the paper's 10 by default.
         videos: only the first so many; all by default.
         size: side of the square; 224 for training, 256 for testing by default. Other sizes scale the short side alike.
+        observation_size: side of the square that the policy sees, at most `size`; `observation_side(size)` by default.
+            It decides on the selection network, see `ada3d_gym.building.build_trunk`.
         sampling: see `ClipSampler`.
         flip: mirror half of the training clips. Switch it off where direction is what classes differ by.
         strict: raise for the first video that the index had to leave out, and for the first clip that cannot be
@@ -228,6 +231,7 @@ def video_clips(
         ("stride", stride),
         ("views", views),
         ("size", size),
+        ("observation_size", observation_size),
         ("workers", workers),
     ):
         if value is not None and value < 1:
@@ -245,6 +249,8 @@ def video_clips(
         raise InputError(f"unknown protocol {protocol!r}: expected train or test")
     train = (protocol or split) == "train"
     size = size or (224 if train else 256)
+    if observation_size is not None and observation_size > size:
+        raise InputError(f"observation_size={observation_size}: expected at most the clips' size, {size}")
     scale = size / (224 if train else 256)
     short_side = (round(256 * scale), round(320 * scale)) if train else (size, size)
     views = views or (RANDOM_VIEWS if train else TEST_VIEWS)
@@ -254,7 +260,7 @@ def video_clips(
         index if videos is None else index[:videos],
         index.class_names,
         sampler,
-        observation_size=observation_side(size),
+        observation_size=observation_size or observation_side(size),
         cache=cache_folder() / "clips" if cache_bytes else None,
         cache_bytes=cache_bytes,
         key={"dataset": name, "split": split},

@@ -47,6 +47,13 @@ def parts_of_updates(count: int, size: int, accumulate: int) -> list[Part]:
     return parts
 
 
+def micro_batches(count: int, size: int | None) -> list[tuple[slice, Part]]:
+    """A batch of `count` clips in passes of `size` at the most, one by default, whose gradients add up to an update."""
+    parts = parts_of_updates(count, size or count, count)
+    starts = range(0, count, size or count)
+    return [(slice(start, start + (size or count)), part) for start, part in zip(starts, parts, strict=True)]
+
+
 class ClassifierTrainer:
     """SGD on the cross entropy of masked clips.
 

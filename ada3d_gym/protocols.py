@@ -67,6 +67,12 @@ def usable(source: ClipSource, ids: Ids) -> Ids:
     return source.usable(ids) if isinstance(source, FallibleSource) else ids
 
 
+def one_view_each(source: ClipSource, rng: np.random.Generator) -> Ids:
+    """Ids of one random view of every video, in random order. Whether they can be decoded is for `usable` to say."""
+    videos = rng.permutation(len(source) // source.views)
+    return np.asarray(videos * source.views + rng.integers(source.views, size=len(videos)), np.int64)
+
+
 class Classifier(Protocol):
     """A video classifier that obeys masks."""
 

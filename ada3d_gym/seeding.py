@@ -66,6 +66,12 @@ class Stream(IntEnum):
     RANDOM_PLACES = _FIRST + 43
     LOOKING_SB3 = _FIRST + 44
     """Weights and rollouts of Stable-Baselines3's algorithms that choose clips."""
+    CLASSIFIER_WEIGHTS = _FIRST + 50
+    CLASSIFIER_2D = _FIRST + 51
+    """The classifier's training from scratch: every stage off."""
+    CLASSIFIER_3D = _FIRST + 52
+    SCRATCH_TRUNK = _FIRST + 53
+    """The trunk's training beside it."""
 
 
 def spawn(seed: int, *key: int) -> np.random.SeedSequence:

@@ -31,6 +31,9 @@ UNTRIMMED_CLASSIFIER = SHIPPED / "i3d_tiny-motionshapes-untrimmed.safetensors"
 UNTRIMMED_SELECTION = SHIPPED / "ada3d-motionshapes-untrimmed.safetensors"
 """A whole selection network, trunk and heads, for clips of 8 frames of untrimmed videos and that classifier."""
 
+STARTS = {"i3d_tiny": CLASSIFIER, "i3d_small": SHIPPED / "i3d_small-primitives.safetensors"}
+"""What a training of a network on other videos begins from, by its name; its head is left out."""
+
 CLASSIFIER_BACKBONES = ("i3d_tiny", "slowonly_tiny")
 
 TABLES = Path(__file__).parent / "tables"
@@ -39,6 +42,12 @@ TABLES = Path(__file__).parent / "tables"
 def shipped_classifier(dataset: str) -> Path:
     """The weights for an embedded data set; those of MotionShapes for any other with its classes."""
     return UNTRIMMED_CLASSIFIER if dataset == UNTRIMMED.name else CLASSIFIER
+
+
+def shipped_start(backbone: str) -> Path | None:
+    """The weights that a training of a network on other videos begins from, where some ship."""
+    path = STARTS.get(backbone)
+    return path if path is not None and path.is_file() else None
 
 
 def shipped_table(dataset: str, backbone: str, num_frames: int, split: str) -> Path:

@@ -15,6 +15,7 @@ from ada3d_gym.agents.agent import OnEpoch
 from ada3d_gym.agents.progress import epoch_batches
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.divergence import check_state, during, finite
+from ada3d_gym.finetuning import micro_batches
 from ada3d_gym.networks.selection import ClipTrunk
 from ada3d_gym.seeding import Stream, spawn, torch_generator, torch_seed
 from ada3d_gym.video.transforms import jitter_colours
@@ -32,6 +33,7 @@ class TrunkTraining:
         lr: of SGD with momentum 0.9 at the start; a cosine takes it to zero.
         device: where it is trained.
         jitter: shuffle and invert colours, as `ada3d pretrain` does, of clips that are not random themselves.
+        micro_batch: clips in one pass, where a whole batch takes too much memory: gradients add up to the batch's.
     """
 
     def __init__(
@@ -45,8 +47,9 @@ class TrunkTraining:
         device: str,
         *,
         jitter: bool = False,
+        micro_batch: int | None = None,
     ):
-        self.jitter = jitter
+        self.jitter, self.micro_batch = jitter, micro_batch
         self.bandit, self.epochs, self.batch_size, self.lr, self.seed = bandit, epochs, batch_size, lr, seed
         with torch_seed(spawn(seed, Stream.TRUNK_HEAD)):
             self.network = nn.Sequential(trunk, nn.Linear(trunk.features, len(bandit.source.class_names))).to(device)
@@ -70,11 +73,15 @@ class TrunkTraining:
                 clips = torch.from_numpy(source.observations(batch)).to(self._device)
                 clips = jitter_colours(clips, colours) if self.jitter else clips
                 targets = torch.from_numpy(source.targets(batch)).to(self._device).float()
-                loss = F.cross_entropy(self._wrapped(clips), targets / targets.sum(1, keepdim=True))
                 self.optimizer.zero_grad(set_to_none=True)
-                (loss * parallel.weight(len(batch))).backward()
+                value, weight = 0.0, parallel.weight(len(batch))
+                for rows, part in micro_batches(len(batch), self.micro_batch):
+                    wanted = targets[rows] / targets[rows].sum(1, keepdim=True)
+                    loss = F.cross_entropy(self._wrapped(clips[rows]), wanted) * part.share
+                    (loss * weight).backward()
+                    value += loss.item()
                 with during(_PHASE, self.epoch + 1, step):
-                    losses.append(finite(loss.item(), "the trunk's loss", self.optimizer))
+                    losses.append(finite(value, "the trunk's loss", self.optimizer))
                 self.optimizer.step()
             with during(_PHASE, self.epoch + 1):
                 check_state(self.state_dict())

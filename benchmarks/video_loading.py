@@ -43,11 +43,11 @@ from ada3d_gym.experiments.timing import alternate
 from ada3d_gym.networks.inference import inference_form
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import I3D_TINY
-from ada3d_gym.video.clips import VideoClips, scaled_size
+from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.decoders.video import Video
 from ada3d_gym.video.indexing.index import VideoIndex
 from ada3d_gym.video.indexing.probe import probe
-from ada3d_gym.video.records import VideoRecord
+from ada3d_gym.video.records import VideoRecord, scaled_size
 from ada3d_gym.video.sampling import ClipSampler
 from benchmarks.memory import peak_megabytes
 from benchmarks.timing import fastest

@@ -31,6 +31,10 @@ def claimed_by(run_: Run, folder: Path) -> Iterator[None]:
     options = plain(asdict(run_))
     if not run_.also_views:
         del options["also_views"]  # so that folders of before there was any go on
+    if run_.classifier_recipe == "finetune":
+        del options["classifier_recipe"], options["scratch"]  # likewise
+    if run_.classifier_micro_batch is None:
+        del options["classifier_micro_batch"]
     with claimed(
         folder,
         options,

@@ -15,80 +15,43 @@ Interrupted and started again, it goes on after the last finished epoch.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from tqdm import tqdm
 
-from ada3d_gym.agents.reference import Fixed, Random
-from ada3d_gym.agents.states import load_state, save_state
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.datasets import motionshapes_clips
 from ada3d_gym.devices import checked_device
-from ada3d_gym.divergence import check_state, during, finite
 from ada3d_gym.errors import InputError
-from ada3d_gym.evaluation import Evaluation, evaluate
+from ada3d_gym.evaluation import Evaluation
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.folders import claimed
+from ada3d_gym.experiments.scratch.judging import EVERYTHING, LEAST, SOME, under_masks
+from ada3d_gym.experiments.scratch.masks import DrawMasks, no_masks, random_masks
+from ada3d_gym.experiments.scratch.phase import Phase, PhaseTraining
+from ada3d_gym.experiments.training import train_to
 from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
-from ada3d_gym.networks.masked import TemporalConv
+from ada3d_gym.networks.masked import zero_side_taps
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.selection import ClipTrunk
 from ada3d_gym.networks.spec import I3D_TINY
 from ada3d_gym.rewards import MaskReward
-from ada3d_gym.seeding import spawn, torch_generator, torch_seed
+from ada3d_gym.seeding import spawn, torch_seed
 from ada3d_gym.shipped import CLASSIFIER, SELECTION
 from ada3d_gym.video.motionshapes.drawing import CLASSES
 from ada3d_gym.video.transforms import jitter_colours
 
-Loss = Callable[[nn.Module, Tensor, Tensor, Tensor, torch.Generator], Tensor]
-"""Mean loss of a module on clips (B, T, 3, H, W) uint8, labels (B,) and the frames that show the class (B, T) bool."""
+
+def masks(stages: float) -> DrawMasks:
+    """Any number of frames, each stage with this probability, and half of the clips at every second frame."""
+    return random_masks(I3D_TINY.num_stages, stages, halves=True)
 
 
-@dataclass(frozen=True)
-class Phase:
-    """One stretch of training: AdamW, a short warm-up, then a cosine to zero."""
-
-    name: str
-    epochs: int
-    lr: float
-    loss: Loss
-    batch_size: int = 64
-    weight_decay: float = 0.05
-
-
-def masked_loss(fewest_frames: int, keep_stages: float) -> Loss:
-    """Cross entropy under masks that keep `fewest_frames` to all frames of a clip, every number as likely as any other,
-    and each stage with probability `keep_stages`.
-
-    Half of the clips are seen with every second frame only, as clips of half the length and the same span. One frame
-    that shows the class is always among those kept: of a clip without, nothing is to be learned.
-    """
-
-    def loss(module: nn.Module, clips: Tensor, labels: Tensor, visible: Tensor, generator: torch.Generator) -> Tensor:
-        def uniform(length: int) -> Tensor:
-            return torch.rand(len(clips), length, generator=generator, device=clips.device)
-
-        frames = clips.shape[1]
-        every, parity = uniform(1) < 0.5, uniform(1) < 0.5
-        open_ = every | ((torch.arange(frames, device=clips.device) % 2 == 0) == parity)
-        count = fewest_frames + (uniform(1) * (open_.sum(1, keepdim=True) - fewest_frames + 1)).floor()
-        shown = (uniform(frames) * visible * open_).argmax(1, keepdim=True)
-        order = (uniform(frames) + ~open_).scatter(1, shown, -1.0)  # the open ones first, of them the shown one
-        u = order.argsort(1).argsort(1) < count
-        return F.cross_entropy(module(clips, u, uniform(I3D_TINY.num_stages) < keep_stages), labels)
-
-    return loss
-
-
-def plain_loss(module: nn.Module, clips: Tensor, labels: Tensor, visible: Tensor, generator: torch.Generator) -> Tensor:
-    return F.cross_entropy(module(clips), labels)
+def changed(clips: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Clips in other colours, mirrored and turned, and their labels after that."""
+    return turned(jitter_colours(clips, generator), labels, generator)
 
 
 def turned(clips: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -120,71 +83,9 @@ _MIRRORED = _classes_after(
 _TURNED = _classes_after({"right": "up", "up": "left", "left": "down", "down": "right"})  # counterclockwise
 
 
-def zero_side_taps(module: nn.Module) -> None:
-    """Leaves a temporal convolution its centre tap, so that it starts as the 2D network it is inflated from."""
-    for part in module.modules():
-        if isinstance(part, TemporalConv):
-            centre = part.weight.shape[2] // 2
-            with torch.no_grad():
-                part.weight[:, :, :centre] = 0
-                part.weight[:, :, centre + 1 :] = 0
-
-
-def train(
-    module: nn.Module, phase: Phase, bandit: ClipBandit, seed: Sequence[int], device: torch.device, state_path: Path
-) -> None:
-    """Trains a module in place, going on from the state file's last epoch; `seed` is a seed and a stream's number."""
-    source = bandit.source
-    steps = -(-(len(source) // source.views) // phase.batch_size)
-    optimizer = torch.optim.AdamW(module.parameters(), phase.lr, weight_decay=phase.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, phase.lr, total_steps=phase.epochs * steps, pct_start=0.1, cycle_momentum=False
-    )
-    done = 0
-    if state := load_state(state_path):
-        module.load_state_dict(state["module"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        done = state["epoch"]
-    with tqdm(total=phase.epochs * steps, initial=done * steps, desc=phase.name, unit="step", disable=None) as bar:
-        for epoch in range(done, phase.epochs):
-            order, draws = (spawn(*seed, epoch, part) for part in range(2))
-            generator = torch_generator(draws, device)
-            ids = bandit.epoch(np.random.default_rng(order))
-            for step, batch in enumerate(np.array_split(ids, steps), start=1):
-                module.train()
-                shown = source.clips(batch), source.labels(batch), source.visible_frames(batch)
-                clips, labels, visible = (torch.from_numpy(each).to(device) for each in shown)
-                clips, labels = turned(jitter_colours(clips, generator), labels, generator)
-                loss = phase.loss(module, clips, labels, visible, generator)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                with during(phase.name, epoch + 1, step):
-                    value = finite(loss.item(), "the loss", optimizer)
-                optimizer.step()
-                schedule.step()
-                bar.update()
-                bar.set_postfix(loss=f"{value:.3f}", refresh=False)
-            state = {
-                "module": module.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "schedule": schedule.state_dict(),
-                "epoch": epoch + 1,
-            }
-            with during(phase.name, epoch + 1):
-                check_state(state)
-            save_state(state_path, state)
-
-
 def report(test: ClipBandit, seed: int) -> dict[str, Evaluation]:
     """The classifier under masks that look at nothing: how good it is, how brittle, and what one frame tells."""
-    frames, stages = test.num_frames, test.num_stages
-    masks: dict[str, Fixed | Random] = {
-        "everything (Upper)": Fixed.upper(frames, stages),
-        "70 % of frames, 45 % of stages": Random(0.7 * frames, np.full(stages, 0.45), frames, spawn(seed, 1)),
-        "one frame, no stage": Random(1, np.zeros(stages), frames, spawn(seed, 2)),
-    }
-    return {name: evaluate(test, policy.act, description=name) for name, policy in masks.items()}
+    return under_masks(test, seed, EVERYTHING, SOME, LEAST)
 
 
 def show(title: str, reports: dict[str, Evaluation]) -> None:
@@ -237,23 +138,25 @@ def pretrain(
             probe = nn.Sequential(trunk, nn.Linear(trunk.features, classes))
         zero_side_taps(network)
         classifier = NetworkClassifier(network, clips.size, device=on)
-        bandit, long_bandit = (ClipBandit(each, classifier, MaskReward()) for each in (clips, long_clips))
         test = ClipBandit(test_clips, classifier, MaskReward())
 
-        flat = Phase("classifier in 2D", epochs_2d, 8e-3, masked_loss(1, 0.0))
-        train(network, flat, long_bandit, (seed, 3), on, output / "classifier-2d.pt")
+        flat = Phase("classifier in 2D", epochs_2d, 8e-3, masks(0.0))
+        learner = PhaseTraining(network, flat, long_clips, changed, (seed, 3), on)
+        train_to(output, "classifier-2d", learner, epochs_2d)
         show("2D network on the test videos (chance on motion clips is 16.7 %):", report(test, seed))
 
-        deep = Phase("classifier in 3D", epochs_3d, 4e-3, masked_loss(1, 0.9))
-        train(network, deep, long_bandit, (seed, 4), on, output / "classifier-3d.pt")
+        deep = Phase("classifier in 3D", epochs_3d, 4e-3, masks(0.9))
+        learner = PhaseTraining(network, deep, long_clips, changed, (seed, 4), on)
+        train_to(output, "classifier-3d", learner, epochs_3d)
         reports = report(test, seed)
         show("3D network on the test videos:", reports)
         summary = {name: round(result.top1, 4) for name, result in reports.items()}
         metadata = {"command": f"python -m experiments.pretrain --seed {seed}", "test_top1": json.dumps(summary)}
         save_weights(network, weights / CLASSIFIER.name, metadata)
 
-        selection = Phase("selection trunk", epochs_selection, 4e-3, plain_loss)
-        train(probe.to(on), selection, bandit, (seed, 5), on, output / "selection.pt")
+        selection = Phase("selection trunk", epochs_selection, 4e-3, no_masks)
+        learner = PhaseTraining(probe.to(on), selection, clips, changed, (seed, 5), on)
+        train_to(output, "selection", learner, epochs_selection)
         save_weights(trunk, weights / SELECTION.name, {"command": metadata["command"]})
 
 

@@ -22,7 +22,9 @@ from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.folders import claimed
-from ada3d_gym.experiments.pretrain import Phase, masked_loss, report, show, train
+from ada3d_gym.experiments.pretrain import changed, masks, report, show
+from ada3d_gym.experiments.scratch.phase import Phase, PhaseTraining
+from ada3d_gym.experiments.training import train_to
 from ada3d_gym.networks.checkpoints.weights import load_weights, save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
@@ -63,10 +65,10 @@ def pretrain_untrimmed(
         network = MaskedResNet3d(I3D_TINY, len(clips.class_names), dropout=0.0)
         load_weights(network, CLASSIFIER)
         classifier = NetworkClassifier(network, clips.size, device=on)
-        bandit, val = (ClipBandit(each, classifier, MaskReward()) for each in (clips, val_clips))
+        val = ClipBandit(val_clips, classifier, MaskReward())
         show("before, on the validation videos:", report(val, seed))
-        phase = Phase("classifier on untrimmed videos", epochs, lr, masked_loss(1, 0.9))
-        train(network, phase, bandit, (seed, 6), on, output / "classifier.pt")
+        phase = Phase("classifier on untrimmed videos", epochs, lr, masks(0.9))
+        train_to(output, "classifier", PhaseTraining(network, phase, clips, changed, (seed, 6), on), epochs)
         classifier.invalidate()
         reports = report(val, seed)
         show("after, on the validation videos:", reports)

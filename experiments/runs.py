@@ -6,7 +6,9 @@ import json
 import math
 import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,10 +17,15 @@ import yaml
 from ada3d_gym.agents.agent import Agent
 from ada3d_gym.agents.registry import agent_class, agent_names, agent_options, make_agent, parse, read_yaml
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.building import build_bandit
+from ada3d_gym.building import RANDOM, SHIPPED_START, SMALL, build_bandit, build_clips
+from ada3d_gym.datasets import VIDEO_SETS, observation_side
 from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.experiments.folders import INPUTS, OPTIONS
+from ada3d_gym.experiments.scratch.options import ScratchOptions
 from ada3d_gym.registration import ENVIRONMENTS, check_id
+from ada3d_gym.seeding import Stream, spawn, torch_seed
+from ada3d_gym.shipped import shipped_start
+from ada3d_gym.video.clips import VideoClips
 
 TRUNK = "trunk.safetensors"  # in a run's folder
 PRETRAINED = "pretrained.safetensors"  # the classifier there, as it was before the agent
@@ -31,6 +38,8 @@ POLICY = {
 # How videos are read, which is nothing that they show.
 MACHINE = ("data_root", "workers", "cache_bytes", "ahead_bytes", "strict", "max_bad_share")
 BatchNorm = Literal["train", "frozen"]
+Recipe = Literal["finetune", "scratch"]
+SMALL_NETWORKS = ("i3d_tiny", "slowonly_tiny", "i3d_small")  # beside which the paper's selection network is no bargain
 CONFIGS = Path(__file__).parent / "configs"
 
 
@@ -46,6 +55,13 @@ class Config:
         classifier_batch_norm: "train" while the classifier is trained on whole clips, or "frozen", for statistics that
             are its own, see `ada3d_gym.finetuning.ClassifierTrainer`.
         classifier_dropout: probability of its dropout then.
+        classifier_recipe: "finetune" for that, or "scratch": under random masks, from the weights that ship for the
+            backbone where the environment has no checkpoint, else from drawn ones and in 2D first, see
+            `experiments.scratch`. Its checkpoint "random" draws them in any case.
+        classifier_micro_batch: clips in one pass of its training, and of the trunk's, where a whole batch takes too
+            much memory; gradients add up.
+        scratch: options of the recipe "scratch", see `experiments.scratch.options.ScratchOptions`.
+        recipes: settings for one recipe, that replace those beside them.
         trunk: weights that the selection network's trunk starts from, see `ada3d_gym.building.build_trunk`.
         trunk_epochs: of the trunk as a classifier of whole clips, for agents that see through one.
         trunk_lr: of its SGD at the start; the classifier's by default.
@@ -62,6 +78,10 @@ class Config:
     classifier_batch: int = 32
     classifier_batch_norm: BatchNorm = "frozen"
     classifier_dropout: float = 0.0
+    classifier_recipe: Recipe = "finetune"
+    classifier_micro_batch: int | None = None
+    scratch: dict[str, Any] = field(default_factory=dict)
+    recipes: dict[str, dict[str, Any]] = field(default_factory=dict)
     trunk: str | None = None
     trunk_epochs: int = 0
     interpolated_map: bool = False
@@ -77,6 +97,8 @@ class Config:
         for name in ("classifier_lr", "trunk_lr"):
             if not 0 <= (getattr(self, name) or 0) < math.inf:
                 raise InputError(f"{name}={getattr(self, name)}: expected a finite number of at least 0")
+        if self.classifier_micro_batch is not None and self.classifier_micro_batch < 1:
+            raise InputError(f"classifier_micro_batch={self.classifier_micro_batch}: expected at least 1")
         if any(views < 1 for views in self.also_views):
             raise InputError(f"also_views={list(self.also_views)}: expected numbers of at least 1")
 
@@ -106,6 +128,9 @@ class Run:
     also_views: tuple[int, ...] = ()
     trunk_lr: float | None = None
     transfer: str | None = None
+    classifier_recipe: Recipe = "finetune"
+    classifier_micro_batch: int | None = None
+    scratch: dict[str, Any] = field(default_factory=dict)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -156,10 +181,18 @@ class Run:
     def bandit(self, split: str, device: str, **replaced: Any) -> ClipBandit:
         """The environment's core, of a split; an outcome table is what is learned from, and nothing else."""
         own = {**self.settings, **replaced} | ({} if split == "train" else {"outcomes": None})
-        with warnings.catch_warnings():
-            if self.classifier_epochs and split == "train":
+        drawn = own.get("checkpoint") in (RANDOM, SHIPPED_START)
+        weights = torch_seed(spawn(self.seed, Stream.CLASSIFIER_WEIGHTS)) if drawn else nullcontext()
+        with warnings.catch_warnings(), weights:
+            if (self.classifier_epochs or self.classifier_recipe == "scratch") and split == "train":
                 warnings.filterwarnings("ignore", message=".*must be trained")
             return build_bandit(**own, split=split, gamma=self.gamma, device=device)
+
+    def clips(self, split: str) -> VideoClips:
+        """The environment's clips of a split, without a network."""
+        bandits = signature(build_bandit).parameters.keys() - {"dataset", "num_frames", "views", "videos"}
+        own = {key: value for key, value in self.settings.items() if key not in bandits}
+        return build_clips(**own, split=split)
 
     def make_agent(self, bandit: ClipBandit, device: str) -> Agent:
         return make_agent(self.agent, bandit, self.options, seed=self.seed, device=device)
@@ -179,6 +212,8 @@ def compose(
     assignments: tuple[str, ...] = (),
     options: Mapping[str, Any] | None = None,
     environment: dict[str, Any] | None = None,
+    scratch: Mapping[str, Any] | None = None,
+    scratch_assignments: tuple[str, ...] = (),
     **replaced: Any,
 ) -> Run:
     """A run from its data set's configuration file, or another, and what the command line says.
@@ -191,6 +226,8 @@ def compose(
         assignments: options of the agent, as "epochs=3"; values as in YAML.
         options: the same by name; None stands for what the file says.
         environment: further arguments of `build_bandit`; None stands for what the file says, here and in `replaced`.
+        scratch: options of the recipe "scratch" by name, likewise.
+        scratch_assignments: the same as "batch=16".
         replaced: fields of `Config`.
 
     Raises:
@@ -199,6 +236,9 @@ def compose(
     check_id(env)
     path = config or CONFIGS / f"{ENVIRONMENTS[env]['dataset']}.yaml"
     read: Config = parse(Config, read_yaml(path), f"setting in {path.name}")
+    given_values = {key: value for key, value in replaced.items() if value is not None}
+    recipe = given_values.get("classifier_recipe", read.classifier_recipe)
+    read = _of_recipe(read, recipe, path.name)
     if misspelt := [name for name in read.agents if ":" not in name and name not in agent_names()]:
         close = did_you_mean(misspelt, agent_names())
         raise InputError(f"unknown agent in {path.name}: {', '.join(misspelt)}{close}")
@@ -208,10 +248,44 @@ def compose(
         read.agents.get(agent, {}) | given | dict(assignment(each, agent_class(agent).Options) for each in assignments)
     )
     settings = read.environment | {key: value for key, value in (environment or {}).items() if value is not None}
-    settled = asdict(replace(read, **{key: value for key, value in replaced.items() if value is not None}))
-    del settled["agents"]
+    recipes_own = {key: value for key, value in (scratch or {}).items() if value is not None}
+    recipes_own |= dict(assignment(each, ScratchOptions) for each in scratch_assignments)
+    if recipe == "scratch":
+        if given_values.get("classifier_epochs"):
+            raise InputError("classifier_epochs are of the recipe finetune: give --scratch epochs_2d=… epochs_3d=…")
+        own_epochs = {"classifier_epochs": 0, "trunk_epochs": given_values.get("trunk_epochs", 0)}
+        made = parse(ScratchOptions, read.scratch | recipes_own, "option of the scratch recipe")
+        given_values |= {**own_epochs, "scratch": plain(asdict(made))}
+        backbone = settings.get("backbone", ENVIRONMENTS[env]["backbone"])
+        settings.setdefault("checkpoint", SHIPPED_START if shipped_start(backbone) else RANDOM)
+    elif recipes_own:
+        raise InputError(
+            f"{', '.join(recipes_own)}: of the recipe scratch, not of {recipe}: give --classifier-recipe scratch"
+        )
+    settings = _observed(env, settings)
+    settled = asdict(replace(read, **given_values))
+    del settled["agents"], settled["recipes"]
     all_options = plain(asdict(agent_options(agent, own)))
     return Run(env=env, agent=agent, seed=seed, **settled | {"environment": plain(settings), "options": all_options})
+
+
+def _of_recipe(read: Config, recipe: str, where: str) -> Config:
+    """A file's settings for a recipe."""
+    own = dict(read.recipes.get(recipe, {}))
+    if "environment" in own:
+        own["environment"] = read.environment | own["environment"]
+    values = {each.name: getattr(read, each.name) for each in fields(Config)}
+    made: Config = parse(Config, values | own, f"setting of {recipe} in {where}") if own else read
+    return made
+
+
+def _observed(env: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings with smaller frames for the policy beside a small network: it then sees through a smaller one itself."""
+    known = ENVIRONMENTS[env] | settings
+    small = known["dataset"] in VIDEO_SETS and known["backbone"] in SMALL_NETWORKS
+    if small and "observation_size" not in known and observation_side(known.get("size")) > SMALL:
+        return settings | {"observation_size": SMALL}
+    return settings
 
 
 def _check_environment(environment: dict[str, Any], where: str) -> None:

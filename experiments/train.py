@@ -22,6 +22,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import tyro
 
 from ada3d_gym import parallel
@@ -29,6 +30,7 @@ from ada3d_gym.agents.agent import Agent, NoOptions
 from ada3d_gym.agents.fixed import Pretrained, Upper
 from ada3d_gym.agents.registry import agent_class
 from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.building import trunk_backbone
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
@@ -38,7 +40,7 @@ from ada3d_gym.experiments.judging import Trial, Verdict, load_masks, save_masks
 from ada3d_gym.experiments.model_folder import write_config
 from ada3d_gym.experiments.pretraining import live_classifier, train_classifier, train_trunk
 from ada3d_gym.experiments.results import Result, ResultFile, with_times
-from ada3d_gym.experiments.runs import PRETRAINED, Run, compose, views_name
+from ada3d_gym.experiments.runs import PRETRAINED, Recipe, Run, compose, views_name
 from ada3d_gym.experiments.tables import single_table, write_json
 from ada3d_gym.experiments.timing import Timed, milliseconds
 from ada3d_gym.experiments.training import train_to, write_once
@@ -59,10 +61,15 @@ def train(
     checkpoint: Path | None = None,
     backbone: str | None = None,
     size: int | None = None,
+    observation_size: int | None = None,
     videos: int | None = None,
     classes: str | None = None,
     gamma: float | None = None,
+    classifier_recipe: Recipe | None = None,
     classifier_epochs: int | None = None,
+    classifier_minutes: float | None = None,
+    classifier_micro_batch: int | None = None,
+    scratch: tuple[str, ...] = (),
     trunk: str | None = None,
     trunk_epochs: int | None = None,
     outcomes: str | None = None,
@@ -83,13 +90,23 @@ def train(
         config: YAML file of settings; experiments/configs/DATASET.yaml by default.
         set: options of the agent, as epochs=3.
         data_root: folder of the videos; what the set's environment variable names by default.
-        checkpoint: weights of the 3D network; for MotionShapes, the shipped ones by default.
+        checkpoint: weights of the 3D network; for MotionShapes, the shipped ones by default. With the recipe scratch,
+            those that ship for the backbone, where some do; "random" draws them.
         backbone: the 3D network; the id's own by default.
         size: side of the clips; the paper's by default (224 for training, 256 for testing).
+        observation_size: side of the frames that the policy sees; up to 64 pixels it sees through a tiny network, else
+            through the paper's. 112 by default, 64 beside tiny and small networks, or the clips' size where that is
+            less.
         videos: use the first so many of each split only.
         classes: of MotionShapes, use these only: "a" or "b", halves without a class in common, or names with commas.
         gamma: penalty of a wrong answer (Eq. 4); larger spends more.
+        classifier_recipe: finetune trains the classifier on whole clips, from a checkpoint; scratch under random masks,
+            for small sets of one's own, from weights that ship for the backbone or from drawn ones.
         classifier_epochs: of the classifier on whole clips, before anything else.
+        classifier_minutes: of the recipe scratch, at the most.
+        classifier_micro_batch: clips in one pass of the classifier's and the trunk's training, where a batch takes too
+            much memory; the schedule stays as it is.
+        scratch: options of the recipe scratch, as clips_3d=20000.
         trunk: weights that the selection network's trunk starts from: a trunk.safetensors or torchvision's MobileNetV2.
         trunk_epochs: of the trunk as a classifier, for agents that see through one.
         outcomes: learn from an outcome table in the classifier's place: table, for the one that ships, or a file of
@@ -101,7 +118,7 @@ def train(
     """
     checked_device(device)
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
-    given |= {"outcomes": outcomes, "classes": classes}
+    given |= {"outcomes": outcomes, "classes": classes, "observation_size": observation_size}
     if transfer is not None and (agent or trunk or trunk_epochs):
         raise InputError("--agent, --trunk and --trunk-epochs make a policy, and --transfer takes one that is made")
     run_ = compose(
@@ -112,7 +129,11 @@ def train(
         assignments=() if transfer else set,
         environment=given,
         gamma=gamma,
+        classifier_recipe=classifier_recipe,
         classifier_epochs=classifier_epochs,
+        classifier_micro_batch=classifier_micro_batch,
+        scratch={"minutes": classifier_minutes},
+        scratch_assignments=scratch,
         trunk=trunk,
         trunk_epochs=trunk_epochs,
     )
@@ -170,9 +191,12 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
     kind = agent_class(run_.agent)
     if parallel.world() > 1 and kind.train_epoch is not Agent.train_epoch and not kind.data_parallel:
         raise InputError(f"{run_.agent} trains in one process: start it without torchrun")
+    if parallel.world() > 1 and (run_.classifier_micro_batch or run_.classifier_recipe == "scratch"):
+        raise InputError("micro-batches and the recipe scratch are of one process: start it without torchrun")
     run_ = train_trunk(run_, folder, device)
     bandit = run_.bandit("train", device)
     agent = run_.make_agent(bandit, device)  # what does not fit the clips is noticed before anything is computed
+    _say_costs(folder, bandit, agent)
     if agent.total_epochs:
         agent.check_learning()
     if run_.transfer:
@@ -215,6 +239,20 @@ def _write_config(run_: Run, folder: Path, device: str, results: Iterable[Result
         return
     trial = Trial.prepare(run_, "test", device, checkpoint=folder / CLASSIFIER)
     write_config(trial.trained_agent(folder, device), run_.agent, results, folder)
+
+
+def _say_costs(folder: Path, bandit: ClipBandit, agent: Agent) -> None:
+    """Which selection network there is, since that hangs on the frames' size, and what it costs."""
+    if not agent.macs or parallel.rank() > 0:
+        return
+    everything = (np.ones((1, length), np.bool_) for length in (bandit.num_frames, bandit.num_stages))
+    whole, side = int(bandit.classifier.macs(*everything)[0]), bandit.source.observation_size
+    print(
+        f"{folder.name}: the policy sees {side} x {side} pixels through {trunk_backbone(side)}, which with its heads "
+        f"costs {agent.macs / 1e6:,.2f} million multiply-accumulates a clip: {agent.macs / whole:.1%} of the whole "
+        f"classifier's {whole / 1e6:,.1f} (--observation-size changes that)",
+        flush=True,
+    )
 
 
 def _judge_upper(run_: Run, folder: Path, results: ResultFile, device: str) -> None:

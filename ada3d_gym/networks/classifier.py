@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ada3d_gym.errors import InputError
 from ada3d_gym.forking import check_device
 from ada3d_gym.networks.current import CurrentForm
 from ada3d_gym.networks.masked import MaskedNetwork
@@ -51,6 +52,20 @@ class NetworkClassifier:
         (scores,) = self._computed(clips, u, v, lambda network, *batch: (network(*batch).softmax(1),))
         return scores
 
+    def scores_packed(self, frames: Tensor, u: NDArray[np.bool_], v: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """The `scores` of clips of which only the kept frames are there, so that no others have to be made.
+
+        Args:
+            frames: (N, 3, H, W) uint8, the frames that u keeps, clip by clip, as
+                `ada3d_gym.video.squares.Squares.kept` gives them; fastest in channels-last order.
+            u, v: masks (B, T) and (B, K), with N frames kept in all.
+
+        Raises:
+            ValueError: for another number of frames; on a GPU, in a process forked off one that uses it.
+        """
+        (scores,) = self._computed(frames, u, v, lambda network, *batch: (network(*batch).softmax(1),))
+        return scores
+
     def features(
         self, clips: NDArray[np.uint8], u: NDArray[np.bool_], v: NDArray[np.bool_]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -73,19 +88,27 @@ class NetworkClassifier:
     @torch.inference_mode()
     def _computed(
         self,
-        clips: NDArray[np.uint8],
+        clips: NDArray[np.uint8] | Tensor,
         u: NDArray[np.bool_],
         v: NDArray[np.bool_],
         compute: Callable[..., tuple[Tensor, ...]],
     ) -> list[NDArray[np.float32]]:
-        """Each value (B, …) that `compute` has of the network, clips and masks; zeros where u keeps no frame."""
+        """Each value (B, …) that `compute` has of the network, clips and masks; zeros where u keeps no frame.
+
+        Clips may come as the frames that u keeps.
+        """
         check_device(self.device)
         network = self._form.get()
+        pixels = torch.as_tensor(clips)
+        ends = np.append(0, u.sum(1).cumsum()) if pixels.dim() == 4 else np.arange(len(u) + 1)
+        if len(pixels) != ends[-1]:
+            raise InputError(f"got {len(pixels)} packed frames or clips: the masks are for {ends[-1]}")
         parts = []
-        for start in range(0, len(clips), self.batch_size):
-            part = slice(start, start + self.batch_size)
-            batch = (torch.from_numpy(array[part]).to(self.device) for array in (clips, u, v))
-            parts.append([values.float().cpu() for values in compute(network, *batch)])
+        for start in range(0, len(u), self.batch_size):
+            stop = min(start + self.batch_size, len(u))
+            batch = (pixels[ends[start] : ends[stop]], torch.from_numpy(u[start:stop]), torch.from_numpy(v[start:stop]))
+            computed = compute(network, *(each.to(self.device) for each in batch))
+            parts.append([values.float().cpu() for values in computed])
         results = [torch.cat(column).numpy() for column in zip(*parts, strict=True)]
         for values in results:
             values[np.logical_not(u.any(1))] = 0

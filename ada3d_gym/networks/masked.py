@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ada3d_gym.errors import InputError
 from ada3d_gym.networks.macs import MacCounter
 from ada3d_gym.networks.spans import Span, span_conv
 
@@ -54,7 +55,8 @@ class MaskedNetwork(nn.Module, ABC):
         """Logits (B, C).
 
         Args:
-            clips: (B, T, 3, H, W), normalised, or uint8 (then normalised here, the kept frames alone).
+            clips: (B, T, 3, H, W), normalised, or uint8 (then normalised here, the kept frames alone); or those frames
+                alone, packed clip by clip, (N, 3, H, W).
             u: frame masks (B, T) bool. A clip that keeps no frame gets zeros for features.
             v: stage masks (B, K) bool.
         """
@@ -131,8 +133,12 @@ class Packing:
         ]
 
     def pack(self, clips: Tensor) -> Tensor:
-        """(B, T, C, H, W) to the kept frames (N, C, H, W)."""
-        return clips.flatten(0, 1)[self.kept]
+        """(B, T, C, H, W) to the kept frames (N, C, H, W), which are taken as they are where they come packed."""
+        if clips.dim() == 5:
+            return clips.flatten(0, 1)[self.kept]
+        if len(clips) != len(self.kept):
+            raise InputError(f"got {len(clips)} packed frames, and the masks keep {len(self.kept)}")
+        return clips
 
     def mean(self, frames: Tensor) -> Tensor:
         """Mean over each clip's frames: (N, D) to (B, D); zeros for a clip that keeps none."""
@@ -193,6 +199,16 @@ class TemporalConv(nn.Module):
 
     def _tap(self, frames: Tensor, tap: int) -> Tensor:
         return F.conv2d(frames, self.weight[:, :, tap], stride=self.stride, padding=self.padding)
+
+
+def zero_side_taps(module: nn.Module) -> None:
+    """Leaves temporal convolutions their centre taps, so that they start as the 2D network they are inflated from."""
+    for part in module.modules():
+        if isinstance(part, TemporalConv):
+            centre = part.weight.shape[2] // 2
+            with torch.no_grad():
+                part.weight[:, :, :centre] = 0
+                part.weight[:, :, centre + 1 :] = 0
 
 
 def gathered_conv(

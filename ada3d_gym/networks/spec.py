@@ -110,5 +110,7 @@ SLOWONLY_R50 = ResNet3dSpec(
 _TINY = (1, 1, 1, 1)
 I3D_TINY = ResNet3dSpec("i3d_tiny", 16, (5, 3), False, _TINY, (8, 16, 32, 64), ((3,), (3,), (3,), (3,)))
 SLOWONLY_TINY = ResNet3dSpec("slowonly_tiny", 16, (1, 3), False, _TINY, (8, 16, 32, 64), ((1,), (1,), (3,), (3,)))
+# Between the two, for small sets of one's own: a stem pool, since early layers at full size are bound by memory.
+I3D_SMALL = ResNet3dSpec("i3d_small", 32, (5, 5), True, (1, 2, 2, 1), (16, 32, 64, 128), ((3,), (3, 1), (3, 1), (3,)))
 
-SPECS = {spec.name: spec for spec in (I3D_R50, SLOWONLY_R50, I3D_TINY, SLOWONLY_TINY)}
+SPECS = {spec.name: spec for spec in (I3D_R50, SLOWONLY_R50, I3D_TINY, SLOWONLY_TINY, I3D_SMALL)}

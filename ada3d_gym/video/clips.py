@@ -16,9 +16,9 @@ from ada3d_gym.video.bad_clips import BadClips
 from ada3d_gym.video.cache import ClipCache
 from ada3d_gym.video.columns import RecordColumns
 from ada3d_gym.video.decoders.video import Video, check_file
-from ada3d_gym.video.records import REMEDY, VideoError, VideoRecord
+from ada3d_gym.video.records import REMEDY, VideoError, VideoRecord, scaled_size
 from ada3d_gym.video.sampling import ClipSampler
-from ada3d_gym.video.transforms import resize_and_crop
+from ada3d_gym.video.squares import Squares
 
 Ids = NDArray[np.int64]
 AHEAD_BYTES = 2**30
@@ -64,6 +64,20 @@ class VideoClips:
         ahead_bytes: int = AHEAD_BYTES,
         dataset: str = "",
     ):
+        self._given: dict[str, Any] = {
+            "records": records,
+            "class_names": class_names,
+            "sampler": sampler,
+            "observation_size": observation_size,
+            "cache": cache,
+            "cache_bytes": cache_bytes,
+            "key": key,
+            "remedy": remedy,
+            "max_bad_share": max_bad_share,
+            "workers": workers,
+            "ahead_bytes": ahead_bytes,
+            "dataset": dataset,
+        }
         self.records, self._columns = records, RecordColumns(records)
         self.class_names, self.dataset = tuple(class_names), dataset
         self.sampler = sampler
@@ -83,6 +97,10 @@ class VideoClips:
                 cache, len(self), shape, {**(key or {}), **_shaping(sampler), "videos": videos}, cache_bytes
             )
         self._ahead = DecodeAhead(self._decode, self._video_of, workers, ahead_bytes // int(np.prod(shape)))
+
+    def but(self, **changed: Any) -> VideoClips:
+        """Other clips of these videos, or of some: with these arguments changed, such as `records` or `sampler`."""
+        return VideoClips(**{**self._given, **changed})
 
     def __len__(self) -> int:
         """Number of clips: videos times views."""
@@ -162,24 +180,31 @@ class VideoClips:
             VideoError: naming the first bad file.
         """
         ids = np.asarray(ids, np.int64)
-        missing = self._uncached(ids)
-        decoded = dict(zip(missing, self._ahead.get(missing), strict=True))
-        if self._cache is None:
-            return np.stack([decoded[i] for i in ids.tolist()])
-        for clip, pixels in decoded.items():
-            self._cache.put(clip, pixels)
-        clips = self._cache.get(ids)
-        for row, clip in zip(clips, ids.tolist(), strict=True):
-            if clip in decoded:
-                row[:] = decoded[clip]
-        return clips
+        if self._cache is not None and not len(self._cache.missing(ids)):
+            return self._cache.get(ids)
+        return self.squares(ids).clips()
 
     def observations(self, ids: Ids) -> NDArray[np.uint8]:
         """The same clips at the policy's resolution, (B, T, 3, observation_size, observation_size) uint8."""
-        clips = self.clips(ids)
         if self.observation_size == self.size:
-            return clips
-        return np.asarray(resize_and_crop(torch.from_numpy(clips), self.observation_size).numpy())
+            return self.clips(ids)
+        return self.squares(ids).observations(self.observation_size)
+
+    def squares(self, ids: Ids) -> Squares:
+        """The same clips, of which only what is asked for is copied: observations, or the frames that masks keep.
+
+        Raises:
+            VideoError: naming the first bad file.
+        """
+        ids = np.asarray(ids, np.int64)
+        missing = self._uncached(ids)
+        decoded = dict(zip(missing, self._ahead.get(missing), strict=True))
+        if self._cache is not None:
+            for clip, pixels in decoded.items():
+                self._cache.put(clip, pixels)
+            there = [clip for clip in dict.fromkeys(ids.tolist()) if clip not in decoded]
+            decoded |= zip(there, self._cache.get(np.array(there, np.int64)), strict=True)
+        return Squares([torch.from_numpy(decoded[clip]) for clip in ids.tolist()])
 
     def fill_cache(self, description: str) -> None:
         """Decodes every clip that the cache has room for, with a progress bar; nothing to do where that is done.
@@ -268,23 +293,16 @@ class VideoClips:
         numbers = [self.sampler.frame_numbers(*place, len(video), video.rate) for place in places]
         wanted, where = np.unique(np.concatenate(numbers), return_inverse=True)
         try:
-            frames = torch.from_numpy(video.read(wanted)).permute(0, 3, 1, 2)
+            frames = video.read(wanted)
         except VideoError as error:
             if len(ids) > 1:  # some of them may be good
                 return {clip: outcome for each in ids for clip, outcome in self._decode([each]).items()}
             return {ids[0]: VideoError(error.path, error.problem, self.remedy)}
-        rows = torch.from_numpy(where).view(len(ids), self.num_frames)
-        squares = (self.sampler.square(frames[row], *place) for row, place in zip(rows, places, strict=True))
-        return {clip: np.ascontiguousarray(square.numpy()) for clip, square in zip(ids, squares, strict=True)}
-
-
-def scaled_size(record: VideoRecord, short_side: int) -> tuple[int, int] | None:
-    """The (width, height) to decode at, so that no larger frames are made; None for small or unknown frames."""
-    short = min(record.width, record.height)
-    if short <= short_side:
-        return None
-    width, height = (int(side * short_side / short) for side in (record.width, record.height))
-    return width, height
+        rows = where.reshape(len(ids), self.num_frames)
+        shown = (torch.from_numpy(frames[row]).permute(0, 3, 1, 2) for row in rows)
+        squares = (self.sampler.square(each, *place) for each, place in zip(shown, places, strict=True))
+        last = torch.channels_last  # as they are: only what is cut off goes
+        return {clip: square.contiguous(memory_format=last).numpy() for clip, square in zip(ids, squares, strict=True)}
 
 
 def _shaping(sampler: ClipSampler) -> dict[str, Any]:

@@ -94,3 +94,12 @@ class VideoRecord:
         for first, end in self.windows or (self.visible,):
             shown |= (first <= numbers) & (numbers < end)
         return shown
+
+
+def scaled_size(record: VideoRecord, short_side: int) -> tuple[int, int] | None:
+    """The (width, height) to decode at, so that no larger frames are made; None for small or unknown frames."""
+    short = min(record.width, record.height)
+    if short <= short_side:
+        return None
+    width, height = (int(side * short_side / short) for side in (record.width, record.height))
+    return width, height

@@ -26,6 +26,7 @@ class Scaler:
         kind = frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range, width, height
         if kind != self._kind:
             self._kind, self._graph = kind, av.filter.Graph()
+            self._graph.threads = 1  # to start others takes longer than to scale a small video
             source = self._graph.add_buffer(
                 width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
             )

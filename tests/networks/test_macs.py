@@ -8,7 +8,7 @@ import torch
 
 from ada3d_gym.networks.macs import MacCounter, count_macs
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
-from ada3d_gym.networks.spec import I3D_R50, I3D_TINY, SLOWONLY_R50, ResNet3dSpec
+from ada3d_gym.networks.spec import I3D_R50, I3D_SMALL, I3D_TINY, SLOWONLY_R50, ResNet3dSpec
 from tests.networks.dense import SPECS, dense_logits, random_network
 
 
@@ -52,7 +52,7 @@ def test_which_stages_are_3d():
 
 
 @pytest.mark.parametrize("frames", [8, 16])
-@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+@pytest.mark.parametrize("spec", [*SPECS.values(), I3D_SMALL], ids=lambda spec: spec.name)
 def test_the_counter_agrees_with_pytorch_on_the_slow_reference(spec, frames: int):
     network = random_network(spec)
     counter = MacCounter.of_spec(spec, 32, 5)

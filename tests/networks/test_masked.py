@@ -9,14 +9,15 @@ from torch import Tensor
 from ada3d_gym.networks import masked
 from ada3d_gym.networks.macs import MacCounter, count_macs
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
+from ada3d_gym.networks.spec import I3D_SMALL
 from tests.networks.dense import SPECS, dense_logits, random_network
 
 SIDE = 32
 
 
-@pytest.fixture(scope="module", params=SPECS)
+@pytest.fixture(scope="module", params=[*SPECS.values(), I3D_SMALL], ids=lambda spec: spec.name)
 def network(request: pytest.FixtureRequest) -> MaskedResNet3d:
-    return random_network(SPECS[request.param])
+    return random_network(request.param)
 
 
 @pytest.fixture(params=[0, 10**9], ids=["spans", "gathered"], autouse=True)

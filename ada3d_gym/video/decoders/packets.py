@@ -39,6 +39,7 @@ class Packets:
             where an edit list hides packets (a video cut without encoding it anew), and in AVI, WMV and MPEG streams.
             Where a file has several video streams (a cover picture is one), it may take another one.
         tick: what times count, in seconds.
+        deep: colours have more than 8 bits, of which decord makes other pixels than PyAV where it does not scale.
     """
 
     times: NDArray[np.int64]
@@ -46,6 +47,7 @@ class Packets:
     rate: float
     seekable: bool
     tick: float
+    deep: bool = False
 
 
 @contextmanager
@@ -122,10 +124,11 @@ def scan(path: Path) -> Packets:
         if every and (problem := shortage(container, stream, seconds, rate, cut)):
             raise TruncatedError(path, problem)
         several, tick = len(container.streams.video) > 1, float(stream.time_base)
+        deep = any(part.bits > 8 for part in getattr(stream.codec_context.format, "components", ()))
     if not known:
         return Packets(np.empty(0, np.int64), np.empty(0, np.int64), rate, False, tick)
     seekable = not hidden and not late and not several
-    return Packets(np.array(sorted(times), np.int64), np.array(sorted(keys), np.int64), rate, seekable, tick)
+    return Packets(np.array(sorted(times), np.int64), np.array(sorted(keys), np.int64), rate, seekable, tick, deep)
 
 
 def frame_times(path: Path) -> NDArray[np.float64] | None:

@@ -20,6 +20,9 @@ except ImportError:  # decord has wheels for Linux on x86-64 and for Windows alo
     DecordReader = None  # type: ignore[assignment,misc]
 
 
+SMALL = 2**16  # bytes of a file up to which opening it costs more than decoding it: decord opens faster than PyAV
+
+
 def check_file(record: VideoRecord, remedy: str = REMEDY) -> None:
     """Raises `VideoError` if the file is missing or, where its size or checksum is known, differs from the index."""
     try:
@@ -47,9 +50,10 @@ class Reader(Protocol):
 class Video:
     """An open video: `len(video)` frames, read by number.
 
-    decord reads; PyAV stands in where decord has no wheel, cannot read a file (AV1, GIF, some narrow widths, paths that
-    are no UTF-8), or would give other frames than those asked for (see `packets`). Opened, read and dropped in one
-    thread: a decord reader must not be shared by threads or survive a fork.
+    PyAV reads, and leaves out frames that nothing needs. decord reads small files, tries what PyAV finds damaged, and
+    reads colours of more than 8 bits at their own size, where it has a wheel and would give the frames that are asked
+    for (see `packets`). Opened, read and dropped in one thread: a decord reader must not be shared by threads or
+    survive a fork.
 
     Args:
         path: of the file.
@@ -103,11 +107,7 @@ class Video:
         try:
             frames = self._reader.read(wanted)
         except VideoError as error:
-            fallback = self._fallback(error)
-            if len(fallback) < self._frames:  # decord believes the header, PyAV what can be decoded
-                problem = f"only {len(fallback)} of its {self._frames} frames can be decoded ({error.problem})"
-                raise VideoError(self.path, problem) from error
-            self._reader, frames = fallback, fallback.read(wanted)
+            frames = self._read_otherwise(wanted, error)
         if frames.ndim != 4 or frames.shape[0] != len(wanted) or frames.shape[3] != 3:
             raise VideoError(self.path, f"decoded to shape {frames.shape} instead of ({len(wanted)}, H, W, 3)")
         return frames
@@ -115,6 +115,32 @@ class Video:
     def _open(self, frames: int) -> Reader:
         if DecordReader is None or not self.seekable:
             return PyAVReader(self.path, self.size, self._packets, frames)
+        if self.path.stat().st_size <= SMALL:
+            return self._open_decord()
+        try:
+            packets = self._packets or scan(self.path)
+        except VideoError:
+            return self._open_decord()
+        if packets.deep and self.size is None:  # as it was read for networks that have been trained
+            return self._open_decord()
+        return PyAVReader(self.path, self.size, packets)
+
+    def _read_otherwise(self, wanted: list[int], error: VideoError) -> NDArray[np.uint8]:
+        """Frames that the reader at hand does not give, from the others."""
+        if DecordReader is not None and self.seekable and isinstance(self._reader, PyAVReader):
+            self._reader = self._open_decord()
+            try:
+                return self._reader.read(wanted)
+            except VideoError as second:
+                error = second
+        fallback = self._fallback(error)
+        if len(fallback) < self._frames:  # decord believes the header, PyAV what can be decoded
+            problem = f"only {len(fallback)} of its {self._frames} frames can be decoded ({error.problem})"
+            raise VideoError(self.path, problem) from error
+        self._reader = fallback
+        return fallback.read(wanted)
+
+    def _open_decord(self) -> Reader:
         try:
             return DecordReader(self.path, self.size)
         except NumberingError:

@@ -29,8 +29,9 @@ _LABEL_TITLES = {"label", "labels", "class", "class_id", "class_index", "class_n
 
 
 def read(root: Path, split: str) -> Listing:
-    """`train.csv`, `val.csv`, `test.csv` below the root (without a test list, val stands in), and `classes.txt` with
-    one name a line where there is one.
+    """`train.csv`, `val.csv`, `test.csv` below the root, and `classes.txt` with one name a line where there is one.
+
+    Without a test list, val stands in; without a val list but with a test list, there are no val videos.
 
     Paths are absolute or below the root, and may hold blanks. Blanks, tabs, commas or semicolons stand before the
     label, and quotes may stand around either. A header 'path,label' is skipped.
@@ -39,6 +40,8 @@ def read(root: Path, split: str) -> Listing:
     if split == "test" and not path.exists():
         path = root / "val.csv"
     names = _names(root / "classes.txt")
+    if split == "val" and not path.exists() and (root / "test.csv").exists():
+        return Listing(numbered([], names), ())
     entries = []
     first = True
     for number, line in read_lines(path, f"a text file with {ROW}", raw_names=True):

@@ -1,0 +1,219 @@
+"""One stretch of training a network of clips: AdamW, a rate that rises shortly and falls as a cosine, and a judge."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from ada3d_gym.agents.agent import OnEpoch
+from ada3d_gym.divergence import check_state, during, finite
+from ada3d_gym.experiments.scratch.masks import DrawMasks
+from ada3d_gym.finetuning import micro_batches
+from ada3d_gym.protocols import ClipSource, Ids, one_view_each, usable
+from ada3d_gym.seeding import spawn, torch_generator
+
+Change = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+"""Clips (B, T, 3, S, S) uint8 and labels, (B,) int64 or (B, C) shares, to those that are trained on."""
+Judge = Callable[[], dict[str, float]]
+"""Figures of the network as it is; the first is what counts, the higher the better."""
+
+_BEGIN, _END = 25, 1e4  # as of PyTorch's OneCycleLR: of the highest rate, and of the first
+
+
+@dataclass(frozen=True)
+class Phase:
+    """How long and how fast.
+
+    Attributes:
+        name: for messages.
+        epochs: one clip of each video each.
+        lr: the highest.
+        draw: what the module is given beside clips.
+        batch_size: clips in an update.
+        weight_decay: of AdamW.
+        warm_up: share of the phase in which the rate rises.
+        label_smoothing: of the cross entropy.
+        micro_batch: clips in one pass, forward and backward, where the whole batch takes too much memory; batch norm
+            then normalises by these. Everything drawn is drawn for the whole batch.
+        seconds: of training at the most; the rate falls with the time.
+        judge_every: epochs between judgements.
+        patience: epochs without a better judgement after which it ends; never by default.
+    """
+
+    name: str
+    epochs: int
+    lr: float
+    draw: DrawMasks
+    batch_size: int = 64
+    weight_decay: float = 0.05
+    warm_up: float = 0.1
+    label_smoothing: float = 0.0
+    micro_batch: int | None = None
+    seconds: float | None = None
+    judge_every: int = 1
+    patience: int | None = None
+
+
+class PhaseTraining:
+    """Trains a module in place; `ada3d_gym.experiments.training.train_to` goes on with it after an interruption.
+
+    Args:
+        module: on its device; it takes clips and what the phase draws, and gives logits.
+        phase: how.
+        source: whose videos it learns, one random view of each in an epoch.
+        change: of clips and labels, once they are on the device.
+        seed: a seed and a stream's number.
+        device: of the module.
+        judge: is asked after epochs; the best weights are kept beside the last.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        phase: Phase,
+        source: ClipSource,
+        change: Change,
+        seed: Sequence[int],
+        device: torch.device | str,
+        judge: Judge | None = None,
+    ):
+        self.module, self.phase, self.source, self.change = module, phase, source, change
+        self.seed, self.device, self.judge = tuple(seed), device, judge
+        videos = len(source) // source.views
+        self.steps = -(-videos // phase.batch_size)
+        self.optimizer = torch.optim.AdamW(module.parameters(), phase.lr, weight_decay=phase.weight_decay)
+        self.epoch, self.seconds = 0, 0.0
+        self.best: dict[str, Any] = {}
+        """Of the best judgement: its `score`, `epoch` and `module`'s state; empty before the first."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether it ends, early or not."""
+        late = self.phase.seconds is not None and self.seconds >= self.phase.seconds
+        patience = self.phase.patience
+        tired = bool(self.best) and patience is not None and self.epoch - self.best["epoch"] >= patience
+        return self.epoch >= self.phase.epochs or late or tired
+
+    def learn(self, until: int, on_epoch: OnEpoch) -> None:
+        """Trains up to epoch `until`, or as long as there is something to gain; `on_epoch` gets the number of epochs
+        done and the last one's figures."""
+        while self.epoch < until and not self.finished:
+            begun, before = time.perf_counter(), self.seconds
+            figures = {"loss": self._train_epoch(begun)}
+            self.epoch += 1
+            self.seconds = before + time.perf_counter() - begun
+            if self.judge and (self.epoch % self.phase.judge_every == 0 or self.finished):
+                figures |= self._judged(self.judge)
+                self.seconds = before + time.perf_counter() - begun
+            with during(self.phase.name, self.epoch):
+                check_state(self.state_dict())
+            on_epoch(self.epoch, figures)
+
+    def take_best(self) -> None:
+        """Puts the weights of the best judgement into the module, where there was any."""
+        if self.best:
+            self.module.load_state_dict(self.best["module"])
+
+    def _train_epoch(self, begun: float) -> float:
+        """The mean loss of its updates."""
+        phase, source = self.phase, self.source
+        order, draws = (spawn(*self.seed, self.epoch, part) for part in range(2))
+        generator = torch_generator(draws, self.device)
+        batches = np.array_split(one_view_each(source, np.random.default_rng(order)), self.steps)
+        title = f"{phase.name}, epoch {self.epoch + 1} of {phase.epochs}"
+        losses: list[float] = []
+        with tqdm(total=self.steps, desc=title, unit="batch", leave=False, disable=None) as bar:
+            for step, batch in enumerate(batches):
+                source.expect(np.concatenate(batches[step : step + 2]))
+                since = self.seconds + time.perf_counter() - begun
+                if losses and phase.seconds is not None and since >= phase.seconds:
+                    break
+                self._set_rate(self.epoch * self.steps + step, since)
+                with during(phase.name, self.epoch + 1, step + 1):
+                    losses.append(self._update(*self._loaded(usable(source, batch)), generator))
+                bar.update()
+                bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
+        return float(np.mean(losses))
+
+    def _loaded(self, ids: Ids) -> tuple[Tensor, Tensor, Tensor]:
+        """Clips, labels and the frames that show the class."""
+        source = self.source
+        arrays: tuple[NDArray[Any], ...] = source.clips(ids), labels_of(source, ids), source.visible_frames(ids)
+        clips, labels, visible = (torch.from_numpy(each).to(self.device) for each in arrays)
+        return clips, labels, visible
+
+    def _update(self, clips: Tensor, labels: Tensor, visible: Tensor, generator: torch.Generator) -> float:
+        """One step of the optimizer; returns the loss before it."""
+        self.module.train()
+        clips, labels = self.change(clips, labels, generator)
+        beside = self.phase.draw(visible, generator)
+        self.optimizer.zero_grad(set_to_none=True)
+        total = 0.0
+        for rows, part in micro_batches(len(clips), self.phase.micro_batch):
+            logits = self.module(clips[rows], *(each[rows] for each in beside))
+            loss = F.cross_entropy(logits, labels[rows], label_smoothing=self.phase.label_smoothing) * part.share
+            loss.backward()
+            total += loss.item()
+        value = finite(total, "the loss", self.optimizer)
+        self.optimizer.step()
+        return value
+
+    def _set_rate(self, step: int, seconds: float) -> None:
+        total = self.phase.epochs * self.steps
+        done = float(step)
+        if self.phase.seconds is not None:
+            done = max(done, min(1.0, seconds / self.phase.seconds) * (total - 1))
+        for group in self.optimizer.param_groups:
+            group["lr"] = one_cycle(self.phase.lr, done, total, self.phase.warm_up)
+
+    def _judged(self, judge: Judge) -> dict[str, float]:
+        figures = judge()
+        score = next(iter(figures.values()))
+        if not self.best or score > self.best["score"]:
+            state = copy.deepcopy(self.module.state_dict())
+            self.best = {"score": score, "epoch": self.epoch, "module": state}
+        return figures
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that `learn` goes on from: tensors and plain values."""
+        module, optimizer = self.module.state_dict(), self.optimizer.state_dict()
+        done = {"epoch": self.epoch, "seconds": self.seconds}
+        return {"module": module, "optimizer": optimizer, "best": self.best} | done
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.module.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch, self.seconds, self.best = state["epoch"], state.get("seconds", 0.0), state.get("best", {})
+
+
+def labels_of(source: ClipSource, ids: Ids) -> NDArray[Any]:
+    """First labels (B,) int64 of clips, or, where one has several, shares (B, C) float32 of all."""
+    targets = source.targets(ids)
+    if (targets.sum(1) == 1).all():
+        return source.labels(ids)
+    shares: NDArray[np.float32] = (targets / np.maximum(targets.sum(1, keepdims=True), 1)).astype(np.float32)
+    return shares
+
+
+def one_cycle(highest: float, step: float, steps: int, warm_up: float) -> float:
+    """The rate of PyTorch's `OneCycleLR` at any point of its steps, between two of them too."""
+    first = highest / _BEGIN
+    top, end = warm_up * steps - 1, steps - 1
+    if step <= top:
+        return _cosine(first, highest, step / top if top else 1.0)
+    return _cosine(highest, first / _END, (step - top) / (end - top))
+
+
+def _cosine(start: float, end: float, done: float) -> float:
+    return end + (start - end) / 2.0 * (math.cos(math.pi * done) + 1)
