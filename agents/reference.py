@@ -14,7 +14,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.divergence import check_state, during
 from ada3d_gym.envs.codings import spread
 from ada3d_gym.errors import InputError
-from ada3d_gym.finetuning import ClassifierTrainer, micro_batches
+from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.networks.macs import MacCounter
 from ada3d_gym.protocols import Ids
@@ -147,7 +147,6 @@ class RandomFineTuning:
         epochs, batch_size, seed: as in the joint phase it is compared with.
         name: for the progress bar.
         stream: where the order of clips and the masks are drawn from.
-        micro_batch: clips in one pass, where a whole batch takes too much memory: gradients add up to the batch's.
     """
 
     def __init__(
@@ -161,11 +160,10 @@ class RandomFineTuning:
         name: str = "Random FT",
         *,
         stream: Stream = Stream.RANDOM_FT,
-        micro_batch: int | None = None,
     ):
         self.bandit, self.policy, self.trainer = bandit, policy, trainer
         self.epochs, self.batch_size, self.seed, self.name = epochs, batch_size, seed, name
-        self.stream, self.micro_batch = stream, micro_batch
+        self.stream = stream
         self.epoch = 0
 
     def learn(self, until: int, on_epoch: OnEpoch) -> None:
@@ -190,15 +188,8 @@ class RandomFineTuning:
             u, v = split_mask(self._masks(batch, size), self.bandit.num_frames, self.bandit.num_stages)
             self.trainer.set_progress((self.epoch + done) / self.epochs)
             with during(self.name, self.epoch + 1, step):
-                losses.append(self._update(source.clips(batch), u, v, source.targets(batch)))
+                losses.append(self.trainer.step(source.clips(batch), u, v, source.targets(batch)))
         return {"classifier_loss": float(np.mean(np.concatenate(parallel.gather(losses))))}
-
-    def _update(self, clips: NDArray[np.uint8], u: Bits, v: Bits, targets: Bits) -> float:
-        """One update on a batch, in passes of `micro_batch` clips; returns its mean loss."""
-        loss = 0.0
-        for rows, part in micro_batches(len(clips), self.micro_batch):
-            loss += part.share * self.trainer.step(clips[rows], u[rows], v[rows], targets[rows], part)
-        return loss
 
     def _masks(self, ids: Ids, whole: int) -> NDArray[np.int8]:
         """Of this process's clips of a batch of `whole`."""

@@ -26,6 +26,10 @@ COMMANDS = {
         "pretrain_untrimmed:pretrain_untrimmed",
         "trains the classifier that ships for untrimmed videos",
     ),
+    "pretrain-primitives": (
+        "pretrain_primitives:pretrain_primitives",
+        "trains the network that small sets of one's own begin from",
+    ),
     "tabulate": ("tabulate:tabulate", "plays out every mask of every clip, once and for all"),
     "regret": ("regret:regret", "how far agents are from the best possible, exactly"),
     "croissant": ("croissant:croissant", "describes outcome tables for data set searches"),

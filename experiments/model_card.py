@@ -111,12 +111,14 @@ def _about(config: ModelConfig, own: Result) -> str:
 def _figures(config: ModelConfig, run: Run, results: Mapping[str, Result]) -> str:
     own, upper = results[run.agent], results["Upper"]
     less = 100 * (1 - own.gmacs_total / upper.gmacs_total)
+    timed = any(result.milliseconds is not None for result in results.values())
     lines = [
         _table(run, results),
         f"`{run.agent}` is this model. Upper is the classifier on every frame with every stage, as it was before the "
         "policy's training. MACs are multiply-accumulates for one clip: the classifier's, those of the policy's own "
-        "network (`selection`), and both together (`total`). Milliseconds are for both too, measured on the machine of "
-        "the training. Top-1 and mAP are in percent, of videos.",
+        "network (`selection`), and both together (`total`). "
+        f"{'Milliseconds are for both too, measured on the machine of the training. ' if timed else ''}"
+        "Top-1 and mAP are in percent, of videos.",
         f"In all, selection included, a clip takes {abs(less):.1f} % {'fewer' if less >= 0 else 'more'} operations "
         f"than with Upper, and top-1 is {_points(own.top1 - upper.top1)}.",
     ]

@@ -90,6 +90,7 @@ def train_trunk(run_: Run, folder: Path, device: str) -> Run:
 def train_classifier(run_: Run, bandit: ClipBandit, folder: Path) -> None:
     """Trains the classifier on whole clips, where that is asked for, and writes `pretrained.safetensors`."""
     classifier = live_classifier(run_, bandit)
+    classifier.micro_batch = run_.classifier_micro_batch  # of all that trains it, the agent too
     epochs, from_scratch = run_.classifier_epochs, run_.classifier_recipe == "scratch"
     if (epochs or from_scratch) and classifier is not bandit.classifier:
         what = "classifier_recipe='scratch'" if from_scratch else f"classifier_epochs={epochs}"
@@ -110,10 +111,7 @@ def train_classifier(run_: Run, bandit: ClipBandit, folder: Path) -> None:
         )
         size = run_.classifier_batch
         name, stream = "classifier on whole clips", Stream.CLASSIFIER
-        micro = run_.classifier_micro_batch
-        learner = RandomFineTuning(
-            bandit, everything, trainer, epochs, size, run_.seed, name, stream=stream, micro_batch=micro
-        )
+        learner = RandomFineTuning(bandit, everything, trainer, epochs, size, run_.seed, name, stream=stream)
         train_to(folder, "classifier", learner, epochs)
     write_once(folder, lambda: save_weights(classifier.network, folder / PRETRAINED))
 

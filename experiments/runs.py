@@ -155,6 +155,11 @@ class Run:
         shown = self.settings["observation"] == "features" and "features" not in self.environment
         return shown or ("weights" in self.options and self.options["weights"] is None)
 
+    @property
+    def selects(self) -> bool:
+        """Whether the agent looks at clips through a trunk, whatever its weights."""
+        return self.settings["observation"] == "features" or "weights" in self.options
+
     def with_trunk(self, path: Path | str) -> Run:
         """The run with these weights of the trunk, in features and in the agent."""
         open_ = "weights" in self.options and self.options["weights"] is None

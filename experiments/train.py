@@ -27,6 +27,7 @@ import tyro
 
 from ada3d_gym import parallel
 from ada3d_gym.agents.agent import Agent, NoOptions
+from ada3d_gym.agents.costs import backbone_macs
 from ada3d_gym.agents.fixed import Pretrained, Upper
 from ada3d_gym.agents.registry import agent_class
 from ada3d_gym.bandit import ClipBandit
@@ -47,7 +48,6 @@ from ada3d_gym.experiments.timing import Timed, milliseconds
 from ada3d_gym.experiments.training import train_to, write_once
 from ada3d_gym.experiments.transferring import keep_policy, transferred
 from ada3d_gym.networks.checkpoints.weights import save_weights
-from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.prediction.config import CLASSIFIER as CLASSIFIER  # in a run's folder: as it has become
 from ada3d_gym.prediction.config import CONFIG
 
@@ -195,13 +195,11 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
         raise InputError(f"{run_.agent} trains in one process: start it without torchrun")
     if parallel.world() > 1 and (run_.classifier_micro_batch or run_.classifier_recipe == "scratch"):
         raise InputError("micro-batches and the recipe scratch are of one process: start it without torchrun")
-    run_ = fitted(run_, folder, device)
-    run_ = train_trunk(run_, folder, device)
+    _say_costs(run_, folder)
+    passes = fitted(run_, folder, device)
+    run_ = passes.applied(train_trunk(passes.of_trunk(run_), folder, device))
     bandit = run_.bandit("train", device)
-    if isinstance(bandit.classifier, NetworkClassifier):
-        bandit.classifier.micro_batch = run_.classifier_micro_batch
     agent = run_.make_agent(bandit, device)  # what does not fit the clips is noticed before anything is computed
-    _say_costs(folder, bandit, agent)
     if agent.total_epochs:
         agent.check_learning()
     if run_.transfer:
@@ -246,16 +244,18 @@ def _write_config(run_: Run, folder: Path, device: str, results: Iterable[Result
     write_config(trial.trained_agent(folder, device), run_.agent, results, folder)
 
 
-def _say_costs(folder: Path, bandit: ClipBandit, agent: Agent) -> None:
-    """Which selection network there is, since that hangs on the frames' size, and what it costs."""
-    if not agent.macs or parallel.rank() > 0:
+def _say_costs(run_: Run, folder: Path) -> None:
+    """Which selection network there will be, since that hangs on the frames' size, and what it costs."""
+    if not run_.selects or parallel.rank() > 0:
         return
+    bandit = run_.bandit("train", "cpu", observation="pixels", outcomes=None)
     everything = (np.ones((1, length), np.bool_) for length in (bandit.num_frames, bandit.num_stages))
-    whole, side = int(bandit.classifier.macs(*everything)[0]), bandit.source.observation_size
+    whole, own = int(bandit.classifier.macs(*everything)[0]), backbone_macs(bandit)
+    side = bandit.source.observation_size
     print(
-        f"{folder.name}: the policy sees {side} x {side} pixels through {trunk_backbone(side)}, which with its heads "
-        f"costs {agent.macs / 1e6:,.2f} million multiply-accumulates a clip: {agent.macs / whole:.1%} of the whole "
-        f"classifier's {whole / 1e6:,.1f} (--observation-size changes that)",
+        f"{folder.name}: the policy sees {side} x {side} pixels through {trunk_backbone(side)}, which costs "
+        f"{own / 1e6:,.2f} million multiply-accumulates a clip: {own / whole:.1%} of the whole classifier's "
+        f"{whole / 1e6:,.1f} (--observation-size changes that)",
         flush=True,
     )
 

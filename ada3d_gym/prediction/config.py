@@ -7,6 +7,7 @@ whoever wrote it, nothing in it is run, and it names no file outside of its fold
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -24,7 +25,8 @@ CONFIG = "config.json"  # in a model folder
 CLASSIFIER = "classifier.safetensors"
 SELECTION = "selection.safetensors"
 _RUN = "options.json"  # in a folder that `ada3d train` has begun
-_MOST_BYTES = 2**26
+# What no folder of this package holds, and what would fill the memory of whoever opens one.
+_MOST_BYTES, _MOST_WEIGHTS, _MOST_NUMBER = 2**26, 10**9, 2**13
 
 PolicyKind = Literal["selection", "constant", "agent"]
 
@@ -137,7 +139,7 @@ class ModelConfig:
         path = Path(folder) / CONFIG
         try:
             return cls._parsed(_read(path))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             if isinstance(error, ConfigError):
                 raise
             problem = f"lacks {error}" if isinstance(error, KeyError) else str(error)
@@ -222,10 +224,10 @@ def _names(of: Mapping[str, Any], key: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _integer(of: Mapping[str, Any], key: str, least: int = 0) -> int:
+def _integer(of: Mapping[str, Any], key: str, least: int = 0, most: int = 2**62) -> int:
     value = of[key]
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**62:
-        raise ValueError(f"{key}={value!r}: expected a whole number of at least {least}")
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError(f"{key}={value!r}: expected a whole number from {least} to {most}")
     return value
 
 
@@ -250,7 +252,7 @@ def _file(of: Mapping[str, Any], key: str) -> str:
 
 def _clips(table: Mapping[str, Any]) -> ClipConfig:
     numbers = {
-        each.name: _integer(table, each.name, 1)
+        each.name: _integer(table, each.name, 1, _MOST_NUMBER)
         for each in fields(ClipConfig)
         if each.name not in ("sampling", "scaled_by")
     }
@@ -285,6 +287,11 @@ def _spec(table: Mapping[str, Any]) -> ResNet3dSpec:
         raise ValueError(f"backbone: expected {', '.join(known)}")
     spec = ResNet3dSpec(**{key: tuples(value) for key, value in table.items()})
     numbers = (spec.stem_width, *spec.stem_kernel, *spec.depths, *spec.widths, *sum(spec.temporal, ()), spec.expansion)
-    if not all(isinstance(number, int) and 1 <= number <= 2**14 for number in numbers) or len(spec.depths) != 4:
+    plausible = all(isinstance(number, int) and 1 <= number <= _MOST_NUMBER for number in numbers)
+    lengths = (len(spec.stem_kernel), len(spec.depths), len(spec.widths))
+    if not plausible or lengths != (2, 4, 4) or not isinstance(spec.name, str):
         raise ValueError("backbone: expected whole numbers from 1 on, of a network of four stages after the first")
+    convolutions = spec.convolutions(32)
+    if sum(each.in_channels * each.out_channels * math.prod(each.kernel) for each in convolutions) > _MOST_WEIGHTS:
+        raise ValueError("backbone: a network too large to be one of this package's")
     return spec

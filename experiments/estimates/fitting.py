@@ -18,25 +18,31 @@ class Fit:
     """How a run's updates are parted.
 
     Attributes:
-        classifier: clips in a pass of the classifier's training, and of the trunk's; None where whole batches fit.
+        classifier, trunk: clips in a pass of the classifier's training, and of the selection network's trunk as a
+            classifier; None where whole batches fit.
         accumulate: batches that an update of REINFORCE is parted into.
     """
 
-    classifier: int | None
-    accumulate: int
+    classifier: int | None = None
+    trunk: int | None = None
+    accumulate: int = 1
 
     def passes(self, need: Need) -> tuple[int, int]:
         """Clips in a pass of the selection network and of the classifier in a phase."""
-        most = need.batch if self.classifier is None else min(need.batch, self.classifier)
-        parted = -(-need.batch // self.accumulate) if learns(need) else most
-        return parted, min(most, parted) if learns(need) else most
+        batch = -(-need.batch // self.accumulate) if learns(need) else need.batch
+        selection = batch if learns(need) else min(batch, self.trunk or batch)
+        return selection, min(batch, self.classifier or batch)
 
     def bytes(self, need: Need) -> float:
         """Of a phase at its peak."""
         return need.bytes(*self.passes(need))
 
+    def of_trunk(self, run: Run) -> Run:
+        """The run as the trunk is trained in it."""
+        return replace(run, classifier_micro_batch=self.trunk)
+
     def applied(self, run: Run) -> Run:
-        """The run with these passes."""
+        """The run with these passes, but for the trunk's."""
         options = run.options
         if self.accumulate > 1:
             names = [name for name in ("batch_size", "joint_batch_size") if options[name]]
@@ -62,12 +68,12 @@ def fit(run: Run, needs: Sequence[Need], free: float) -> Fit:
             (count for count in ways if all(need.bytes(need.batch // count, 0) <= room for need in learning)),
             ways[-1],
         )
-    most = run.classifier_micro_batch
+    networks: dict[str, int | None] = {"classifier": run.classifier_micro_batch, "trunk": run.classifier_micro_batch}
     for need in needs:
-        each = need.classifier if learns(need) else max(need.classifier, need.selection)
-        if need.batch and each:
-            fits = max(1, int((room - need.held) // each))
-            batch = min(-(-need.batch // accumulate) if learns(need) else need.batch, need.most)
-            if fits < batch:
-                most = min(most or batch, -(-batch // -(-batch // fits)))  # even passes
-    return Fit(most, accumulate)
+        whole = min(-(-need.batch // accumulate) if learns(need) else need.batch, need.most)
+        for name, each in (("classifier", need.classifier), ("trunk", 0 if learns(need) else need.selection)):
+            fits = max(1, int((room - need.held) // each)) if each else whole
+            if fits < whole:
+                even = -(-whole // -(-whole // fits))
+                networks[name] = min(networks[name] or even, even)
+    return Fit(**networks, accumulate=accumulate)

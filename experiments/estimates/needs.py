@@ -8,7 +8,7 @@ network's maps while the classifier answers for all samples of a clip.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ada3d_gym.agents.registry import parse
 from ada3d_gym.building import RANDOM
@@ -92,7 +92,15 @@ class Need:
 
 def needs(run: Run, videos: Videos, costs: Costs) -> list[Need]:
     """All phases of a run, in order; of an agent of which nothing is known, those before it alone."""
-    return [_need(run, phase, costs, videos.train) for phase in _phases(run, videos)]
+    found = [_need(phase, costs, videos.train) for phase in _phases(run, videos)]
+    minutes = run.scratch.get("minutes")
+    stretches = sum(need.seconds for need in found if need.name in (SCRATCH_2D, SCRATCH_3D))
+    if minutes is None or stretches <= 60 * minutes:
+        return found
+    share = 60 * minutes / stretches
+    return [
+        replace(need, seconds=share * need.seconds) if need.name in (SCRATCH_2D, SCRATCH_3D) else need for need in found
+    ]
 
 
 def _phases(run: Run, videos: Videos) -> Iterable[Phase]:
@@ -125,13 +133,13 @@ def _from_scratch(run: Run, videos: Videos) -> Iterable[Phase]:
             yield Phase(name, epochs * kept, 0, 0, 0, options.batch, training)
 
 
-def _need(run: Run, phase: Phase, costs: Costs, train: int) -> Need:
+def _need(phase: Phase, costs: Costs, train: int) -> Need:
     classifier, selection = costs.classifier, costs.selection
     weights = classifier.weights + selection.weights
     clip = costs.train if phase.training else costs.test
     batch = min(phase.batch, train if phase.training else phase.clips)
     shown = 0 if phase.pulls and phase.training else batch * clip
-    held = BASE + weights + shown + min(AHEAD_BYTES, 2 * shown)
+    held: float = BASE + weights + shown + min(AHEAD_BYTES, 2 * shown)
     selection_bytes, classifier_bytes, seconds = 0.0, 0.0, 0.0
     if phase.training in ("classifier", "joint"):
         held += STATE * classifier.weights
@@ -148,8 +156,6 @@ def _need(run: Run, phase: Phase, costs: Costs, train: int) -> Need:
         seconds += phase.pulls * classifier.forward * larger
         # of REINFORCE, the clips of a pass, for each of its samples, and those ahead
         selection_bytes += (3 + phase.pulls / phase.clips) * costs.train if phase.training else 0
-    if phase.name in (SCRATCH_2D, SCRATCH_3D) and run.scratch.get("minutes"):
-        seconds = min(seconds, 60 * run.scratch["minutes"])
     return Need(
         phase.name, phase.batch if phase.training else 0, train, held, selection_bytes, classifier_bytes, seconds
     )

@@ -22,8 +22,8 @@ from ada3d_gym.networks.spec import SPECS
 SMALLER = "a smaller --size, a smaller --backbone (i3d_small, i3d_tiny) or a machine with more memory"
 
 
-def fitted(run: Run, folder: Path, device: str) -> Run:
-    """The run in passes that fit into the memory there is, having printed what it takes; half a second is measured.
+def fitted(run: Run, folder: Path, device: str) -> Fit:
+    """Passes of a run that fit into the memory there is, having printed what it takes; some seconds are measured.
 
     What a run is does not change: its updates are over as many clips as before, but batch norm that is trained sees
     those of a pass. A run on the embedded videos, on an outcome table or of several processes stays as it is.
@@ -39,7 +39,7 @@ def fitted(run: Run, folder: Path, device: str) -> Run:
     settings = run.settings
     on_table = settings.get("outcomes") not in (None, "live")
     if settings["dataset"] in EMBEDDED_SETS or on_table or parallel.world() > 1:
-        return run
+        return Fit(run.classifier_micro_batch, run.classifier_micro_batch)
     spec, frames, sides = SPECS[settings["backbone"]], settings["num_frames"], sizes(settings)
     free = free_memory(device)
     _check(SURE * saved_maps(spec, sides[0], frames), free, "one clip of the classifier's training", device)
@@ -56,7 +56,7 @@ def fitted(run: Run, folder: Path, device: str) -> Run:
     print(block(phases, parted, free, _disk(run, videos, costs), free_disk(folder), device), flush=True)
     for need in phases:
         _check(SURE * parted.bytes(need), free, f"{need.name}, in the smallest passes", device)
-    return parted.applied(run)
+    return parted
 
 
 def block(phases: Sequence[Need], parted: Fit, free: float, disk: float, free_on_disk: float, device: str) -> str:

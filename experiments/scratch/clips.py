@@ -42,6 +42,9 @@ class Divided(NamedTuple):
 def divided(run: Run, source: VideoClips, share: float) -> Divided:
     """The training videos of a run, and others to validate by, which are never those of its test split.
 
+    What is held out is kept from the classifier and the selection network's trunk. The policy learns from it with the
+    rest: what masks are paid on videos that the classifier has not learned is what they are paid in a test.
+
     Args:
         run: whose val list is used, where it has one that is not the test list too.
         source: of the training split.

@@ -51,7 +51,7 @@ class ScratchOptions:
     share_2d: float = 0.25
     batch: int = 32
     lr_2d: float = 4e-3
-    lr_3d: float = 4e-3
+    lr_3d: float = 2e-3
     trunk_lr: float = 4e-3
     weight_decay: float = 0.05
     warm_up: float = 0.1

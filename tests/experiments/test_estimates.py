@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ada3d_gym.errors import InputError
-from ada3d_gym.experiments.estimates import machine, showing
+from ada3d_gym.experiments.estimates import machine, probing, showing
 from ada3d_gym.experiments.estimates.fitting import SPARE, Fit, fit
 from ada3d_gym.experiments.estimates.needs import Costs, Need, needs
 from ada3d_gym.experiments.estimates.probing import Probe, probe_classifier
@@ -29,6 +29,11 @@ from benchmarks.memory import peak_megabytes
 GB = 1e9
 LARGE = Probe(saved=int(0.69 * GB), weights=int(0.11 * GB), train=4.0, forward=1.0)
 SELECTION = Probe(saved=int(0.16 * GB), weights=int(0.015 * GB), train=0.1, forward=0.03)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probing, "SECONDS", 0.02)
 
 
 def run_of(agent: str = "reinforce", **options: int) -> Run:
@@ -51,7 +56,7 @@ def test_updates_stay_over_as_many_clips_whatever_fits():
         "stage 2: joint": 64,
     }
     roomy = fit(run, phases, 200 * GB)
-    assert roomy == Fit(None, 1)
+    assert roomy == Fit()
     assert roomy.applied(run) == run
     parted = fit(run, phases, 16 * GB)
     assert all(parted.bytes(need) <= SPARE * 16 * GB < roomy.bytes(need) for need in phases if need.batch == 256)
@@ -61,6 +66,7 @@ def test_updates_stay_over_as_many_clips_whatever_fits():
     assert options["batch_size"] * options["accumulate"] == 256
     assert options["joint_batch_size"] * options["accumulate"] == 64
     assert 1 <= (parted.classifier or 64) < 64
+    assert (parted.trunk or 64) > (parted.classifier or 64)  # its clips take less
 
 
 def test_a_set_of_few_videos_has_no_larger_batches_than_these():
@@ -74,6 +80,22 @@ def test_passes_of_agents_that_learn_no_network_fit_too():
     parted = fit(run, found(run), 8 * GB)
     assert parted.accumulate == 1 and "accumulate" not in parted.applied(run).options
     assert max(map(parted.bytes, found(run))) <= SPARE * 8 * GB
+
+
+def test_the_recipe_from_scratch_counts_as_it_trains():
+    run = compose(
+        "Ada3D-Videos-v0",
+        "reinforce",
+        0,
+        classifier_recipe="scratch",
+        scratch={"epochs_2d": 0, "clips_3d": 10_000, "held_out": 0.2, "minutes": 5.0},
+        environment={"backbone": "i3d_r50"},
+    )
+    phases = {need.name: need for need in found(run, train=1000)}
+    assert list(phases)[:2] == ["trunk from scratch", "classifier in 3D"]
+    assert not {"trunk", "classifier on whole clips"} & phases.keys()
+    assert phases["classifier in 3D"].seconds == 300
+    assert phases["trunk from scratch"].seconds == pytest.approx(24_000 * SELECTION.train, rel=0.05)
 
 
 def test_a_block_says_what_each_phase_takes_and_warns():
@@ -116,7 +138,7 @@ def test_memory_is_that_of_the_tightest_group(tmp_path: Path):
 
 
 def test_the_peak_of_a_training_step_is_within_a_third_of_the_estimate():
-    clips, size = 24, 64
+    clips, size = 12, 64
     probe = probe_classifier(I3D_TINY, 10, 8, size, "cpu")
     run = compose("Ada3D-Videos-v0", "reinforce", 0, environment={"backbone": "i3d_tiny"})
     costs = Costs.of(run, (size, size), probe, SELECTION)
@@ -186,7 +208,7 @@ def tiny(sets: Path) -> Run:
 def test_a_run_in_passes_is_the_same_run(
     tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(showing, "fit", lambda *given: Fit(3, 2))
+    monkeypatch.setattr(showing, "fit", lambda *given: Fit(3, 3, 2))
     results = train_run(tiny, tmp_path, "cpu", timed=False)
     assert [result.method for result in results] == ["Upper", "reinforce, stage 1 only", "reinforce"]
     out = capsys.readouterr().out

@@ -22,7 +22,8 @@ from ada3d_gym.experiments import export as exporting
 from ada3d_gym.experiments import exported_graphs, onnx_example
 from ada3d_gym.experiments.export import export
 from ada3d_gym.experiments.judging import load_masks
-from ada3d_gym.experiments.train import train
+from ada3d_gym.experiments.runs import compose
+from ada3d_gym.experiments.train import train_run
 from ada3d_gym.files import OutputError
 from ada3d_gym.networks.checkpoints.weights import read_metadata
 from ada3d_gym.networks.graph_files import TOLERANCE, GraphError
@@ -33,7 +34,7 @@ from ada3d_gym.prediction.policies import NetworkPolicy
 from ada3d_gym.video.clips import VideoClips
 from tests.processes import ROOT, run
 
-VIDEOS = 14
+ID, VIDEOS = "Ada3D-MotionShapes-v1", 14
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ClipBandit
     the clips.
     """
     folder = tmp_path_factory.mktemp("runs") / "run"
-    train("Ada3D-MotionShapes-v1", videos=VIDEOS, set=("epochs=0", "joint_epochs=0"), output=folder)
+    untrained = compose(ID, "reinforce", 0, environment={"videos": VIDEOS}, options={"epochs": 0, "joint_epochs": 0})
+    train_run(untrained, folder, "cpu", timed=False)
     bandit = build_bandit(split="test", videos=VIDEOS, checkpoint=folder / "classifier.safetensors")
     selection = load_selection(folder / "selection.safetensors")
     everything = bandit.source.observations(np.arange(len(bandit.source)))
@@ -169,7 +171,7 @@ def test_the_card_has_the_figures_of_the_run_and_nothing_of_this_machine(
 
 def test_rivals_stand_beside(finished: tuple[Path, ClipBandit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     rival = tmp_path / "rival"
-    train("Ada3D-MotionShapes-v1", "uniform", videos=VIDEOS, output=rival)
+    train_run(compose(ID, "uniform", 0, environment={"videos": VIDEOS}), rival, "cpu", timed=False)
     export(finished[0], tmp_path / "out", graphs=("none",), beside=(rival,))
     assert (tmp_path / "out" / "README.md").read_text().count("| uniform ") == 1
     assert "uniform" in ModelConfig.load(tmp_path / "out").figures

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +67,10 @@ def test_a_network_of_ones_own_is_stored_whole(shapes: Path, tmp_path: Path):
         ({"policy": {"kind": "agent", "agent": "dqn"}}, "are those of the agent 'dqn', .*: use 'ada3d predict'"),
         ({"backbone": "i3d_huge"}, "names the 3D network 'i3d_huge', and this version knows i3d_r50"),
         ({"backbone": {"name": "mine"}}, "backbone: expected name, stem_width"),
+        ({"backbone": asdict(I3D_TINY) | {"expansion": 8000, "stem_width": 8000}}, "backbone: a network too large"),
+        ({"pixels": {"mean": [10**400] * 3, "std": [1] * 3}}, "int too large"),
         ({"stage_names": ["conv1"]}, "names 1 stages, and i3d_tiny has 5"),
-        ({"clips.num_frames": 0}, "num_frames=0: expected a whole number of at least 1"),
+        ({"clips.num_frames": 0}, "num_frames=0: expected a whole number from 1 to 8192"),
         ({"clips.sampling": "dense"}, "sampling='dense': expected one of strided"),
         ({"clips": None}, "clips: expected names and values"),
         ({"class_names": []}, "class_names: expected a list of names"),

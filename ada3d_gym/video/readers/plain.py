@@ -29,8 +29,9 @@ _LABEL_TITLES = {"label", "labels", "class", "class_id", "class_index", "class_n
 
 
 def read(root: Path, split: str) -> Listing:
-    """`train.csv`, `val.csv`, `test.csv` below the root (without a test list, val stands in; without a val list, but with
-    a test list, there are no val videos), and `classes.txt` with one name a line where there is one.
+    """`train.csv`, `val.csv`, `test.csv` below the root, and `classes.txt` with one name a line where there is one.
+
+    Without a test list, val stands in; without a val list but with a test list, there are no val videos.
 
     Paths are absolute or below the root, and may hold blanks. Blanks, tabs, commas or semicolons stand before the
     label, and quotes may stand around either. A header 'path,label' is skipped.
