@@ -37,6 +37,7 @@ from ada3d_gym.prediction.pictures import sheet as drawn_sheet
 from ada3d_gym.prediction.policies import MaskPolicy
 from ada3d_gym.prediction.predictor import Predictor
 from ada3d_gym.prediction.results import Prediction
+from ada3d_gym.video.indexing.list_text import has_extension
 
 MOST_SHEETS, MOST_PLAYED = 50, 20  # videos in one picture
 SHOWN_MS = 250  # of a frame that plays
@@ -78,6 +79,7 @@ def predict(
         raise InputError("no video is given: expected files, folders or globs after the run's folder")
     for path, option in ((json, "--json"), (csv, "--csv"), (sheet, "--sheet"), (gif, "--gif")):
         if path is not None:
+            _check_name(path, option)
             check_output(path, option)
     predictor = Predictor.from_pretrained(folder, device=device, policy=_policy(folder, device, data_root, trust))
     stages = predictor.classifier.stage_names
@@ -110,6 +112,15 @@ def predict(
             played[0].save(part, "gif", save_all=True, append_images=played[1:], duration=SHOWN_MS, loop=0)
     if any(each.error for each in found):
         sys.exit(1)
+
+
+def _check_name(path: Path, option: str) -> None:
+    """That a file to write is not one of the videos by mistake, and a picture's name says what it will be."""
+    if has_extension(path.name):
+        raise InputError(f"{option} {path}: the name of a video; expected that of a file to write, before the videos")
+    suffix = {"--sheet": ".png", "--gif": ".gif"}.get(option, path.suffix)
+    if path.suffix.lower() != suffix.lower():
+        raise InputError(f"{option} {path}: expected a name that ends in {suffix}")
 
 
 def _policy(folder: Path, device: str, data_root: Path | None, trust: bool) -> MaskPolicy | None:

@@ -27,6 +27,8 @@ SELECTION = "selection.safetensors"
 _RUN = "options.json"  # in a folder that `ada3d train` has begun
 # What no folder of this package holds, and what would fill the memory of whoever opens one.
 _MOST_BYTES, _MOST_WEIGHTS, _MOST_NUMBER = 2**26, 10**9, 2**13
+_MOST_PIXELS = 2**24  # of one clip: 64 frames of 512 pixels
+MOST_VIEWS = 1000  # of one video
 
 PolicyKind = Literal["selection", "constant", "agent"]
 
@@ -256,6 +258,10 @@ def _clips(table: Mapping[str, Any]) -> ClipConfig:
         for each in fields(ClipConfig)
         if each.name not in ("sampling", "scaled_by")
     }
+    most = math.isqrt(_MOST_PIXELS // numbers["num_frames"])
+    for key in ("size", "short_side", "observation_size"):
+        _integer(table, key, 1, most)
+    _integer(table, "views", 1, MOST_VIEWS)
     known = get_args(Sampling)
     return ClipConfig(
         **numbers,

@@ -100,6 +100,18 @@ def test_what_cannot_be_done_is_said_before_anything_is(folder: Path, videos: tu
         predict(tmp_path / "none", videos)
     with pytest.raises(InputError, match="unknown device 'abacus'"):
         predict(folder, videos, device="abacus")
+    for option, name in (("sheet", "sheet.jpg"), ("gif", "playing.png"), ("gif", "playing")):
+        with pytest.raises(InputError, match=rf"--{option} .*{name}: expected a name that ends in \.(png|gif)"):
+            predict(folder, videos, **{option: tmp_path / name})
+
+
+@pytest.mark.parametrize("option", ["json", "csv", "sheet", "gif"])
+def test_a_video_is_never_written_over(option: str, folder: Path, videos: tuple[str, ...], tmp_path: Path):
+    video = Path(shutil.copy(videos[0], tmp_path / "Mine.MP4"))
+    before = video.read_bytes()
+    with pytest.raises(InputError, match=rf"--{option} .*Mine\.MP4: the name of a video"):
+        predict(folder, videos, **{option: video})  # the option's own value was forgotten
+    assert video.read_bytes() == before
 
 
 @pytest.mark.parametrize(("agent", "own"), [("dqn", ("epochs=1",)), ("fixed", ("mask=0101000010011",))])

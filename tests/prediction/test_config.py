@@ -76,6 +76,9 @@ def test_a_network_of_ones_own_is_stored_whole(shapes: Path, tmp_path: Path):
         ({"class_names": []}, "class_names: expected a list of names"),
         ({"class_names": ["a", "b"]}, "head"),
         ({"clips.num_frames": 16}, "chooses among 8 frames"),
+        ({"clips.size": 8192}, "size=8192: expected a whole number from 1 to 1448"),
+        ({"clips.num_frames": 8000, "clips.observation_size": 64}, "observation_size=64: expected .* from 1 to 45"),
+        ({"clips.views": 8000}, "views=8000: expected a whole number from 1 to 1000"),
     ],
     ids=str,
 )

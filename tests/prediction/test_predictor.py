@@ -219,7 +219,7 @@ def test_parts_of_ones_own_make_a_predictor(shapes: Path):
         Predictor(bandit.classifier, selection, ["a", "b"], whole.sampler, observation_size=32)
     (nothing,) = Predictor.from_run(shapes, policy=NoFrame())(path)
     assert (nothing.answers, nothing.error) == ([], "no frame of any clip was kept")
-    for wrong in ({"top_k": 0}, {"views": 0}):
+    for wrong in ({"top_k": 0}, {"views": 0}, {"views": 10**8}):
         with pytest.raises(InputError, match="=0: expected at least 1"):
             whole(path, **wrong)
     with pytest.raises(InputError, match="batch_size=0: expected at least 1"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,30 @@ def test_a_dry_run_says_what_would_be_done(videos: Path, tmp_path: Path, capsys:
     kept = json.loads((place / "proposal.json").read_text())
     start(videos, output=place, minutes=5, dry_run=True, gamma=9.0)
     assert json.loads((place / "proposal.json").read_text()) == kept  # nothing is timed anew
+
+
+def test_what_an_interrupted_start_has_computed_is_not_spoilt(videos: Path, tmp_path: Path, capsys: Printed):
+    place = tmp_path / "my out"
+    options: dict[str, Any] = {"output": place, "minutes": 5, "dry_run": True, "size": 32}
+    start(videos, **options)
+    command = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("by hand: "))
+    words = shlex.split(command)
+    assert words[words.index("--output") + 1] == str(place / "by-hand")
+    (place / "policies" / "gamma-6").mkdir(parents=True)
+    (place / "policies" / "gamma-6" / "classifier-in-3d.pt").touch()  # of an epoch
+    kept = {path: path.read_bytes() for path in place.rglob("*") if path.is_file() and path.name != "run.lock"}
+    with pytest.raises(InputError, match=r"holds another run \(minutes: 5 there, 9 now\): choose another --output"):
+        start(videos, **options | {"minutes": 9})
+    video = next(videos.rglob("*.mp4"))
+    moved = video.rename(video.with_name("moved.mp4"))
+    with pytest.raises(InputError, match=rf"other videos \(1 new, as {moved}; 1 gone, as {video}\): put back what"):
+        start(videos, **options)
+    moved.rename(video)
+    for path, content in kept.items():
+        if path.suffix != ".jsonl":  # the journal of the survey
+            assert path.read_bytes() == content
+    start(videos, **options)
+    assert (place / "proposal.json").read_bytes() == kept[place / "proposal.json"]
 
 
 @pytest.mark.parametrize(
