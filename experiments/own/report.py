@@ -180,7 +180,10 @@ def _next(runs: Runs, predict: str) -> list[tuple[str, str]]:
     return [
         ("Answers for new videos, with the frames that were looked at:", predict),
         ("Whether the whole network would have said the same, and what was saved:", f"{predict} --upper"),
-        ("One file to carry, which needs this library alone:", f"ada3d export {runs.model} FOLDER"),
+        (
+            "One file to carry, which needs this library alone:",
+            shlex.join(["ada3d", "export", str(runs.model), "FOLDER"]),
+        ),
     ]
 
 

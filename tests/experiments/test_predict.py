@@ -129,3 +129,15 @@ def test_an_agent_that_no_file_holds_is_made_from_its_run(
     assert [len(clip["stages"]) for clip in clips] == v.sum(1).tolist()
     line = ResultFile(tmp_path / "moved" / "results.jsonl").results[agent]
     assert clips[0]["macs_selection"] / 1e9 == pytest.approx(line.gmacs_selection, abs=1e-6)
+
+
+def test_names_of_classes_cannot_spoil_the_table(
+    folder: Path, videos: tuple[str, ...], tmp_path: Path, capsys: Printed
+):
+    strange = Path(shutil.copytree(folder, tmp_path / "strange"))
+    config = json.loads((strange / "config.json").read_text())
+    config["class_names"] = ["\x1b[2J\nno row"] * len(config["class_names"])
+    (strange / "config.json").write_text(json.dumps(config))
+    predict(strange, videos[:1], top=1, views=1)
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(videos[0]))
+    assert r"\x1b[2J\nno row" in row

@@ -84,6 +84,14 @@ def test_a_val_list_beside_a_test_list_is_used(sets: Path, tmp_path: Path):
     assert "2 videos of the val list" in str(videos)
 
 
+def test_videos_of_the_val_list_that_are_trained_on_do_not_validate(sets: Path, tmp_path: Path):
+    for name, val, origin, count in (("some", slice(2, 6), "val list", 2), ("all", slice(4), "held out", 1)):
+        run = run_of(lists(tmp_path / name, sets, train=slice(4), val=val, test=slice(6, 8)))
+        videos = divided(run, run.clips("train"), 0.15)
+        assert not {record.path for record in videos.validation} & {record.path for record in videos.train}
+        assert videos.origin == origin and len(videos.validation) >= count
+
+
 def test_clips_are_decoded_once_with_room_around_them(sets: Path):
     source = run_of(sets / "videos").clips("train")
     clips, zoom = training_clips(source, list(source.records), 32, ScratchOptions(views=8))
