@@ -34,7 +34,11 @@ from ada3d_gym.experiments.own.survey import survey
 from ada3d_gym.experiments.runs import assignment, plain
 from ada3d_gym.experiments.scratch.options import ScratchOptions
 from ada3d_gym.networks.spec import SPECS
+from ada3d_gym.rewards import MaskReward
+from ada3d_gym.seeding import spawn
 from ada3d_gym.video.sampling import Sampling
+
+MOST_MINUTES = 100_000  # ten weeks
 
 
 def start(
@@ -76,8 +80,10 @@ def start(
         output: folder of all results; runs/start-FOLDER by default.
     """
     checked_device(device)
-    if not 0 < minutes < float("inf"):
-        raise InputError(f"minutes={minutes:g}: expected a number above 0")
+    if not 0 < minutes <= MOST_MINUTES:
+        raise InputError(f"minutes={minutes:g}: expected a number above 0, and at most {MOST_MINUTES}")
+    spawn(seed)  # a wrong seed or gamma is named before anything is opened
+    MaskReward(gamma=0.0 if gamma is None else gamma)
     if backbone is not None and backbone not in SPECS:
         raise InputError(f"unknown backbone {backbone!r}: expected one of {', '.join(SPECS)}")
     shares = Shares(*split)

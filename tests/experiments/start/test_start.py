@@ -168,12 +168,15 @@ def test_what_an_interrupted_start_has_computed_is_not_spoilt(videos: Path, tmp_
     ("options", "told"),
     [
         ({"minutes": -1}, "minutes=-1: expected a number above 0"),
+        ({"minutes": 1e308}, "minutes=.*: expected a number above 0, and at most 100000"),
+        ({"seed": -1}, "seed=-1: expected a whole number of at least 0"),
+        ({"gamma": float("nan")}, "gamma=nan is not a penalty"),
         ({"backbone": "i3d"}, "unknown backbone 'i3d': expected one of i3d_r50"),
         ({"split": (70, 30, 0)}, "share of test: 0, expected a number above 0"),
         ({"set": ("epoch=3",)}, "unknown option of reinforce: epoch; expected some of .*; did you mean epochs"),
         ({"size": 4000}, "size=4000: expected"),
     ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+    ids=lambda value: "=".join(map(str, *value.items())) if isinstance(value, dict) else "",
 )
 def test_options_that_make_no_sense(options: dict[str, Any], told: str, drawn: Path, tmp_path: Path):
     with pytest.raises(InputError, match=told):
