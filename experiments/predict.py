@@ -89,14 +89,22 @@ def predict(
     asked = find_videos(list(videos))
     pixels = bool(sheet or gif)
     stream = predictor.stream(asked, top_k=top, views=views, upper=upper, pixels=pixels, isolated=True)
-    for prediction in tqdm(stream, total=len(asked), desc="predicting", unit="video", disable=len(asked) < 2 or None):
-        if prediction.error:
-            tqdm.write(f"error: {prediction.video}: {prediction.error}", file=sys.stderr)
-        if prediction.clips and sheet and len(sheets) < MOST_SHEETS:
-            sheets.append(drawn_sheet(prediction, stages))
-        if prediction.clips and gif and len(played) < MOST_PLAYED * predictor.sampler.num_frames:
-            played += playing(prediction, stages)
-        found.append(prediction.without_pixels())
+    interrupted = False
+    try:
+        for prediction in tqdm(
+            stream, total=len(asked), desc="predicting", unit="video", disable=len(asked) < 2 or None
+        ):
+            if prediction.error:
+                tqdm.write(f"error: {prediction.video}: {prediction.error}", file=sys.stderr)
+            if prediction.clips and sheet and len(sheets) < MOST_SHEETS:
+                sheets.append(drawn_sheet(prediction, stages))
+            if prediction.clips and gif and len(played) < MOST_PLAYED * predictor.sampler.num_frames:
+                played += playing(prediction, stages)
+            found.append(prediction.without_pixels())
+    except KeyboardInterrupt:
+        if not found:
+            raise
+        interrupted = True  # what there is is printed and written
     if any(each.clips for each in found):
         print(table(found, predictor.sampler.num_frames, len(stages)))
         print("\n" + summary(found))
@@ -110,6 +118,8 @@ def predict(
     if played and gif is not None:
         with replacing(gif, "choose another --gif") as part:
             played[0].save(part, "gif", save_all=True, append_images=played[1:], duration=SHOWN_MS, loop=0)
+    if interrupted:
+        sys.exit(f"interrupted: {len(found)} of {len(asked)} videos are answered, and nothing is kept of the others")
     if any(each.error for each in found):
         sys.exit(1)
 

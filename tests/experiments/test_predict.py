@@ -18,7 +18,8 @@ from ada3d_gym.experiments.judging import load_masks
 from ada3d_gym.experiments.predict import predict
 from ada3d_gym.experiments.results import ResultFile
 from ada3d_gym.experiments.train import train
-from ada3d_gym.prediction import ModelConfig, Predictor
+from ada3d_gym.prediction import ModelConfig, Prediction, Predictor
+from ada3d_gym.prediction.pictures import sheet
 
 MOTION = "Ada3D-MotionShapes-v1"
 Printed = pytest.CaptureFixture[str]
@@ -141,3 +142,22 @@ def test_names_of_classes_cannot_spoil_the_table(
     predict(strange, videos[:1], top=1, views=1)
     row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(videos[0]))
     assert r"\x1b[2J\nno row" in row
+
+
+def test_interrupted_it_writes_what_there_is(
+    folder: Path, videos: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    drawn = []
+
+    def interrupted(prediction: Prediction, stages: tuple[str, ...]) -> np.ndarray:
+        drawn.append(prediction)
+        if len(drawn) == 3:
+            raise KeyboardInterrupt
+        return sheet(prediction, stages)
+
+    monkeypatch.setattr("ada3d_gym.experiments.predict.drawn_sheet", interrupted)
+    with pytest.raises(SystemExit, match="interrupted: 2 of 5 videos are answered"):
+        predict(folder, videos[:5], views=1, json=tmp_path / "answers.json", sheet=tmp_path / "sheet.png")
+    written = json.loads((tmp_path / "answers.json").read_text())["videos"]
+    assert [each["video"] for each in written] == list(videos[:2])
+    assert (tmp_path / "sheet.png").exists()
