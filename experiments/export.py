@@ -75,6 +75,10 @@ def export(
             "expected a run whose policy is a selection network (as reinforce's) or one mask (as fixed-ft's)"
         )
     own = ResultFile(run / "results.jsonl").results
+    if settings.agent not in own:
+        raise InputError(
+            f"{run / 'results.jsonl'} holds no result of {settings.agent}: copy the run's folder again, whole"
+        )
     results = own | _rivals(beside, own[settings.agent])
     config = replace(config, figures={name: figures_of(result) for name, result in results.items()})
     masks = stage_masks(config, *load_masks(run, settings.agent), every=stages == "all")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,11 @@ def check_output(path: Path, option: str = "--output") -> None:
             pass
 
 
+def begun(folder: Path) -> bool:
+    """Whether anything was computed; a run that failed before that is in nobody's way."""
+    return (folder / "results.jsonl").exists() or any(folder.glob("*.pt"))
+
+
 @contextmanager
 def claimed(
     folder: Path,
@@ -50,6 +55,7 @@ def claimed(
     inputs: Mapping[str, Any] | None = None,
     replaces: Mapping[str, str] | None = None,
     harmless: Container[str] = (),
+    computed: Callable[[Path], bool] = begun,
 ) -> Iterator[None]:
     """The folder is this process's alone, and what shapes the run in it is noted there, in `options.json`.
 
@@ -60,6 +66,7 @@ def claimed(
         replaces: options (by name, those in tables as "table.name") that are paths, and the input that counts in the
             place of each: a file may have moved.
         harmless: options that may change between the start of a run and its end.
+        computed: whether the folder holds anything that other options would spoil.
 
     Raises:
         BusyFolder: while another process has it; a process that was killed has nothing.
@@ -76,7 +83,7 @@ def claimed(
         except Timeout:
             raise BusyFolder(f"another process works in {folder}: wait for it, or choose another --output") from None
     try:
-        _note(folder, options, dict(inputs or {}), replaces or {}, harmless)
+        _note(folder, options, dict(inputs or {}), replaces or {}, harmless, computed(folder))
         yield
     finally:
         lock.release()
@@ -89,11 +96,6 @@ def shared(folder: Path) -> Iterator[None]:
         yield
     except BusyFolder:
         print(f"{folder}: left to the process that works in it", flush=True)
-
-
-def _begun(folder: Path) -> bool:
-    """Whether anything was computed; a run that failed before that is in nobody's way."""
-    return (folder / "results.jsonl").exists() or any(folder.glob("*.pt"))
 
 
 def _differences(theirs: dict[str, Any], ours: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -112,6 +114,7 @@ def _note(
     inputs: dict[str, Any],
     replaces: Mapping[str, str],
     harmless: Container[str],
+    computed: bool,
 ) -> None:
     path = folder / OPTIONS
     try:
@@ -128,10 +131,10 @@ def _note(
         for name in sorted(known)
         if their_inputs[name] != inputs[name]
     ]
-    if (changed or other) and _begun(folder):
+    if (changed or other) and computed:
         remedy = "put back what it was begun with, or " if other else ""
         raise InputError(f"{folder} holds another run ({'; '.join(changed + other)}): {remedy}choose another --output")
-    kept = their_inputs if _begun(folder) else {}
+    kept = their_inputs if computed else {}
     noted = options | ({INPUTS: kept | inputs} if kept | inputs else {})
     with replacing(path, "choose another --output") as part:
         part.write_text(json.dumps(noted))

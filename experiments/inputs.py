@@ -55,7 +55,8 @@ def _inputs(run_: Run) -> Iterator[tuple[str, str]]:
         if given and (found := of_file(Path(given))):
             yield name, found[:16]
     dataset, environment = run_.settings["dataset"], run_.environment
-    for split in ("train", "test"):
+    judging = ["val"] * (run_.classifier_recipe == "scratch")  # which says when its training ends
+    for split in ("train", "test", *judging):
         if dataset in EMBEDDED_SETS:
             continue
         try:

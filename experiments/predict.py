@@ -37,6 +37,7 @@ from ada3d_gym.prediction.pictures import sheet as drawn_sheet
 from ada3d_gym.prediction.policies import MaskPolicy
 from ada3d_gym.prediction.predictor import Predictor
 from ada3d_gym.prediction.results import Prediction
+from ada3d_gym.video.indexing.list_text import has_extension
 
 MOST_SHEETS, MOST_PLAYED = 50, 20  # videos in one picture
 SHOWN_MS = 250  # of a frame that plays
@@ -78,6 +79,7 @@ def predict(
         raise InputError("no video is given: expected files, folders or globs after the run's folder")
     for path, option in ((json, "--json"), (csv, "--csv"), (sheet, "--sheet"), (gif, "--gif")):
         if path is not None:
+            _check_name(path, option)
             check_output(path, option)
     predictor = Predictor.from_pretrained(folder, device=device, policy=_policy(folder, device, data_root, trust))
     stages = predictor.classifier.stage_names
@@ -87,14 +89,22 @@ def predict(
     asked = find_videos(list(videos))
     pixels = bool(sheet or gif)
     stream = predictor.stream(asked, top_k=top, views=views, upper=upper, pixels=pixels, isolated=True)
-    for prediction in tqdm(stream, total=len(asked), desc="predicting", unit="video", disable=len(asked) < 2 or None):
-        if prediction.error:
-            tqdm.write(f"error: {prediction.video}: {prediction.error}", file=sys.stderr)
-        if prediction.clips and sheet and len(sheets) < MOST_SHEETS:
-            sheets.append(drawn_sheet(prediction, stages))
-        if prediction.clips and gif and len(played) < MOST_PLAYED * predictor.sampler.num_frames:
-            played += playing(prediction, stages)
-        found.append(prediction.without_pixels())
+    interrupted = False
+    try:
+        for prediction in tqdm(
+            stream, total=len(asked), desc="predicting", unit="video", disable=len(asked) < 2 or None
+        ):
+            if prediction.error:
+                tqdm.write(f"error: {prediction.video}: {prediction.error}", file=sys.stderr)
+            if prediction.clips and sheet and len(sheets) < MOST_SHEETS:
+                sheets.append(drawn_sheet(prediction, stages))
+            if prediction.clips and gif and len(played) < MOST_PLAYED * predictor.sampler.num_frames:
+                played += playing(prediction, stages)
+            found.append(prediction.without_pixels())
+    except KeyboardInterrupt:
+        if not found:
+            raise
+        interrupted = True  # what there is is printed and written
     if any(each.clips for each in found):
         print(table(found, predictor.sampler.num_frames, len(stages)))
         print("\n" + summary(found))
@@ -108,8 +118,19 @@ def predict(
     if played and gif is not None:
         with replacing(gif, "choose another --gif") as part:
             played[0].save(part, "gif", save_all=True, append_images=played[1:], duration=SHOWN_MS, loop=0)
+    if interrupted:
+        sys.exit(f"interrupted: {len(found)} of {len(asked)} videos are answered, and nothing is kept of the others")
     if any(each.error for each in found):
         sys.exit(1)
+
+
+def _check_name(path: Path, option: str) -> None:
+    """That a file to write is not one of the videos by mistake, and a picture's name says what it will be."""
+    if has_extension(path.name):
+        raise InputError(f"{option} {path}: the name of a video; expected that of a file to write, before the videos")
+    suffix = {"--sheet": ".png", "--gif": ".gif"}.get(option, path.suffix)
+    if path.suffix.lower() != suffix.lower():
+        raise InputError(f"{option} {path}: expected a name that ends in {suffix}")
 
 
 def _policy(folder: Path, device: str, data_root: Path | None, trust: bool) -> MaskPolicy | None:

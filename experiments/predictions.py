@@ -14,6 +14,7 @@ from tabulate import tabulate
 from ada3d_gym import __version__
 from ada3d_gym.files import replacing
 from ada3d_gym.prediction.results import Prediction, saved, time_saved
+from ada3d_gym.video.records import shown
 
 LEAST_SHOWN = 0.005  # of the scores in the table: half a percent
 
@@ -31,9 +32,11 @@ def table(found: Sequence[Prediction], num_frames: int, num_stages: int) -> str:
         frames, stages = _kept(each)
         figures = [f"{frames:.1f} of {num_frames}", f"{stages:.1f} of {num_stages}", f"{_macs(each) / scale:.1f}"]
         first, *others = each.answers or [{"label": "no answer", "score": 0.0}]
-        row = [each.video, first["label"], f"{first['score']:.1%}", *figures, f"{each.saved:.0%}"]
-        rows.append([*row, each.whole[0]["label"]] if beside and each.whole else row)
-        rows += [["", other["label"], f"{other['score']:.1%}"] for other in others if other["score"] >= LEAST_SHOWN]
+        row = [each.video, shown(first["label"]), f"{first['score']:.1%}", *figures, f"{each.saved:.0%}"]
+        rows.append([*row, shown(each.whole[0]["label"])] if beside and each.whole else row)
+        rows += [
+            ["", shown(other["label"]), f"{other['score']:.1%}"] for other in others if other["score"] >= LEAST_SHOWN
+        ]
     headers = ["video", "label", "score", "frames", "stages", unit, "saved", *(["whole network"] if beside else [])]
     width = max(map(len, rows))
     rows = [[*row, *[""] * (width - len(row))] for row in rows]

@@ -26,7 +26,7 @@ from ada3d_gym.experiments.folders import claimed
 from ada3d_gym.experiments.index_videos import index_videos
 from ada3d_gym.experiments.own.collecting import collect
 from ada3d_gym.experiments.own.lists import Shares, share_out, write_lists
-from ada3d_gym.experiments.own.planning import proposal_in
+from ada3d_gym.experiments.own.planning import computed, kept_proposal, new_proposal
 from ada3d_gym.experiments.own.proposal import GAMMAS
 from ada3d_gym.experiments.own.report import write_report
 from ada3d_gym.experiments.own.runs import AGENT, Runs
@@ -34,7 +34,11 @@ from ada3d_gym.experiments.own.survey import survey
 from ada3d_gym.experiments.runs import assignment, plain
 from ada3d_gym.experiments.scratch.options import ScratchOptions
 from ada3d_gym.networks.spec import SPECS
+from ada3d_gym.rewards import MaskReward
+from ada3d_gym.seeding import spawn
 from ada3d_gym.video.sampling import Sampling
+
+MOST_MINUTES = 100_000  # ten weeks
 
 
 def start(
@@ -76,8 +80,10 @@ def start(
         output: folder of all results; runs/start-FOLDER by default.
     """
     checked_device(device)
-    if not 0 < minutes < float("inf"):
-        raise InputError(f"minutes={minutes:g}: expected a number above 0")
+    if not 0 < minutes <= MOST_MINUTES:
+        raise InputError(f"minutes={minutes:g}: expected a number above 0, and at most {MOST_MINUTES}")
+    spawn(seed)  # a wrong seed or gamma is named before anything is opened
+    MaskReward(gamma=0.0 if gamma is None else gamma)
     if backbone is not None and backbone not in SPECS:
         raise InputError(f"unknown backbone {backbone!r}: expected one of {', '.join(SPECS)}")
     shares = Shares(*split)
@@ -101,13 +107,14 @@ def start(
     given |= plain({"chosen": chosen, "set": options, "scratch": recipe})
     collection = collect(folder)
     runs = Runs(place, GAMMAS if gamma is None else (gamma,), seed, device)
-    with claimed(place, given):
+    with claimed(place, given, computed=computed):
         found = survey(collection, index_path("videos", runs.lists, "probes").with_suffix(".jsonl"))
         print("\n".join(found.lines()) + "\n", flush=True)
         splits = share_out(found.videos, found.class_names, shares, seed, collection.folder)
+        kept = kept_proposal(place, given, splits)  # before anything of a start with other videos is written over
         write_lists(runs.lists, splits, found.class_names)
         index_videos("videos", root=runs.lists)
-        proposal = proposal_in(place, given, found, splits, minutes, chosen, device)
+        proposal = kept or new_proposal(place, given, found, splits, minutes, chosen, device)
         proposal.config["agents"][AGENT] |= options
         proposal.config["scratch"] |= recipe
         runs.write_settings(proposal.config)

@@ -27,6 +27,8 @@ SELECTION = "selection.safetensors"
 _RUN = "options.json"  # in a folder that `ada3d train` has begun
 # What no folder of this package holds, and what would fill the memory of whoever opens one.
 _MOST_BYTES, _MOST_WEIGHTS, _MOST_NUMBER = 2**26, 10**9, 2**13
+_MOST_PIXELS = 2**24  # of one clip: 64 frames of 512 pixels
+MOST_VIEWS = 1000  # of one video
 
 PolicyKind = Literal["selection", "constant", "agent"]
 
@@ -159,7 +161,8 @@ class ModelConfig:
             raise ValueError(f"policy: expected {clips.num_frames} frame bits and {len(stages)} stage bits")
         pixels = {key: _channels(_table(table, "pixels"), key) for key in ("mean", "std")}
         macs = {key: _integer(_table(table, "macs"), key) for key in ("upper", "selection")}
-        figures = {str(key): dict(each) for key, each in _table(table, "figures").items()}
+        found = _table(table, "figures")
+        figures = {key: dict(_table(found, key)) for key in found}
         return cls(
             names,
             backbone,
@@ -238,14 +241,17 @@ def _choice(of: Mapping[str, Any], key: str, known: Sequence[str]) -> Any:
 
 
 def _channels(of: Mapping[str, Any], key: str) -> tuple[float, float, float]:
-    one, two, three = (float(value) for value in of[key])
+    value = of[key]
+    if not isinstance(value, list) or [type(each) in (int, float) for each in value] != [True] * 3:
+        raise ValueError(f"{key}: expected three numbers")
+    one, two, three = map(float, value)
     return one, two, three
 
 
 def _file(of: Mapping[str, Any], key: str) -> str:
     """A file's name without any folder."""
     name = _text(of, key)
-    if not name or name in (".", "..") or set(name) & set("/\\:\0"):
+    if not name or name in (".", "..") or set(name) & set("/\\:\0") or len(name) > 100:
         raise ValueError(f"{key}={name!r}: expected the name of a file in the same folder")
     return name
 
@@ -256,6 +262,10 @@ def _clips(table: Mapping[str, Any]) -> ClipConfig:
         for each in fields(ClipConfig)
         if each.name not in ("sampling", "scaled_by")
     }
+    most = math.isqrt(_MOST_PIXELS // numbers["num_frames"])
+    for key in ("size", "short_side", "observation_size"):
+        _integer(table, key, 1, most)
+    _integer(table, "views", 1, MOST_VIEWS)
     known = get_args(Sampling)
     return ClipConfig(
         **numbers,
@@ -270,10 +280,11 @@ def _policy(table: Mapping[str, Any]) -> PolicyConfig:
         return PolicyConfig(kind, file=_file(table, "file"))
     if kind == "agent":
         return PolicyConfig(kind, agent=_text(table, "agent"))
-    frames, stages = tuple(table["frames"]), tuple(table["stages"])
-    if not {*frames, *stages} <= {0, 1} or not any(frames):
+    frames, stages = table["frames"], table["stages"]
+    bits = all(isinstance(each, list) and all(bit in (0, 1) for bit in each) for each in (frames, stages))
+    if not bits or not any(frames):
         raise ValueError("policy: expected frame and stage bits, each 0 or 1, and a frame that is kept")
-    return PolicyConfig(kind, frames=frames, stages=stages)
+    return PolicyConfig(kind, frames=tuple(frames), stages=tuple(stages))
 
 
 def _spec(table: Mapping[str, Any]) -> ResNet3dSpec:

@@ -70,7 +70,9 @@ def _found(videos: Videos) -> Iterator[Video | Frames]:
 
 def _files(name: str) -> Iterator[Path | Nothing]:
     path = Path(name)
-    if os.path.isdir(path):
+    if not name:  # as of a shell's variable that is not set; the path would be the current folder
+        yield Nothing("''", "is no name of a file")
+    elif os.path.isdir(path):
         files = sorted(each for each in path.rglob("*") if has_extension(each.name) and each.is_file())
         visible = [each for each in files if not any(part.startswith(".") for part in each.relative_to(path).parts)]
         yield from visible

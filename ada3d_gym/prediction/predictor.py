@@ -17,7 +17,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.selection import SelectionNetwork
 from ada3d_gym.prediction.computing import Computed, Computing
-from ada3d_gym.prediction.config import ModelConfig
+from ada3d_gym.prediction.config import MOST_VIEWS, ModelConfig
 from ada3d_gym.prediction.inputs import Video, Videos, find_videos
 from ada3d_gym.prediction.loading import load_classifier, load_policy
 from ada3d_gym.prediction.policies import MaskPolicy, NetworkPolicy
@@ -166,9 +166,10 @@ class Predictor:
         Raises:
             InputError: for numbers that make no sense, and for arrays that are no frames.
         """
-        for name, value in (("top_k", top_k), ("views", views)):
-            if value is not None and value < 1:
-                raise InputError(f"{name}={value}: expected at least 1")
+        if top_k is not None and top_k < 1:
+            raise InputError(f"top_k={top_k}: expected at least 1")
+        if views is not None and not 1 <= views <= MOST_VIEWS:
+            raise InputError(f"views={views}: expected 1 to {MOST_VIEWS}")
         sampler = self.sampler if views is None else replace(self.sampler, views=views)
         group: list[VideoPixels] = []
         for read in self._read(find_videos(videos), sampler, rate, isolated):

@@ -70,12 +70,16 @@ def collect(folder: Path) -> Collection:
     and folders do not count.
 
     Raises:
-        InputError: where there is no such folder, no video, or only one class.
+        InputError: where there is no such folder, no video, or only one class; and for splits, by folders or lists,
+            without one to train on, and folders of them beside others.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder: expected {LAYOUT}")
     folder = folder.absolute()
-    found = _from_lists(folder) if (folder / "train.csv").exists() else _from_folders(folder)
+    lists = [f"{split}.csv" for split in SPLITS if (folder / f"{split}.csv").exists()]
+    if lists and lists[0] != "train.csv":
+        raise InputError(f"{folder} holds {lists[0]} and no train.csv: add it, or take {', '.join(lists)} away")
+    found = _from_lists(folder) if lists else _from_folders(folder)
     if not found.videos:
         kinds = ", ".join(f"{count} {kind}" for kind, count in found.ignored.most_common(3))
         held = f"; it holds {len(found.stray)} videos in no class's folder" if found.stray else ""
@@ -101,7 +105,11 @@ def _from_folders(folder: Path) -> Collection:
     below = {each.name: each for each in _folders(folder)}
     held = {name: list(_files(each, ignored)) for name, each in below.items()}
     named = {name: to_split(name) for name, files in held.items() if files}
-    if "train" not in named.values() or None in named.values():
+    splits, others = ([name for name, split in named.items() if bool(split) is of] for of in (True, False))
+    if len(splits) > 1 and (others or "train" not in named.values()):  # else they would become classes
+        wrong = f"beside {others[0]!r}: take that away" if others else "and none to train on: add train"
+        raise InputError(f"{folder} holds folders of splits ({', '.join(splits)}) {wrong}, or expected {LAYOUT}")
+    if "train" not in named.values() or others:
         empty = tuple(name for name, files in held.items() if not files)
         placed: Places = {(name, None): files for name, files in held.items() if files}
         return _collection(folder, placed, "folders", ignored, stray, empty)

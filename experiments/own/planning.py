@@ -11,7 +11,8 @@ import numpy as np
 
 from ada3d_gym.datasets import RANDOM_VIEWS
 from ada3d_gym.errors import InputError
-from ada3d_gym.experiments.own.collecting import Found, Split
+from ada3d_gym.experiments.folders import begun
+from ada3d_gym.experiments.own.collecting import SPLITS, Found, Split
 from ada3d_gym.experiments.own.geometry import FRAMES, SIDE, Choice, network, side, timing
 from ada3d_gym.experiments.own.proposal import Proposal, Sizes, propose
 from ada3d_gym.experiments.own.speeds import measure
@@ -19,11 +20,50 @@ from ada3d_gym.experiments.own.survey import Survey
 from ada3d_gym.experiments.runs import plain
 from ada3d_gym.files import replacing
 from ada3d_gym.video.clips import VideoClips
-from ada3d_gym.video.records import VideoRecord
+from ada3d_gym.video.records import VideoRecord, shown
 from ada3d_gym.video.sampling import ClipSampler
 
+PROPOSAL = "proposal.json"  # in a start's folder
 
-def proposal_in(
+
+def computed(place: Path) -> bool:
+    """Whether a start has computed anything that other options or videos would spoil."""
+    return begun(place) or any(map(begun, (place / "policies").glob("*")))
+
+
+def kept_proposal(place: Path, given: dict[str, Any], splits: dict[Split, list[Found]]) -> Proposal | None:
+    """The proposal that was made for the same options and videos, so that a start goes on as it was begun.
+
+    Raises:
+        InputError: where it cannot be read, and where something was computed from other videos, which is kept.
+    """
+    path = place / PROPOSAL
+    options, ours = _key(given, splits)
+    try:
+        kept = json.loads(path.read_text())
+        theirs = kept["for"][1]
+        if kept["for"] == [options, ours]:
+            choices = tuple(Choice(**each) for each in kept["proposal"]["choices"])
+            return Proposal(kept["proposal"]["config"], choices, kept["proposal"]["seconds"])
+        there, here = ({path for split in SPLITS for path in lists[split]} for lists in (theirs, ours))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise InputError(f"{path}: not readable ({error}): delete it, or choose another --output") from error
+    if theirs != ours and computed(place):
+        changed = [
+            f"{len(paths)} {how} as {shown(min(paths))}"
+            for paths, how in ((here - there, "new,"), (there - here, "gone,"))
+            if paths
+        ]
+        raise InputError(
+            f"{place} holds a start with other videos ({'; '.join(changed) or 'in other splits'}): put back what it "
+            "was begun with, or choose another --output"
+        )
+    return None
+
+
+def new_proposal(
     place: Path,
     given: dict[str, Any],
     found: Survey,
@@ -32,23 +72,15 @@ def proposal_in(
     chosen: dict[str, Any],
     device: str,
 ) -> Proposal:
-    """The proposal that was made for the same options and videos, so that a start goes on as it was begun; or a new
-    one."""
-    path = place / "proposal.json"
-    key = plain([given, {split: [str(video.path) for video in videos] for split, videos in splits.items()}])
-    try:
-        kept = json.loads(path.read_text())
-        if kept["for"] == key:
-            choices = tuple(Choice(**each) for each in kept["proposal"]["choices"])
-            return Proposal(kept["proposal"]["config"], choices, kept["proposal"]["seconds"])
-    except FileNotFoundError:
-        pass
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not readable ({error}): delete it, or choose another --output") from error
+    """A proposal for this machine, which is kept."""
     proposal = _new(found, splits, minutes, chosen, device)
-    with replacing(path, "choose another --output") as part:
-        part.write_text(json.dumps({"for": key, "proposal": plain(asdict(proposal))}, indent=1))
+    with replacing(place / PROPOSAL, "choose another --output") as part:
+        part.write_text(json.dumps({"for": _key(given, splits), "proposal": plain(asdict(proposal))}, indent=1))
     return proposal
+
+
+def _key(given: dict[str, Any], splits: dict[Split, list[Found]]) -> Any:
+    return plain([given, {split: [str(video.path) for video in videos] for split, videos in splits.items()}])
 
 
 def _new(

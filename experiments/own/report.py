@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,7 +53,7 @@ def write_report(
     """
     found = gather(runs, results)
     numbers = _numbers(found)
-    predict = f"ada3d predict {runs.model} VIDEO"
+    predict = shlex.join(["ada3d", "predict", str(runs.model), "VIDEO"])
     told = warnings_of(found, surveyed)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
@@ -179,7 +180,10 @@ def _next(runs: Runs, predict: str) -> list[tuple[str, str]]:
     return [
         ("Answers for new videos, with the frames that were looked at:", predict),
         ("Whether the whole network would have said the same, and what was saved:", f"{predict} --upper"),
-        ("One file to carry, which needs this library alone:", f"ada3d export {runs.model} FOLDER"),
+        (
+            "One file to carry, which needs this library alone:",
+            shlex.join(["ada3d", "export", str(runs.model), "FOLDER"]),
+        ),
     ]
 
 

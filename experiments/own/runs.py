@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -80,11 +81,11 @@ class Runs:
 
     def command(self) -> str:
         """What trains the same by hand."""
-        words = ["ada3d train", ENV, f"--config {self.settings}", f"--data-root {self.lists}"]
+        words = ["ada3d", "train", ENV, "--config", str(self.settings), "--data-root", str(self.lists)]
         gamma = best_of(self.policies).gamma if self.policies else self.gammas[0]
-        words += [f"--gamma {gamma:g}"] * (gamma != self.gammas[0])
-        words += [f"--seed {self.seed}"] * bool(self.seed) + [f"--device {self.device}"] * (self.device != "cpu")
-        return " ".join([*words, f"--output {self.output / 'by-hand'}"])
+        words += ["--gamma", f"{gamma:g}"] * (gamma != self.gammas[0])
+        words += ["--seed", f"{self.seed}"] * bool(self.seed) + ["--device", self.device] * (self.device != "cpu")
+        return shlex.join([*words, "--output", str(self.output / "by-hand")])
 
     def finish(self, seconds: Mapping[str, float]) -> dict[str, Result]:
         """Trains and judges what is missing; returns all results by method, which `results.jsonl` holds, too.

@@ -11,6 +11,8 @@ import torch
 from torch.nn import functional as F
 
 from ada3d_gym.building import build_trunk
+from ada3d_gym.experiments.estimates.machine import free_memory
+from ada3d_gym.experiments.estimates.maps import saved_maps
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
@@ -18,7 +20,8 @@ from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.seeding import torch_seed
 from ada3d_gym.video.clips import VideoClips
 
-BATCH = 32  # clips in a timed step, as in most of the training's
+BATCH = 32  # clips in a timed step, as in most of the training's; fewer where they would not fit into memory
+SHARE = 0.5  # of the free memory that a timed step may take
 DECODED = 12  # clips
 
 
@@ -61,37 +64,44 @@ def measure(
     decode = (time.perf_counter() - start) / len(ids)
     rng = np.random.default_rng(0)
     frames, size = clips.num_frames, clips.size
-    pixels = rng.integers(0, 256, (BATCH, frames, 3, size, size), dtype=np.uint8)
+    batch = fitting(backbone, frames, size, device)
+    pixels = rng.integers(0, 256, (batch, frames, 3, size, size), dtype=np.uint8)
     with torch_seed(np.random.SeedSequence(0)):
         network = MaskedResNet3d(SPECS[backbone], len(clips.class_names))
         trunk = build_trunk(frames, observation_size, "random")
         selection = torch.nn.Sequential(trunk, torch.nn.Linear(trunk.features, frames)).to(device)
     classifier = NetworkClassifier(network, size, device=device)
     stages = len(classifier.stage_names)
-    u, v = rng.random((BATCH, frames)) < 0.5, rng.random((BATCH, stages)) < 0.5
+    u, v = rng.random((batch, frames)) < 0.5, rng.random((batch, stages)) < 0.5
     u[:, 0] = True
     trainer = ClassifierTrainer(classifier, 1e-4, freeze_batch_norm=False)
-    targets = np.eye(len(clips.class_names), dtype=np.bool_)[rng.integers(0, len(clips.class_names), BATCH)]
+    targets = np.eye(len(clips.class_names), dtype=np.bool_)[rng.integers(0, len(clips.class_names), batch)]
     seen = torch.from_numpy(
-        rng.integers(0, 256, (BATCH, frames, 3, observation_size, observation_size), dtype=np.uint8)
+        rng.integers(0, 256, (batch, frames, 3, observation_size, observation_size), dtype=np.uint8)
     ).to(device)
 
     def learn_policy() -> None:
-        F.cross_entropy(selection(seen), torch.zeros(BATCH, dtype=torch.long, device=device)).backward()
+        F.cross_entropy(selection(seen), torch.zeros(batch, dtype=torch.long, device=device)).backward()
 
     return Speeds(
         decode=decode,
-        train=_seconds(lambda: trainer.step(pixels, u, v, targets)),
-        pull=_seconds(lambda: classifier.scores(pixels, u, v)),
-        policy=_seconds(learn_policy),
+        train=_seconds(lambda: trainer.step(pixels, u, v, targets), batch),
+        pull=_seconds(lambda: classifier.scores(pixels, u, v), batch),
+        policy=_seconds(learn_policy, batch),
         macs=int(classifier.macs(np.ones((1, frames), np.bool_), np.ones((1, stages), np.bool_))[0]),
     )
 
 
-def _seconds(step: Callable[[], object]) -> float:
-    """Of a clip of a step; the first is slower, and does not count."""
+def fitting(backbone: str, frames: int, size: int, device: str) -> int:
+    """Clips in a timed step."""
+    each = saved_maps(SPECS[backbone], size, frames)
+    return max(1, min(BATCH, int(SHARE * free_memory(device) / each)))
+
+
+def _seconds(step: Callable[[], object], clips: int) -> float:
+    """Of a clip of a step of so many; the first is slower, and does not count."""
     step()
     start = time.perf_counter()
     step()
     step()
-    return (time.perf_counter() - start) / (2 * BATCH)
+    return (time.perf_counter() - start) / (2 * clips)

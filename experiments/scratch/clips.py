@@ -34,7 +34,7 @@ class Divided(NamedTuple):
         if self.origin == "held out":
             return (
                 f"validation: {videos} of the {total} training videos, some of each class, since there is no val list "
-                "beside the test list; classifier and trunk do not learn from them"
+                "of other videos than the training and the test list's; classifier and trunk do not learn from them"
             )
         return f"validation: {f'the {videos} videos of the val list' if videos else 'none'}"
 
@@ -48,10 +48,13 @@ def divided(run: Run, source: VideoClips, share: float) -> Divided:
     Args:
         run: whose val list is used, where it has one that is not the test list too.
         source: of the training split.
-        share: of the training videos that are held out otherwise.
+        share: of the training videos that are held out otherwise; also where all of the val list is trained on.
     """
     if _has_val(run):
-        return Divided(source.records, run.clips("val").records, "val list")
+        trained = {record.path for record in source.records}
+        others = [record for record in run.clips("val").records if record.path not in trained]
+        if others:
+            return Divided(source.records, others, "val list")
     kept = held_out(source.records, share)
     train, validation = ([source.records[row] for row in np.flatnonzero(rows).tolist()] for rows in (~kept, kept))
     return Divided(train, validation, "held out" if validation else "none")

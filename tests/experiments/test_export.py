@@ -263,4 +263,8 @@ def test_what_cannot_be_exported(finished: tuple[Path, ClipBandit], tmp_path: Pa
     (copy / "config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match="its masks are those of the agent 'ppo', which only its own code can make"):
         export(copy, out, graphs=("none",))
+    copy = Path(shutil.copytree(finished[0], tmp_path / "without results"))
+    (copy / "results.jsonl").unlink()
+    with pytest.raises(InputError, match=r"results\.jsonl holds no result of .*: copy the run's folder again, whole"):
+        export(copy, out, graphs=("none",))
     assert not out.exists()

@@ -18,7 +18,8 @@ from ada3d_gym.experiments.judging import load_masks
 from ada3d_gym.experiments.predict import predict
 from ada3d_gym.experiments.results import ResultFile
 from ada3d_gym.experiments.train import train
-from ada3d_gym.prediction import ModelConfig, Predictor
+from ada3d_gym.prediction import ModelConfig, Prediction, Predictor
+from ada3d_gym.prediction.pictures import sheet
 
 MOTION = "Ada3D-MotionShapes-v1"
 Printed = pytest.CaptureFixture[str]
@@ -100,6 +101,18 @@ def test_what_cannot_be_done_is_said_before_anything_is(folder: Path, videos: tu
         predict(tmp_path / "none", videos)
     with pytest.raises(InputError, match="unknown device 'abacus'"):
         predict(folder, videos, device="abacus")
+    for option, name in (("sheet", "sheet.jpg"), ("gif", "playing.png"), ("gif", "playing")):
+        with pytest.raises(InputError, match=rf"--{option} .*{name}: expected a name that ends in \.(png|gif)"):
+            predict(folder, videos, **{option: tmp_path / name})
+
+
+@pytest.mark.parametrize("option", ["json", "csv", "sheet", "gif"])
+def test_a_video_is_never_written_over(option: str, folder: Path, videos: tuple[str, ...], tmp_path: Path):
+    video = Path(shutil.copy(videos[0], tmp_path / "Mine.MP4"))
+    before = video.read_bytes()
+    with pytest.raises(InputError, match=rf"--{option} .*Mine\.MP4: the name of a video"):
+        predict(folder, videos, **{option: video})  # the option's own value was forgotten
+    assert video.read_bytes() == before
 
 
 @pytest.mark.parametrize(("agent", "own"), [("dqn", ("epochs=1",)), ("fixed", ("mask=0101000010011",))])
@@ -117,3 +130,34 @@ def test_an_agent_that_no_file_holds_is_made_from_its_run(
     assert [len(clip["stages"]) for clip in clips] == v.sum(1).tolist()
     line = ResultFile(tmp_path / "moved" / "results.jsonl").results[agent]
     assert clips[0]["macs_selection"] / 1e9 == pytest.approx(line.gmacs_selection, abs=1e-6)
+
+
+def test_names_of_classes_cannot_spoil_the_table(
+    folder: Path, videos: tuple[str, ...], tmp_path: Path, capsys: Printed
+):
+    strange = Path(shutil.copytree(folder, tmp_path / "strange"))
+    config = json.loads((strange / "config.json").read_text())
+    config["class_names"] = ["\x1b[2J\nno row"] * len(config["class_names"])
+    (strange / "config.json").write_text(json.dumps(config))
+    predict(strange, videos[:1], top=1, views=1)
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(videos[0]))
+    assert r"\x1b[2J\nno row" in row
+
+
+def test_interrupted_it_writes_what_there_is(
+    folder: Path, videos: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    drawn = []
+
+    def interrupted(prediction: Prediction, stages: tuple[str, ...]) -> np.ndarray:
+        drawn.append(prediction)
+        if len(drawn) == 3:
+            raise KeyboardInterrupt
+        return sheet(prediction, stages)
+
+    monkeypatch.setattr("ada3d_gym.experiments.predict.drawn_sheet", interrupted)
+    with pytest.raises(SystemExit, match="interrupted: 2 of 5 videos are answered"):
+        predict(folder, videos[:5], views=1, json=tmp_path / "answers.json", sheet=tmp_path / "sheet.png")
+    written = json.loads((tmp_path / "answers.json").read_text())["videos"]
+    assert [each["video"] for each in written] == list(videos[:2])
+    assert (tmp_path / "sheet.png").exists()

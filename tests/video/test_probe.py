@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,15 @@ def test_frames_are_the_same_while_somebody_listens(tmp_path: Path):
 def test_a_timeout_is_a_positive_number(timeout: float, tmp_path: Path):
     with pytest.raises(InputError, match="positive number of seconds"):
         list(probe_all([tmp_path / "a.mp4"], timeout=timeout))
+
+
+def test_why_no_process_can_be_started_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def start(_: Any) -> None:
+        raise RuntimeError("before the current process has finished its bootstrapping phase")
+
+    monkeypatch.setattr(SpawnProcess, "start", start)  # as in a script without `if __name__ == "__main__":`
+    with pytest.raises(RuntimeError, match="bootstrapping"):
+        list(probe_all([tmp_path / "a.mp4"]))
 
 
 @pytest.mark.parametrize("kind", ["pipe", "loop", "too long", "device"])

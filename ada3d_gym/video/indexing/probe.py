@@ -197,8 +197,9 @@ class _Child:
         if self._process is None:
             context = multiprocessing.get_context("spawn")  # a decoder must not survive a fork
             self._connection, theirs = context.Pipe()
-            self._process = context.Process(target=_serve, args=(theirs, self._look), daemon=True)
-            self._process.start()
+            process = context.Process(target=_serve, args=(theirs, self._look), daemon=True)
+            process.start()  # if it cannot be, there is nothing to end
+            self._process = process
             theirs.close()
             try:
                 self._connection.recv()  # the decoders are imported: a file's time begins to run

@@ -11,6 +11,7 @@ import torch
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.index_videos import index_videos
+from ada3d_gym.experiments.inputs import claimed_by
 from ada3d_gym.experiments.runs import Run, compose
 from ada3d_gym.experiments.scratch.augmenting import augmented
 from ada3d_gym.experiments.scratch.clips import divided, training_clips
@@ -82,6 +83,26 @@ def test_a_val_list_beside_a_test_list_is_used(sets: Path, tmp_path: Path):
     videos = divided(run, run.clips("train"), 0.15)
     assert (videos.origin, len(videos.train), len(videos.validation)) == ("val list", 4, 2)
     assert "2 videos of the val list" in str(videos)
+
+
+def test_videos_of_the_val_list_that_are_trained_on_do_not_validate(sets: Path, tmp_path: Path):
+    for name, val, origin, count in (("some", slice(2, 6), "val list", 2), ("all", slice(4), "held out", 1)):
+        run = run_of(lists(tmp_path / name, sets, train=slice(4), val=val, test=slice(6, 8)))
+        videos = divided(run, run.clips("train"), 0.15)
+        assert not {record.path for record in videos.validation} & {record.path for record in videos.train}
+        assert videos.origin == origin and len(videos.validation) >= count
+
+
+def test_other_validation_videos_are_another_run(sets: Path, tmp_path: Path):
+    place = lists(tmp_path / "d", sets, train=slice(4), val=slice(4, 6), test=slice(6, 8))
+    run, folder = run_of(place), tmp_path / "run"
+    with claimed_by(run, folder):
+        (folder / "classifier-3d.pt").touch()
+    rows = (place / "val.csv").read_text().splitlines()
+    (place / "val.csv").write_text(f"{rows[0]}\n")
+    index_videos("videos", root=place)
+    with pytest.raises(InputError, match=r"index of val: 2 videos .* there, 1 videos .* now"), claimed_by(run, folder):
+        pass
 
 
 def test_clips_are_decoded_once_with_room_around_them(sets: Path):

@@ -79,13 +79,23 @@ def test_links_to_folders_in_circles_end(a_video: Put, tmp_path: Path):
         (["a.mp4"], "no video below .*; it holds 1 videos in no class's folder: expected one folder a class"),
         (["run/a.mp4", "run/b.mp4"], "has one class, 'run': a classifier needs at least two"),
         (["all/run/a.mp4", "all/walk/b.mp4"], "has one class, 'all'.*; did you mean .*/all\\?"),
+        (["val/run/a.mp4", "test/walk/b.mp4"], r"folders of splits \(test, val\) and none to train on: add train"),
+        (["train/run/a.mp4", "val/run/b.mp4", "old/c.mp4"], r"of splits \(train, val\) beside 'old': take that away"),
     ],
-    ids=["empty", "loose", "one class", "one level too high"],
+    ids=["empty", "loose", "one class", "one level too high", "no train", "more than splits"],
 )
 def test_what_cannot_be_learned_from_is_an_error(paths: list[str], told: str, a_video: Put, tmp_path: Path):
     for path in paths:
         a_video(path)
     with pytest.raises(InputError, match=told):
+        collect(tmp_path)
+
+
+def test_lists_without_one_to_train_on_are_not_passed_over(a_video: Put, tmp_path: Path):
+    a_video("run/a.mp4")
+    a_video("walk/b.mp4")
+    (tmp_path / "test.csv").write_text("run/a.mp4 0\nwalk/b.mp4 1\n")
+    with pytest.raises(InputError, match=r"holds test\.csv and no train\.csv: add it, or take test\.csv away"):
         collect(tmp_path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -139,16 +140,43 @@ def test_a_dry_run_says_what_would_be_done(videos: Path, tmp_path: Path, capsys:
     assert json.loads((place / "proposal.json").read_text()) == kept  # nothing is timed anew
 
 
+def test_what_an_interrupted_start_has_computed_is_not_spoilt(videos: Path, tmp_path: Path, capsys: Printed):
+    place = tmp_path / "my out"
+    options: dict[str, Any] = {"output": place, "minutes": 5, "dry_run": True, "size": 32}
+    start(videos, **options)
+    command = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("by hand: "))
+    words = shlex.split(command)
+    assert words[words.index("--output") + 1] == str(place / "by-hand")
+    (place / "policies" / "gamma-6").mkdir(parents=True)
+    (place / "policies" / "gamma-6" / "classifier-in-3d.pt").touch()  # of an epoch
+    kept = {path: path.read_bytes() for path in place.rglob("*") if path.is_file() and path.name != "run.lock"}
+    with pytest.raises(InputError, match=r"holds another run \(minutes: 5 there, 9 now\): choose another --output"):
+        start(videos, **options | {"minutes": 9})
+    video = next(videos.rglob("*.mp4"))
+    moved = video.rename(video.with_name("moved.mp4"))
+    with pytest.raises(InputError, match=rf"other videos \(1 new, as {moved}; 1 gone, as {video}\): put back what"):
+        start(videos, **options)
+    moved.rename(video)
+    for path, content in kept.items():
+        if path.suffix != ".jsonl":  # the journal of the survey
+            assert path.read_bytes() == content
+    start(videos, **options)
+    assert (place / "proposal.json").read_bytes() == kept[place / "proposal.json"]
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         ({"minutes": -1}, "minutes=-1: expected a number above 0"),
+        ({"minutes": 1e308}, "minutes=.*: expected a number above 0, and at most 100000"),
+        ({"seed": -1}, "seed=-1: expected a whole number of at least 0"),
+        ({"gamma": float("nan")}, "gamma=nan is not a penalty"),
         ({"backbone": "i3d"}, "unknown backbone 'i3d': expected one of i3d_r50"),
         ({"split": (70, 30, 0)}, "share of test: 0, expected a number above 0"),
         ({"set": ("epoch=3",)}, "unknown option of reinforce: epoch; expected some of .*; did you mean epochs"),
         ({"size": 4000}, "size=4000: expected"),
     ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+    ids=lambda value: "=".join(map(str, *value.items())) if isinstance(value, dict) else "",
 )
 def test_options_that_make_no_sense(options: dict[str, Any], told: str, drawn: Path, tmp_path: Path):
     with pytest.raises(InputError, match=told):
