@@ -13,11 +13,11 @@ from ada3d_gym.experiments.ending import quiet_ending
 
 COMMANDS = {
     "demo": ("demo:demo", "the paper's comparison on the embedded videos, in some minutes"),
-    "start": ("start:start", "from a folder of your own videos to a trained policy and a report"),
     "train": ("train:train", "trains an agent on an environment and judges it"),
-    "export": ("export:export", "writes a run as a model folder to carry, with ONNX graphs and a model card"),
     "evaluate": ("evaluate:evaluate", "judges a trained run, or an agent that needs no training"),
+    "start": ("start:start", "from a folder of your own videos to a trained policy and a report"),
     "predict": ("predict:predict", "what a trained run says of new videos, and what it looked at"),
+    "export": ("export:export", "writes a run as a model folder to carry, with ONNX graphs and a model card"),
     "benchmark": ("benchmark.commands:COMMANDS", "which algorithm finds better policies: suites, reports, submissions"),
     "paper": ("paper.commands:COMMANDS", "the paper's tables and figures, each as a command"),
     "index-videos": ("index_videos:index_videos", "finds and checks the videos of a data set, once"),
