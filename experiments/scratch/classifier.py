@@ -142,7 +142,8 @@ def _phases(
                     micro_batch=run.classifier_micro_batch,
                     seconds=options.minutes and 60 * options.minutes * part,
                     judge_every=options.judge_every,
-                    patience=-(-epochs // 3) if options.patience is None else options.patience,
+                    patience=-(-epochs // 2) if options.patience is None else options.patience,
+                    average=options.average,
                 ),
             )
 

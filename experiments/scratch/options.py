@@ -34,7 +34,9 @@ class ScratchOptions:
         held_out: share of the training videos, by class, that are for validation where there is no list of its own; 0
             trains on all, without early stopping.
         judge_every: epochs between validations, and the last epoch.
-        patience: epochs without a better validation after which a stretch ends; a third of its epochs by default.
+        patience: epochs without a better validation after which a stretch ends; half of its epochs by default, since
+            much is learned at its end, when the rate has fallen.
+        average: the mean of the weights over updates is judged and kept; so much of it stays at each. 0 for none.
         zoom: least and most that a random square is enlarged.
         colour: brightness and contrast are changed by up to this share, alike in a clip.
         flip: mirror half of the clips; not where classes differ by direction.
@@ -63,6 +65,7 @@ class ScratchOptions:
     held_out: float = 0.15
     judge_every: int = 2
     patience: int | None = None
+    average: float = 0.99
     zoom: tuple[float, float] = (1.0, 1.25)
     colour: float = 0.2
     flip: bool = False
@@ -78,7 +81,7 @@ class ScratchOptions:
             _check(0 <= getattr(self, name) < math.inf, name, getattr(self, name), "a finite number of at least 0")
         for name in ("share_2d", "stages", "whole", "colour"):
             _check(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a share, 0 to 1")
-        for name in ("warm_up", "label_smoothing", "dropout", "held_out"):
+        for name in ("warm_up", "label_smoothing", "dropout", "held_out", "average"):
             _check(0 <= getattr(self, name) < 1, name, getattr(self, name), "a share of less than 1")
         _check(1 <= self.zoom[0] <= self.zoom[1] < math.inf, "zoom", self.zoom, "least and most, from 1")
         _check(self.minutes is None or 0 < self.minutes < math.inf, "minutes", self.minutes, "minutes above 0")

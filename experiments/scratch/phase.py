@@ -49,6 +49,8 @@ class Phase:
         seconds: of training at the most; the rate falls with the time.
         judge_every: epochs between judgements.
         patience: epochs without a better judgement after which it ends; never by default.
+        average: of weights over updates: what the mean keeps of itself at each, e.g. 0.99 for some hundred updates;
+            the mean is judged and left behind, since weights at a high rate are good or bad by chance. 0 for none.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Phase:
     seconds: float | None = None
     judge_every: int = 1
     patience: int | None = None
+    average: float = 0.0
 
 
 class PhaseTraining:
@@ -93,7 +96,8 @@ class PhaseTraining:
         videos = len(source) // source.views
         self.steps = -(-videos // phase.batch_size)
         self.optimizer = torch.optim.AdamW(module.parameters(), phase.lr, weight_decay=phase.weight_decay)
-        self.epoch, self.seconds = 0, 0.0
+        self.epoch, self.seconds, self.updates = 0, 0.0, 0
+        self.mean: dict[str, Tensor] = copy.deepcopy(module.state_dict()) if phase.average else {}
         self.best: dict[str, Any] = {}
         """Of the best judgement: its `score`, `epoch` and `module`'s state; empty before the first."""
 
@@ -121,9 +125,10 @@ class PhaseTraining:
             on_epoch(self.epoch, figures)
 
     def take_best(self) -> None:
-        """Puts the weights of the best judgement into the module, where there was any."""
-        if self.best:
-            self.module.load_state_dict(self.best["module"])
+        """Puts the weights of the best judgement into the module, where there was any; else the mean, where there is
+        one."""
+        if best := self.best.get("module", self.mean):
+            self.module.load_state_dict(best)
 
     def _train_epoch(self, begun: float) -> float:
         """The mean loss of its updates."""
@@ -167,7 +172,19 @@ class PhaseTraining:
             total += loss.item()
         value = finite(total, "the loss", self.optimizer)
         self.optimizer.step()
+        self.updates += 1
+        self._move_mean()
         return value
+
+    @torch.no_grad()
+    def _move_mean(self) -> None:
+        """Towards the weights as they are; sooner at first, so that it does not begin where they did."""
+        kept = min(self.phase.average, self.updates / (self.updates + 10))
+        for name, value in self.module.state_dict().items() if self.mean else ():
+            if value.is_floating_point():
+                self.mean[name].lerp_(value, 1 - kept)
+            else:
+                self.mean[name] = value.clone()
 
     def _set_rate(self, step: int, seconds: float) -> None:
         total = self.phase.epochs * self.steps
@@ -178,23 +195,30 @@ class PhaseTraining:
             group["lr"] = one_cycle(self.phase.lr, done, total, self.phase.warm_up)
 
     def _judged(self, judge: Judge) -> dict[str, float]:
+        """The figures of the mean of the weights, where there is one."""
+        last = copy.deepcopy(self.module.state_dict())
+        judged = copy.deepcopy(self.mean) or last
+        self.module.load_state_dict(judged)
         figures = judge()
+        self.module.load_state_dict(last)
         score = next(iter(figures.values()))
         if not self.best or score > self.best["score"]:
-            state = copy.deepcopy(self.module.state_dict())
-            self.best = {"score": score, "epoch": self.epoch, "module": state}
+            self.best = {"score": score, "epoch": self.epoch, "module": judged}
         return figures
 
     def state_dict(self) -> dict[str, Any]:
         """All that `learn` goes on from: tensors and plain values."""
         module, optimizer = self.module.state_dict(), self.optimizer.state_dict()
-        done = {"epoch": self.epoch, "seconds": self.seconds}
-        return {"module": module, "optimizer": optimizer, "best": self.best} | done
+        done = {"epoch": self.epoch, "seconds": self.seconds, "updates": self.updates}
+        return {"module": module, "optimizer": optimizer, "best": self.best, "mean": self.mean} | done
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.seconds, self.best = state["epoch"], state.get("seconds", 0.0), state.get("best", {})
+        places = {name: value.device for name, value in self.module.state_dict().items()}
+        self.mean = {name: value.to(places[name]) for name, value in state.get("mean", {}).items()}
+        self.updates = state.get("updates", 0)
 
 
 def labels_of(source: ClipSource, ids: Ids) -> NDArray[Any]:

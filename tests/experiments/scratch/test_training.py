@@ -153,6 +153,23 @@ def test_it_ends_when_nothing_is_gained_and_the_best_weights_are_kept():
     assert torch.equal(learner.module.weight, kept[1]) and not torch.equal(kept[1], kept[3])
 
 
+def test_the_mean_of_the_weights_is_judged_and_kept_and_training_goes_on_from_the_last():
+    judged = []
+
+    def judge() -> dict[str, float]:
+        judged.append(learner.module.weight.detach().clone())
+        return {"val": float(len(judged))}
+
+    learner = training(Phase("p", 9, 0.1, no_masks, 2, average=0.9), judge)
+    plain = training(Phase("p", 9, 0.1, no_masks, 2))
+    for each in (learner, plain):
+        each.learn(3, lambda epoch, figures: None)
+    assert torch.equal(learner.module.weight, plain.module.weight)
+    assert not torch.equal(judged[2], plain.module.weight)
+    learner.take_best()
+    assert torch.equal(learner.module.weight, judged[2])
+
+
 def test_it_ends_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch):
     clock = iter(range(0, 10_000, 10))
     monkeypatch.setattr(phases.time, "perf_counter", lambda: next(clock))
