@@ -102,15 +102,13 @@ def predict(
                 played += playing(prediction, stages)
             found.append(prediction.without_pixels())
     except KeyboardInterrupt:
-        if not found:
-            raise
         interrupted = True  # what there is is printed and written
     if any(each.clips for each in found):
         print(table(found, predictor.sampler.num_frames, len(stages)))
         print("\n" + summary(found))
-    if json is not None:
+    if json is not None and found:
         write_json(json, found)
-    if csv is not None:
+    if csv is not None and found:
         write_csv(csv, found)
     if sheets and sheet is not None:
         with replacing(sheet, "choose another --sheet") as part:
@@ -119,7 +117,7 @@ def predict(
         with replacing(gif, "choose another --gif") as part:
             played[0].save(part, "gif", save_all=True, append_images=played[1:], duration=SHOWN_MS, loop=0)
     if interrupted:
-        sys.exit(f"interrupted: {len(found)} of {len(asked)} videos are answered, and nothing is kept of the others")
+        sys.exit(f"interrupted: {len(found)} of {len(asked)} videos are answered")
     if any(each.error for each in found):
         sys.exit(1)
 

@@ -12,11 +12,14 @@ from ada3d_gym.video.indexing.progress import advance
 
 
 def crash_or_hang(path: Path, thorough: bool) -> Probe:
-    """Dies of a file called "crash…", never comes back from one called "hang…", probes others."""
+    """Dies of a file called "crash…", never comes back from one called "hang…", probes others; Ctrl-C comes with one
+    called "interrupt…"."""
     if path.name.startswith("crash"):
         os.kill(os.getpid(), signal.SIGSEGV)
     if path.name.startswith("hang"):
         time.sleep(3600)
+    if path.name.startswith("interrupt"):
+        os.kill(os.getpid(), signal.SIGINT)
     return probe(path, thorough)
 
 

@@ -15,7 +15,7 @@ from ada3d_gym.video.indexing.probe import probe, probe_all
 from ada3d_gym.video.indexing.progress import listening
 from ada3d_gym.video.records import VideoError
 from tests.video.files import video_file
-from tests.video.looks import odd
+from tests.video.looks import crash_or_hang, odd
 from tests.video.test_containers import encode
 
 
@@ -48,6 +48,12 @@ def test_frames_are_the_same_while_somebody_listens(tmp_path: Path):
 def test_a_timeout_is_a_positive_number(timeout: float, tmp_path: Path):
     with pytest.raises(InputError, match="positive number of seconds"):
         list(probe_all([tmp_path / "a.mp4"], timeout=timeout))
+
+
+def test_an_interruption_is_the_parent_s_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    path = encode(tmp_path / "interrupt.mp4", "libx264")  # a terminal sends Ctrl-C to the children, too
+    ((_, found),) = probe_all([path], look=crash_or_hang)
+    assert (found.cause, capfd.readouterr().err) == ("", "")
 
 
 def test_why_no_process_can_be_started_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -246,6 +247,7 @@ class _Signs:
 
 def _serve(connection: Connection[Any, Any], look: Look) -> None:
     """Answers each (path, thorough) with a Probe, and before that, now and then, with the file's size."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C here too; the parent ends this
     told, size = 0.0, 0
 
     def tell() -> None:
