@@ -38,7 +38,7 @@ from ada3d_gym.files import OutputError, replacing, writing
 from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.networks.graph_files import Format, check_format
 from ada3d_gym.networks.selection_file import load_selection
-from ada3d_gym.prediction.config import ModelConfig
+from ada3d_gym.prediction.config import CONFIG, ModelConfig
 from ada3d_gym.prediction.loading import load_classifier
 
 MANIFEST = "export.json"  # of an exported folder: its files and graphs
@@ -61,7 +61,7 @@ def export(
         stages: the stage masks that get a graph of the classifier: used, the most used ones, which together cover 99 %
             of the test clips, and the one with every stage on; or all that there are.
         beside: folders of other runs, judged on the same clips, whose figures are to stand in the card, such as the
-            best constant mask (fixed-ft).
+            best constant mask (fixed-ft); for the model of `ada3d start`, its rivals by default.
     """
     formats: list[Format] = [each for each in dict.fromkeys(graphs) if each != "none"]
     if "none" in graphs and formats:
@@ -79,7 +79,7 @@ def export(
         raise InputError(
             f"{run / 'results.jsonl'} holds no result of {settings.agent}: copy the run's folder again, whole"
         )
-    results = own | _rivals(beside, own[settings.agent])
+    results = own | _rivals(beside or _of_start(run), own[settings.agent])
     config = replace(config, figures={name: figures_of(result) for name, result in results.items()})
     masks = stage_masks(config, *load_masks(run, settings.agent), every=stages == "all")
     with replacing_export(out) as part:
@@ -89,6 +89,13 @@ def export(
             (part / CARD).write_text(card, "utf-8")
         _write_manifest(part, config, written)
     _print(out, written)
+
+
+def _of_start(run: Path) -> tuple[Path, ...]:
+    """The rivals beside the model of `ada3d start`, as far as they are finished: one of each agent."""
+    rivals = run.resolve().parent / "rivals"
+    folders = (rivals / name for name in ("best-fixed", "fixed-ft-operations"))
+    return tuple(folder for folder in folders if (folder / CONFIG).exists())
 
 
 def _rivals(folders: Sequence[Path], own: Result) -> dict[str, Result]:

@@ -186,6 +186,8 @@ def _read(path: Path) -> dict[str, Any]:
         folder = path.parent
         if not folder.is_dir():
             raise ConfigError(f"{folder}: no such folder; expected a finished run's, or an exported one") from None
+        if (inner := folder / "model" / CONFIG).exists():
+            raise ConfigError(f"{folder} holds more than a model: give {inner.parent}") from None
         if (folder / _RUN).exists():
             raise ConfigError(
                 f"{folder} holds a run that is not finished, or was trained by an earlier version: start its "

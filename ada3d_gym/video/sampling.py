@@ -70,7 +70,8 @@ class ClipSampler:
             known = math.isfinite(rate) and rate > 0
             width = self.num_frames * self.stride * (rate if known else PYSLOWFAST_RATE) / PYSLOWFAST_RATE
             left = max(0.0, video_frames - width)
-            begin = self._rng(video, view).uniform(0, left) if self.random else left * view / self.views
+            placed = left / 2 if self.views == 1 else left * view / self.views  # a single clip is the middle one
+            begin = self._rng(video, view).uniform(0, left) if self.random else placed
             numbers = np.linspace(begin, begin + max(0.0, width - 1), self.num_frames).astype(np.int64)
         return np.clip(numbers, 0, video_frames - 1)
 

@@ -113,7 +113,7 @@ class Findings:
         found = {SAME_OPERATIONS: self.results[SAME_OPERATIONS].top1}
         if within:
             best = max(within, key=lambda point: point.top1)
-            found[f"the mask {best.mask}, without fine-tuning,"] = best.top1
+            found[f"the mask {best.mask} without fine-tuning"] = best.top1
         name = max(found, key=lambda each: found[each])
         return name, found[name]
 

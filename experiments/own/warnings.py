@@ -64,7 +64,7 @@ def _on_policy(found: Findings) -> list[str]:
 def _on_data(found: Findings, surveyed: Survey) -> list[str]:
     told = []
     if surveyed.problems:
-        told.append(f"{len(surveyed.problems)} files were left out; they are named below.")
+        told.append(f"{len(surveyed.problems)} files were left out; the survey and the report name them.")
     if max(surveyed.counts) > UNEVEN * max(min(surveyed.counts), 1):
         told.append(
             f"Classes are uneven: {max(surveyed.counts)} videos of the largest, {min(surveyed.counts)} of the "

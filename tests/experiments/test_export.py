@@ -177,6 +177,14 @@ def test_rivals_stand_beside(finished: tuple[Path, ClipBandit], tmp_path: Path, 
     assert "uniform" in ModelConfig.load(tmp_path / "out").figures
     assert not (tmp_path / "out" / "graphs").exists()
 
+    start = tmp_path / "start"  # as `ada3d start` leaves it
+    shutil.copytree(finished[0], start / "model")
+    shutil.copytree(rival, start / "rivals" / "best-fixed")
+    export(start / "model", tmp_path / "started", graphs=("none",))
+    assert (tmp_path / "started" / "README.md").read_text().count("| uniform ") == 1
+    with pytest.raises(InputError, match=r"start holds more than a model: give .*start/model"):
+        export(start, tmp_path / "more", graphs=("none",))
+
     # the rival itself is one mask for all clips: no selection network, one graph and the one with every stage on
     export(rival, tmp_path / "constant", graphs=("torch",))
     config = ModelConfig.load(tmp_path / "constant")

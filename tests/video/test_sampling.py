@@ -38,6 +38,8 @@ def test_pyslowfasts_numbers():
     assert sampler.frame_numbers(0, 5, 300, 30).tolist() == [118, 127, 136, 145, 154, 163, 172, 181]
     assert sampler.frame_numbers(0, 0, 300, 60).tolist() == [0, 18, 36, 54, 72, 90, 108, 127]
     assert sampler.frame_numbers(0, 9, 20, 30).tolist() == [0, 9, 18, 19, 19, 19, 19, 19]
+    alone = ClipSampler(8, 8, 1, 256, sampling="pyslowfast")
+    assert alone.frame_numbers(0, 0, 300, 30).tolist() == sampler.frame_numbers(0, 5, 300, 30).tolist()  # the middle
 
 
 @pytest.mark.parametrize("sampling", ["strided", "pyslowfast"])
