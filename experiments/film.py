@@ -40,6 +40,7 @@ def film(
     epochs: int = 24,
     videos: int = 560,
     clips: int = 6,
+    tested: int | None = None,
     seed: int = 0,
     device: str = "cpu",
 ) -> None:
@@ -51,6 +52,7 @@ def film(
         epochs: pictures after the first.
         videos: of an epoch.
         clips: test clips in the picture, of different classes.
+        tested: test videos that the curve is of; all by default.
         seed: of everything random.
         device: where the selection network runs.
     """
@@ -64,7 +66,7 @@ def film(
         environment={"videos": videos, "outcomes": "table"},
     )
     agent = run_.make_agent(run_.bandit("train", device), device)
-    bandit = build_bandit(**run_.settings | {"videos": None}, split="test", gamma=run_.gamma, device=device)
+    bandit = build_bandit(**run_.settings | {"videos": tested}, split="test", gamma=run_.gamma, device=device)
     known = bandit.classifier
     if not isinstance(known, ClipAnswers):
         raise InputError(f"{env}: expected an id with an outcome table of its test clips")

@@ -12,7 +12,7 @@ from ada3d_gym.experiments.film import film
 
 
 def test_it_has_a_picture_before_the_first_epoch_and_after_each(tmp_path: Path):
-    film(output=tmp_path / "learning.gif", epochs=2, videos=28, clips=3)
+    film(output=tmp_path / "learning.gif", epochs=2, videos=28, clips=3, tested=28)
     with Image.open(tmp_path / "learning.gif") as picture:
         assert getattr(picture, "n_frames", 1) == 3
 
