@@ -25,7 +25,7 @@ from ada3d_gym.networks.spec import STAGE_NAMES, ConvSpec, X3dSpec
 
 
 class Stem(nn.Module):
-    """A convolution over space, one over time, and batch norm."""
+    """A convolution over space, one over time, batch norm and ReLU."""
 
     def __init__(self, space: ConvSpec, time: ConvSpec):
         super().__init__()
@@ -35,8 +35,7 @@ class Stem(nn.Module):
 
     def forward(self, frames: Tensor, packing: Packing) -> Tensor:
         """(N, 3, H, W) to (N, C, H', W')."""
-        normed: Tensor = self.norm(self.conv(self.conv_xy(frames, packing), packing))
-        return normed
+        return F.relu(self.norm(self.conv(self.conv_xy(frames, packing), packing)), inplace=True)
 
 
 class Gate(nn.Module):
@@ -98,6 +97,9 @@ class GatedBottleneck(nn.Module):
         return F.relu(out, inplace=True)
 
 
+PASS_PIXELS = 700_000  # of the frames of a pass: a layer then finds in a CPU's cache what the one before left there
+
+
 class MaskedX3d(DescribedNetwork):
     """An X3D that computes only the frames and temporal taps each clip keeps.
 
@@ -109,9 +111,14 @@ class MaskedX3d(DescribedNetwork):
         spec: the network's table.
         classes: C.
         dropout: before the last layer, as in PySlowFast (0.5).
+
+    Attributes:
+        in_passes: whether a CPU takes a few clips at a time, as it does in the inference form. In training, batch norm
+            is over the whole batch.
     """
 
     spec: X3dSpec
+    in_passes = False
 
     def __init__(self, spec: X3dSpec, classes: int, dropout: float = 0.5):
         super().__init__()
@@ -131,8 +138,21 @@ class MaskedX3d(DescribedNetwork):
         self.lin5 = nn.Linear(outside["conv5"].out_channels, spec.head_width, bias=False)
         self._add_head(classes, dropout)
 
+    def _features(self, clips: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        ends = [0, *u.sum(1).cumsum(0).tolist()] if self.in_passes and clips.is_cpu else []
+        packed = clips.dim() == 4
+        if len(ends) < 3 or (packed and len(clips) != ends[-1]):
+            return super()._features(clips, u, v)
+        most, start, parts = PASS_PIXELS // (clips.shape[-2] * clips.shape[-1]), 0, []
+        for stop in range(1, len(u) + 1):
+            if stop == len(u) or ends[stop + 1] - ends[start] > most:
+                part = slice(ends[start], ends[stop]) if packed else slice(start, stop)
+                parts.append(super()._features(clips[part], u[start:stop], v[start:stop]))
+                start = stop
+        return torch.cat(parts)
+
     def _of_frames(self, frames: Tensor, packing: Packing) -> Tensor:
-        frames = F.relu(self.stem(frames, packing), inplace=True)
+        frames = self.stem(frames, packing)
         for stage in self.blocks.values():
             for block in stage:  # type: ignore[attr-defined]
                 frames = block(frames, packing)

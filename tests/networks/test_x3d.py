@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from pytorchvideo.models.x3d import create_x3d
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ada3d_gym.networks import channelwise
+from ada3d_gym.errors import InputError
+from ada3d_gym.networks import channelwise, x3d
 from ada3d_gym.networks.checkpoints.loading import LoadReport, load_checkpoint
 from ada3d_gym.networks.checkpoints.weights import CheckpointError, load_weights, save_weights
 from ada3d_gym.networks.inference import inference_form
@@ -140,6 +142,54 @@ def test_a_training_step_equals_pytorchvideos(tmp_path: Path):
     with torch.no_grad():
         expected = peer(clips.transpose(1, 2))
         torch.testing.assert_close(network(clips, ones[:, :8], ones[:, 8:]), expected, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("most", [1, 20])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+def test_the_inference_form_gives_the_same_in_passes_of_any_length(
+    network: MaskedX3d, way: None, most: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(x3d, "PASS_PIXELS", most * SIDE**2)
+    clips, u, v = batch()
+    form, tolerance = inference_form(network, dtype), 1e-9 if dtype == torch.float64 else 1e-4
+    with torch.inference_mode():
+        expected = network(clips, u, v).to(dtype)
+        for _ in range(2):  # weights get oneDNN's layout on the way
+            torch.testing.assert_close(form(clips.to(dtype), u, v), expected, rtol=tolerance, atol=tolerance)
+        torch.testing.assert_close(form(clips.to(dtype)[u], u, v), expected, rtol=tolerance, atol=tolerance)
+        assert torch.equal(form(clips.to(dtype), u & False, v), form.head.bias.expand(7, -1))
+        with pytest.raises(InputError, match="packed frames"):
+            form(clips.to(dtype)[u][1:], u, v)
+
+
+def test_lower_precision(network: MaskedX3d):
+    clips, u, v = batch()
+    with torch.inference_mode():
+        expected = network(clips, u, v)
+        got = inference_form(network, torch.bfloat16)(clips.bfloat16(), u, v)
+    assert got.dtype == torch.bfloat16
+    assert (got.double() - expected).abs().max() / expected.abs().max() < 5e-2
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast(network: MaskedX3d, dtype: torch.dtype):
+    clips, u, v = batch()
+    single = copy.deepcopy(network).float()
+    with torch.autocast("cpu", dtype):
+        got = single(clips.float(), u, v)
+        got.float().sum().backward()
+    with torch.no_grad():
+        expected = network(clips, u, v)
+    assert (got.double() - expected).abs().max() / expected.abs().max() < 5e-2
+    used = {key: value for key, value in single.named_parameters() if "shortcut.norm" not in key}
+    assert all(value.grad is not None and value.grad.dtype == torch.float32 for value in used.values())
+
+
+def test_the_form_computes_no_more_and_keeps_its_input(network: MaskedX3d):
+    clips, u, v = batch()
+    kept, form = clips.clone(), inference_form(network, torch.float64)
+    assert count_macs(form, clips, u, v) == count_macs(network, clips, u, v)
+    assert torch.equal(clips, kept)
 
 
 @pytest.mark.parametrize("slowfast", [True, False], ids=["PySlowFast", "pytorchvideo"])
