@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import wraps
 from pathlib import Path
+from time import perf_counter, process_time, thread_time
 from typing import Any, Literal, ParamSpec, TypeVar
 
 import torch
@@ -25,7 +25,7 @@ import torch
 P = ParamSpec("P")
 R = TypeVar("R")
 Section = Literal[
-    "decoding",  # on the main thread: waiting for decoded clips; on others: see "decoder"
+    "decoding",  # waiting for decoded clips, or reading and keeping them in the cache on disk
     "decoder",  # on a thread that decodes: reading a video, decoding and scaling its frames
     "preparing",  # copying decoded clips together, and scaling them for the policy
     "transfer",  # copies between the host and the device
@@ -155,7 +155,7 @@ class Profile:
         self._thread = threading.get_ident()
         self._stacks, self._lock = threading.local(), threading.Lock()
         self._running: list[str] = []  # phases, the innermost last
-        self._cpu = time.process_time()
+        self._cpu = process_time()
         self._told: dict[str, float] = {}
 
     def as_dict(self) -> dict[str, Any]:
@@ -179,12 +179,12 @@ class Profile:
         if frame.phase is None and self._running:
             frame.phase = self._running[-1]
         self._stack().append(frame)
-        frame.begin, frame.cpu = time.perf_counter(), time.thread_time()
+        frame.begin, frame.cpu = perf_counter(), thread_time()
 
     def leave(self, frame: _Frame) -> None:
         self._synchronise()
         stack = self._stack()
-        now, cpu = time.perf_counter(), time.thread_time()
+        now, cpu = perf_counter(), thread_time()
         stack.pop()
         self._add(frame, now, cpu, inside=0.0, again=any(each.name == frame.name for each in stack)).times += 1
         if stack:
@@ -217,7 +217,7 @@ class Profile:
     def _share_out(self) -> None:
         """Adds what open sections have taken so far; they go on from now."""
         self._synchronise()
-        stack, now, cpu, inside = self._stack(), time.perf_counter(), time.thread_time(), 0.0
+        stack, now, cpu, inside = self._stack(), perf_counter(), thread_time(), 0.0
         for place, frame in reversed(list(enumerate(stack))):
             self._add(frame, now, cpu, inside, any(each.name == frame.name for each in stack[:place]))
             inside = now - frame.begin
@@ -227,7 +227,7 @@ class Profile:
 
     def _settle(self) -> None:
         """Gives the running phase what the process has taken since the last one."""
-        cpu, self._cpu = self._cpu, time.process_time()
+        cpu, self._cpu = self._cpu, process_time()
         if not self._running:
             return
         running = self.phases[self._running[-1]]

@@ -18,7 +18,6 @@ from ada3d_gym.bandit import ClipBandit, Outcome
 from ada3d_gym.divergence import finite
 from ada3d_gym.envs.codings import MaskMenu
 from ada3d_gym.errors import InputError
-from ada3d_gym.profiling import timed
 from ada3d_gym.seeding import Stream, spawn, torch_seed
 
 
@@ -176,7 +175,6 @@ class NeuralValues:
         values: Tensor = self.network(context)
         return values
 
-    @timed("policy updates")
     def learn(
         self, context: Tensor, actions: Tensor, rewards: Tensor, progress: float, rng: np.random.Generator
     ) -> dict[str, float]:

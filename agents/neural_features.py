@@ -15,7 +15,6 @@ from torch.nn import functional as F
 
 from ada3d_gym.agents.replay import Replay
 from ada3d_gym.divergence import finite
-from ada3d_gym.profiling import timed
 
 
 class NeuralOptions(Protocol):
@@ -65,7 +64,6 @@ class NeuralFeatures:
         features = self.body(context)
         return torch.cat([features.new_ones(len(features), 1), features], 1)
 
-    @timed("policy updates")
     def learn(self, context: Tensor, bits: Tensor, rewards: Tensor, progress: float, rng: np.random.Generator) -> float:
         """Takes pulls in and makes some gradient steps on those that were ever made; returns their mean loss."""
         effects = torch.cat([context.new_ones(len(bits), 1), bits.to(context) - 0.5], 1)

@@ -83,7 +83,9 @@ class TableLearner(SelectingAgent):
         self.selection.eval()  # batch norm stays as pre-trained
         for number, (done, _, batch) in enumerate(batches, start=1):
             self._set_progress(self.epoch + done)
-            clips = torch.from_numpy(self.bandit.observer(batch)).to(self._on)
+            shown = self.bandit.observer(batch)
+            with section("transfer"):
+                clips = torch.from_numpy(shown).to(self._on)
             self.optimizer.zero_grad()
             with section("policy updates", len(batch)), during(self.phase, self.epoch + 1, number):
                 loss, u, v = self._loss(self._network(clips), batch, self.game.table.rows(batch), meter)

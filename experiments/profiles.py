@@ -17,6 +17,7 @@ from ada3d_gym.profiling import Profile, recorded, recording
 
 PROFILE = "profile.json"  # in a run's folder
 EVALUATED = "profile-evaluate.json"  # beside the lines of `ada3d evaluate`, of the last one
+LEAST_SECONDS, LEAST_SHARE = 0.05, 0.005  # of a phase, and of a section in it, that the table shows; the file has all
 WORK = "decoder"  # what threads that decode do; they wait for nobody
 
 Phases = dict[str, dict[str, Any]]
@@ -148,9 +149,12 @@ def profile_table(phases: Phases) -> str:
     """Seconds, share of the phase and clips a second of each section, and below them what threads did meanwhile."""
     rows: list[list[Any]] = []
     for name, one in phases.items():
-        whole, shown = one["seconds"], name
+        if (whole := one["seconds"]) < LEAST_SECONDS:
+            continue
+        shown = name
         for section, spent in sorted(one["sections"].items(), key=lambda each: -each[1]["seconds"]):
-            seconds = spent["seconds"]
+            if (seconds := spent["seconds"]) < LEAST_SHARE * whole:
+                continue
             rows.append([shown, section, f"{seconds:.1f}", f"{_share(seconds, whole):.0%}", _rate(spent, "seconds")])
             shown = ""
         if work := one["threads"].get(WORK):

@@ -81,7 +81,7 @@ class FrameFeatures:
         """Features (B, T, C) on the device of frames (B, T, 3, H, W); they are computed anew and not kept."""
         with section("transfer"):
             frames = torch.from_numpy(observations).to(self._device)
-        with section("selection", len(frames)):
+        with section("selection"):
             features: Tensor = self._trunk.get().frames(frames).float()
         return features
 
