@@ -10,7 +10,6 @@ Nothing is recorded unless somebody asks, and a section then costs next to nothi
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -21,6 +20,9 @@ from time import perf_counter, process_time, thread_time
 from typing import Any, Literal, ParamSpec, TypeVar
 
 import torch
+
+from ada3d_gym.memory import peak_memory
+from ada3d_gym.tracing import Tracer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,9 +38,11 @@ Section = Literal[
     "updates",  # the same of a network that is trained before them
     "environment",  # what the faces do around a pull
     "evaluation",  # keeping and adding up what was judged
+    "tracing",  # making a trace of all operations, where that is asked for
 ]
 OTHER = "other"  # what is in no section
 SETUP = "setup"  # what is in no phase
+TRACING: Section = "tracing"
 
 _OFF = nullcontext()
 _active: Profile | None = None
@@ -82,19 +86,23 @@ def recorded() -> Profile | None:
 
 
 @contextmanager
-def recording(device: str = "cpu") -> Iterator[Profile]:
+def recording(device: str = "cpu", traces: Path | None = None) -> Iterator[Profile]:
     """Records a profile of this process; the calling thread is the one whose time is shared out.
 
     Args:
         device: where networks run. Work on a GPU is waited for where a section begins and ends, so that it is counted
             where it was asked for; that costs some of the overlap between host and GPU.
+        traces: a folder that gets traces too, see `ada3d_gym.tracing.Tracer`.
     """
     global _active
-    profile, _active, before = Profile(device), None, _active
-    _active = profile
+    tracer = None if traces is None else Tracer(traces)
+    before, _active = _active, (profile := Profile(device, tracer))
     try:
         with phase(SETUP):
             yield profile
+            if tracer is not None:
+                with section("tracing"):
+                    tracer.stop()
     finally:
         _active = before
 
@@ -149,7 +157,8 @@ class Profile:
         phases: in the order in which they began.
     """
 
-    def __init__(self, device: str = "cpu"):
+    def __init__(self, device: str = "cpu", tracer: Tracer | None = None):
+        self._tracer = tracer
         self.phases: dict[str, Phase] = {}
         self._cuda = torch.device(device) if torch.device(device).type == "cuda" else None
         self._thread = threading.get_ident()
@@ -178,6 +187,11 @@ class Profile:
         self._synchronise()
         if frame.phase is None and self._running:
             frame.phase = self._running[-1]
+            if self._tracer is not None and self._is_recording_thread() and frame.name != TRACING:
+                with _Frame(self, TRACING):
+                    self._tracer.begins(frame.phase)
+                frame.mark = self._tracer.marked(frame.name)
+                frame.mark.__enter__()
         self._stack().append(frame)
         frame.begin, frame.cpu = perf_counter(), thread_time()
 
@@ -186,6 +200,7 @@ class Profile:
         stack = self._stack()
         now, cpu = perf_counter(), thread_time()
         stack.pop()
+        frame.mark.__exit__(None, None, None)
         self._add(frame, now, cpu, inside=0.0, again=any(each.name == frame.name for each in stack)).times += 1
         if stack:
             stack[-1].inner += now - frame.begin
@@ -205,7 +220,7 @@ class Profile:
             if frame.phase is None:  # of a thread that went on when the recording had ended
                 return Spent()
             running = self.phases[frame.phase]
-            table = running.sections if threading.get_ident() == self._thread else running.threads
+            table = running.sections if self._is_recording_thread() else running.threads
             spent = table.setdefault(frame.name, Spent())
             spent.seconds += now - frame.begin - frame.inner - inside
             if not again:
@@ -237,8 +252,11 @@ class Profile:
             running.peak_gpu_memory = max(running.peak_gpu_memory, torch.cuda.max_memory_allocated(self._cuda))
             torch.cuda.reset_peak_memory_stats(self._cuda)
 
+    def _is_recording_thread(self) -> bool:
+        return threading.get_ident() == self._thread
+
     def _synchronise(self) -> None:
-        if self._cuda is not None and threading.get_ident() == self._thread:
+        if self._cuda is not None and self._is_recording_thread():
             torch.cuda.synchronize(self._cuda)
 
     def _stack(self) -> list[_Frame]:
@@ -255,6 +273,7 @@ class _Frame(AbstractContextManager[None]):
     def __init__(self, profile: Profile, name: str, clips: int = 0, phase: str | None = None):
         self._profile, self.name, self.clips, self.phase = profile, name, clips, phase
         self.begin = self.cpu = self.inner = 0.0
+        self.mark: AbstractContextManager[object] = _OFF
 
     def __enter__(self) -> None:
         self._profile.enter(self)
@@ -274,16 +293,3 @@ class _PhaseFrame(_Frame):
     def __exit__(self, *_: object) -> None:
         super().__exit__()
         self._profile.leave_phase()
-
-
-def peak_memory() -> int:
-    """Bytes that this process has had in memory at the most; 0 where the system does not say."""
-    status = Path("/proc/self/status")
-    if status.exists():  # Linux, where the other number is the starting program's, too
-        return 1024 * int(next(line.split()[1] for line in status.read_text().splitlines() if "VmHWM" in line))
-    try:
-        import resource  # which Windows lacks
-    except ImportError:
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak

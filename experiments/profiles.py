@@ -57,20 +57,21 @@ _kept: ProfileFile | None = None
 
 
 @contextmanager
-def profiled(path: Path, device: str, wanted: bool, *, fresh: bool = False) -> Iterator[None]:
+def profiled(path: Path, device: str, wanted: bool, *, traced: bool = False, fresh: bool = False) -> Iterator[None]:
     """Records a profile of what is inside, where it is wanted, and writes and prints it at the end.
 
     Args:
         path: of the file.
         device: where networks run.
         wanted: else nothing is done.
+        traced: write traces of a few batches beside it, too, of the first process.
         fresh: leave out what an earlier command wrote there; else its times are added.
     """
     global _kept
-    if not wanted:
+    if not (wanted or traced):
         yield
         return
-    with recording(device) as profile:
+    with recording(device, path.parent if traced and parallel.rank() == 0 else None) as profile:
         _kept = ProfileFile(path, profile, fresh)
         try:
             yield

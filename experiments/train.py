@@ -82,6 +82,7 @@ def train(
     output: Path | None = None,
     json: Path | None = None,
     profile: bool = False,
+    profile_trace: bool = False,
 ) -> None:
     """Trains and judges.
 
@@ -121,6 +122,7 @@ def train(
         output: folder of the run; runs/ENV-AGENT-seedN by default.
         json: file that gets the results, too.
         profile: measure where the time goes, and write `profile.json` into the run's folder.
+        profile_trace: the same, and `trace-PHASE.json.gz` with every operation of a few batches of each phase.
     """
     checked_device(device)
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
@@ -149,7 +151,7 @@ def train(
     if json is not None:
         check_output(json, "--json")
     finished = is_finished(run_, folder)
-    results = train_run(run_, folder, device, profile=profile)
+    results = train_run(run_, folder, device, profile=profile, traced=profile_trace)
     if results:
         print("\n" + single_table(results))
         print(f"\nresults and logs: {folder}")
@@ -167,7 +169,14 @@ def is_finished(run_: Run, folder: Path) -> bool:
 
 
 def train_run(
-    run_: Run, folder: Path, device: str, *, upper: Path | None = None, timed: bool = True, profile: bool = False
+    run_: Run,
+    folder: Path,
+    device: str,
+    *,
+    upper: Path | None = None,
+    timed: bool = True,
+    profile: bool = False,
+    traced: bool = False,
 ) -> list[Result]:
     """Trains and judges a run in its folder, as far as that has not been done.
 
@@ -178,7 +187,7 @@ def train_run(
         upper: folder of a run that judges, or has judged, Upper with the same classifier on the same clips: it need not
             be judged again.
         timed: measure time, too, once all is judged; not while other runs are trained on the machine.
-        profile: see `ada3d_gym.experiments.profiles`.
+        profile, traced: see `ada3d_gym.experiments.profiles.profiled`.
 
     Returns:
         Those of Upper, milestones and the agent, in this order; none in all processes but the first.
@@ -189,7 +198,7 @@ def train_run(
         parallel.wait()
         results = ResultFile(folder / "results.jsonl")
         if not is_finished(run_, folder):
-            with profiled(folder / PROFILE, own_device, profile):
+            with profiled(folder / PROFILE, own_device, profile, traced=traced):
                 _run(run_, folder, results, own_device, upper, timed)
         elif not (folder / CONFIG).exists():  # a run of before there was one
             _write_config(run_, folder, own_device, results.results.values())

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import torch
 
 from ada3d_gym import profiling
+from ada3d_gym.memory import peak_memory
 from ada3d_gym.profiling import phase, recorded, recording, section, timed
 
 
@@ -177,9 +179,32 @@ def test_a_function_can_be_a_section(clock: Clock):
 
 
 def test_the_most_memory_of_the_process_is_known():
-    before = profiling.peak_memory()
+    before = peak_memory()
     held = np.ones(2**25)
-    assert profiling.peak_memory() >= max(before, held.nbytes)
+    assert peak_memory() >= max(before, held.nbytes)
     with recording() as profile:
         pass
     assert profile.as_dict()["setup"]["peak_memory"] >= held.nbytes
+
+
+def test_a_gpu_is_waited_for_where_the_recording_threads_sections_begin_and_end(monkeypatch: pytest.MonkeyPatch):
+    waits: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", waits.append)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 7)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: None)
+
+    def work() -> None:
+        with section("decoder"):
+            pass
+
+    with recording("cuda:1") as profile:
+        begun = len(waits)
+        with section("classifier"):
+            pass
+        assert len(waits) == begun + 2
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join(60)
+        assert len(waits) == begun + 2
+    assert set(waits) == {torch.device("cuda:1")}
+    assert profile.phases["setup"].peak_gpu_memory == 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from ada3d_gym import tracing
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.evaluate import evaluate
 from ada3d_gym.experiments.predict import predict
@@ -126,6 +128,24 @@ def test_predictions_come_with_their_profile(tmp_path: Path, cache_folder: Path,
     decoder = found["profile"]["predicted"]["threads"]["decoder"]
     assert decoder["clips"] == len(found["videos"][0]["clips"])
     assert decoder["cpu_seconds"] > 0
+
+
+def test_traces_show_the_sections_of_each_phase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tracing, "FIRST", 3)
+    monkeypatch.setattr(tracing, "LAST", 14)
+    options = ("epochs=1", "joint_epochs=0", "batch_size=4", "samples=2")
+    plain = trained(tmp_path / "plain", "reinforce", *options)
+    assert trained(tmp_path / "traced", "reinforce", *options, profile_trace=True).keys() == plain.keys()
+    for name, value in load_file(tmp_path / "plain" / "selection.safetensors").items():
+        assert torch.equal(load_file(tmp_path / "traced" / "selection.safetensors")[name], value)
+    with gzip.open(tmp_path / "traced" / "trace-agent.json.gz") as file:
+        events = json.load(file)["traceEvents"]
+    names = {each["name"] for each in events}
+    assert {"classifier", "policy updates"} <= names
+    assert "aten::convolution" in names
+    assert "trace-agent.json.gz" in {path.name for path in (tmp_path / "traced").iterdir()}
+    assert not list((tmp_path / "traced").glob("*.part*"))
+    assert read_profile(tmp_path / "traced" / PROFILE)["phases"]["agent"]["sections"]["tracing"]["seconds"] > 0
 
 
 def test_times_of_processes_add_up_and_the_most_memory_counts():
