@@ -14,6 +14,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.forking import check_device
 from ada3d_gym.networks.current import CurrentForm
 from ada3d_gym.networks.masked import MaskedNetwork
+from ada3d_gym.precision import Precision
 from ada3d_gym.profiling import section, timed
 
 FORWARD_BYTES = 2**30  # of feature maps at once
@@ -34,9 +35,11 @@ class NetworkClassifier:
     Attributes:
         micro_batch: clips in a pass of its training at the most, where whole batches take too much memory; see
             `ada3d_gym.finetuning.ClassifierTrainer`. None, all of a batch, at first.
+        precision: of the passes of its training; "float32" at first.
     """
 
     micro_batch: int | None = None
+    precision: Precision = "float32"
 
     def __init__(
         self,
