@@ -191,7 +191,7 @@ def video_clips(
     protocol: Protocol | None = None,
     max_bad_share: float = 0.01,
     cache_bytes: int = 0,
-    workers: int = 2,
+    workers: int | None = None,
     ahead_bytes: int = AHEAD_BYTES,
     seed: int = 0,
 ) -> VideoClips:
@@ -216,7 +216,7 @@ def video_clips(
             (and beyond 3 videos, or half of a set of fewer than 6; 0 allows none) a training stops.
         protocol: "train" for random clips or "test" for evenly spread ones; by default, that of the split.
         cache_bytes: disk for decoded clips; for test splits, and for sets small enough.
-        workers: threads that decode.
+        workers: threads that decode; by default `ada3d_gym.workers.default_workers()`.
         ahead_bytes: memory for clips that are decoded ahead; see `VideoClips`.
         seed: of the random clips.
 

@@ -19,6 +19,7 @@ from ada3d_gym.video.decoders.video import Video, check_file
 from ada3d_gym.video.records import REMEDY, VideoError, VideoRecord, scaled_size
 from ada3d_gym.video.sampling import ClipSampler
 from ada3d_gym.video.squares import Squares
+from ada3d_gym.workers import default_workers
 
 Ids = NDArray[np.int64]
 AHEAD_BYTES = 2**30
@@ -41,7 +42,7 @@ class VideoClips:
         remedy: what a user can do about a bad file of this set.
         max_bad_share: share of the videos that may turn out to hold clips that cannot be decoded, in [0, 1], for a
             training to go on without those clips; see `usable` and `BadClips`. None raises for the first such clip.
-        workers: threads that decode.
+        workers: threads that decode; by default `ada3d_gym.workers.default_workers()`.
         ahead_bytes: memory for decoded clips: those under way, and those whose observation has just been shown. Two
             batches should fit, for the next to be decoded while one is worked on. Where one does not, clips are decoded
             several times.
@@ -60,7 +61,7 @@ class VideoClips:
         key: dict[str, Any] | None = None,
         remedy: str = REMEDY,
         max_bad_share: float | None = None,
-        workers: int = 2,
+        workers: int | None = None,
         ahead_bytes: int = AHEAD_BYTES,
         dataset: str = "",
     ):
@@ -96,7 +97,9 @@ class VideoClips:
             self._cache = ClipCache(
                 cache, len(self), shape, {**(key or {}), **_shaping(sampler), "videos": videos}, cache_bytes
             )
-        self._ahead = DecodeAhead(self._decode, self._video_of, workers, ahead_bytes // int(np.prod(shape)))
+        self._ahead = DecodeAhead(
+            self._decode, self._video_of, workers or default_workers(), ahead_bytes // int(np.prod(shape))
+        )
 
     def but(self, **changed: Any) -> VideoClips:
         """Other clips of these videos, or of some: with these arguments changed, such as `records` or `sampler`."""
