@@ -142,7 +142,7 @@ def index_path(name: str, root: Path, split: str) -> Path:
 def load_index(name: str, root: Path, split: str) -> VideoIndex:
     """The index that `ada3d index-videos` has made.
 
-    Warns where a list has changed since.
+    Warns where a list has changed since, or the index is of an earlier version.
 
     Raises:
         DataError: if there is none, or it cannot be read.
@@ -154,6 +154,12 @@ def load_index(name: str, root: Path, split: str) -> VideoIndex:
         raise DataError(f"{error}: first run '{command}'") from error
     if not len(index):
         raise DataError(f"{root}: no video of the {split} split can be used ({index.report})")
+    if index.old:
+        warnings.warn(
+            f"{root}: its index is of an earlier version, without the places of frames in their files, so each clip "
+            f"reads a file whole; run '{command}' again",
+            stacklevel=2,
+        )
     if changed := index.changed_lists:
         warnings.warn(
             f"{', '.join(changed)}: changed since it was indexed, and what was indexed is used; run '{command}' again",
