@@ -20,7 +20,7 @@ except ImportError:  # decord has wheels for Linux on x86-64 and for Windows alo
     DecordReader = None  # type: ignore[assignment,misc]
 
 
-SMALL = 2**16  # bytes of a file up to which opening it costs more than decoding it: decord opens faster than PyAV
+SMALL = 2**16  # bytes of a file up to which looking for its packets costs more than what PyAV saves then
 
 
 def check_file(record: VideoRecord, remedy: str = REMEDY) -> None:
@@ -50,10 +50,10 @@ class Reader(Protocol):
 class Video:
     """An open video: `len(video)` frames, read by number.
 
-    PyAV reads, and leaves out frames that nothing needs. decord reads small files, tries what PyAV finds damaged, and
-    reads colours of more than 8 bits at their own size, where it has a wheel and would give the frames that are asked
-    for (see `packets`). Opened, read and dropped in one thread: a decord reader must not be shared by threads or
-    survive a fork.
+    PyAV reads, and leaves out frames that nothing needs. decord reads small files whose packets are not known, tries
+    what PyAV finds damaged, and reads colours of more than 8 bits at their own size, where it has a wheel and would
+    give the frames that are asked for (see `packets`). Opened, read and dropped in one thread: a decord reader must not
+    be shared by threads or survive a fork.
 
     Args:
         path: of the file.
@@ -124,7 +124,7 @@ class Video:
     def _open(self, frames: int) -> Reader:
         if DecordReader is None or not self.seekable:
             return PyAVReader(self.path, self.size, self._packets, frames)
-        if self.path.stat().st_size <= SMALL:
+        if self._packets is None and self.path.stat().st_size <= SMALL:
             return self._open_decord()
         try:
             self._packets = self._packets or scan(self.path)
