@@ -12,6 +12,7 @@ import av
 import numpy as np
 
 from ada3d_gym.video.decoders.packets import Packets, opened, scan
+from ada3d_gym.video.indexing.progress import advance
 from ada3d_gym.video.records import VideoError
 from ada3d_gym.video.scaling import Scaler
 from ada3d_gym.video.sources import Source
@@ -104,6 +105,7 @@ def _frames(source: Source, packets: Packets, rate: float) -> Iterator[tuple[Any
         stream.codec_context.thread_count = 1
         found = 0
         for frame in container.decode(stream):
+            advance()
             if frame.is_corrupt:
                 raise VideoError(source, f"frame {found} is damaged")
             if shown and frame.pts not in shown:
@@ -131,7 +133,9 @@ class _Scaled:
     def __call__(self, frame: Any, shape: tuple[int, int]) -> Any:
         if turns := _turns(frame):
             pixels = np.rot90(self._rgb(frame, *_turned(*shape, turns)), turns)
+            base = frame.time_base
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            frame.time_base = base
         return self._yuv.scaled(frame, *shape)
 
 
