@@ -142,7 +142,7 @@ def index_path(name: str, root: Path, split: str) -> Path:
 def load_index(name: str, root: Path, split: str) -> VideoIndex:
     """The index that `ada3d index-videos` has made.
 
-    Warns where a list has changed since.
+    Warns where a list has changed since, or the index is of an earlier version.
 
     Raises:
         DataError: if there is none, or it cannot be read.
@@ -154,6 +154,12 @@ def load_index(name: str, root: Path, split: str) -> VideoIndex:
         raise DataError(f"{error}: first run '{command}'") from error
     if not len(index):
         raise DataError(f"{root}: no video of the {split} split can be used ({index.report})")
+    if index.old:
+        warnings.warn(
+            f"{root}: its index is of an earlier version, without the places of frames in their files, so each clip "
+            f"reads a file whole; run '{command}' again",
+            stacklevel=2,
+        )
     if changed := index.changed_lists:
         warnings.warn(
             f"{', '.join(changed)}: changed since it was indexed, and what was indexed is used; run '{command}' again",
@@ -191,7 +197,7 @@ def video_clips(
     protocol: Protocol | None = None,
     max_bad_share: float = 0.01,
     cache_bytes: int = 0,
-    workers: int = 2,
+    workers: int | None = None,
     ahead_bytes: int = AHEAD_BYTES,
     seed: int = 0,
 ) -> VideoClips:
@@ -216,7 +222,7 @@ def video_clips(
             (and beyond 3 videos, or half of a set of fewer than 6; 0 allows none) a training stops.
         protocol: "train" for random clips or "test" for evenly spread ones; by default, that of the split.
         cache_bytes: disk for decoded clips; for test splits, and for sets small enough.
-        workers: threads that decode.
+        workers: threads that decode; by default `ada3d_gym.workers.default_workers()`.
         ahead_bytes: memory for clips that are decoded ahead; see `VideoClips`.
         seed: of the random clips.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +70,8 @@ class VideoRecord:
             not known.
         speed: of a motion (MotionShapes: slow, fast), or `""`.
         windows: half-open frame ranges within `visible`, where the class can be seen in these only.
+        packets: which frames the file holds, packed (`packets.Packets`), so that a clip is read without looking for
+            them; empty where that is not known before opening.
     """
 
     path: Path
@@ -85,6 +87,7 @@ class VideoRecord:
     visible: tuple[int, int] | None = None
     speed: str = ""
     windows: tuple[tuple[int, int], ...] = ()
+    packets: bytes = field(default=b"", repr=False)
 
     def shows_class(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of the frames with these numbers show the class; all, where it is not known."""

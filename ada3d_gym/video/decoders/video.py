@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ada3d_gym.video.decoders.packets import scan
+from ada3d_gym.video.decoders.packets import Packets, scan
 from ada3d_gym.video.decoders.pyav_reader import PyAVReader
 from ada3d_gym.video.records import REMEDY, NumberingError, VideoError, VideoRecord
 
@@ -20,7 +20,7 @@ except ImportError:  # decord has wheels for Linux on x86-64 and for Windows alo
     DecordReader = None  # type: ignore[assignment,misc]
 
 
-SMALL = 2**16  # bytes of a file up to which opening it costs more than decoding it: decord opens faster than PyAV
+SMALL = 2**16  # bytes of a file up to which looking for its packets costs more than what PyAV saves then
 
 
 def check_file(record: VideoRecord, remedy: str = REMEDY) -> None:
@@ -50,10 +50,10 @@ class Reader(Protocol):
 class Video:
     """An open video: `len(video)` frames, read by number.
 
-    PyAV reads, and leaves out frames that nothing needs. decord reads small files, tries what PyAV finds damaged, and
-    reads colours of more than 8 bits at their own size, where it has a wheel and would give the frames that are asked
-    for (see `packets`). Opened, read and dropped in one thread: a decord reader must not be shared by threads or
-    survive a fork.
+    PyAV reads, and leaves out frames that nothing needs. decord reads small files whose packets are not known, tries
+    what PyAV finds damaged, and reads colours of more than 8 bits at their own size, where it has a wheel and would
+    give the frames that are asked for (see `packets`). Opened, read and dropped in one thread: a decord reader must not
+    be shared by threads or survive a fork.
 
     Args:
         path: of the file.
@@ -63,6 +63,8 @@ class Video:
             to find out, at a fifth of the price of a clip.
         frames: how many there are, where that is known. It saves decoding a whole file whose frames must be counted.
         rate: frames a second, where that is known.
+        packets: of the file, where they are known. It saves reading all of it to find them. They are believed: check
+            before that the file is still the one that they are of.
 
     Raises:
         VideoError: naming the file, if it is not there or cannot be read as a video.
@@ -75,10 +77,12 @@ class Video:
         seekable: bool | None = None,
         frames: int = 0,
         rate: float = 0.0,
+        packets: Packets | None = None,
     ):
         self.path, self.size = path, size
-        check_file(VideoRecord(path, ()))  # a pipe would be waited for
-        self._packets = scan(path) if seekable is None else None
+        if packets is None:
+            check_file(VideoRecord(path, ()))  # a pipe would be waited for
+        self._packets = scan(path) if packets is None and seekable is None else packets
         self.seekable = self._packets.seekable if self._packets else bool(seekable)
         self._reader = self._open(frames)
         self._frames = len(self._reader)
@@ -88,6 +92,11 @@ class Video:
 
     def __len__(self) -> int:
         return self._frames
+
+    @property
+    def packets(self) -> Packets | None:
+        """Those of the file, where they had to be known."""
+        return self._packets
 
     @property
     def decoded(self) -> bool:
@@ -115,15 +124,15 @@ class Video:
     def _open(self, frames: int) -> Reader:
         if DecordReader is None or not self.seekable:
             return PyAVReader(self.path, self.size, self._packets, frames)
-        if self.path.stat().st_size <= SMALL:
+        if self._packets is None and self.path.stat().st_size <= SMALL:
             return self._open_decord()
         try:
-            packets = self._packets or scan(self.path)
+            self._packets = self._packets or scan(self.path)
         except VideoError:
             return self._open_decord()
-        if packets.deep and self.size is None:  # as it was read for networks that have been trained
+        if self._packets.deep and self.size is None:  # as it was read for networks that have been trained
             return self._open_decord()
-        return PyAVReader(self.path, self.size, packets)
+        return PyAVReader(self.path, self.size, self._packets)
 
     def _read_otherwise(self, wanted: list[int], error: VideoError) -> NDArray[np.uint8]:
         """Frames that the reader at hand does not give, from the others."""

@@ -34,7 +34,7 @@ class Probe:
     Attributes:
         cause: "" for a good file, or the kind of problem.
         detail: the problem in words.
-        frames, width, height, rate, size, seekable: as in `VideoRecord`.
+        frames, width, height, rate, size, seekable, packets: as in `VideoRecord`.
         seconds: that it took.
     """
 
@@ -46,6 +46,7 @@ class Probe:
     rate: float = 0.0
     size: int = 0
     seekable: bool = False
+    packets: bytes = field(default=b"", repr=False)
     seconds: float = field(default=0.0, compare=False)
 
 
@@ -86,7 +87,8 @@ def probe(path: Path, thorough: bool = False) -> Probe:
         return Probe("truncated", error.problem)
     except OSError as error:
         return Probe("unreadable", error.strerror or str(error))
-    return Probe("", "", count, frames.shape[2], frames.shape[1], video.rate, size, video.seekable)
+    packets = video.packets.pack() if video.packets else b""
+    return Probe("", "", count, frames.shape[2], frames.shape[1], video.rate, size, video.seekable, packets)
 
 
 def _damage(path: Path) -> str:
