@@ -1,0 +1,198 @@
+"""One of the processes whose decoding is measured: it goes through clips as a training or a judgement does."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from threading import Barrier
+from typing import Literal, Protocol
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+
+from ada3d_gym.datasets import video_clips
+from ada3d_gym.video.clips import VideoClips
+from benchmarks.video_loading import Case
+
+Ids = NDArray[np.int64]
+Kind = Literal["training", "test"]
+Format = Literal["files", "decord", "cache"]
+SPLITS = {"training": "train", "test": "test"}
+CACHED = 100  # clips of the cache, at the most
+
+
+@dataclass(frozen=True)
+class Place:
+    """What one measurement has.
+
+    Attributes:
+        cores: given to all processes together.
+        processes: that share them.
+        threads: of each that decode.
+    """
+
+    cores: int
+    processes: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """A process's part of a measurement.
+
+    Attributes:
+        root: of the videos' lists.
+        kind: of clips: "training", random ones of videos in any order, or "test", all ten of each video in turn.
+        format: "files" as `video_clips` reads them, "decord" alone, which reads whole files, or the "cache" of decoded
+            clips.
+        place: see `Place`.
+        cores: their numbers.
+        rank: which of the processes it is.
+        batch: clips in one.
+        batches: that are measured.
+        cache: folder of the cache.
+    """
+
+    root: Path
+    kind: Kind
+    format: Format
+    place: Place
+    cores: tuple[int, ...]
+    rank: int
+    batch: int
+    batches: int
+    cache: Path
+
+
+@dataclass(frozen=True)
+class Fed:
+    """What came of it: clips, seconds by the clock and of CPU time, bytes that were read, and CPU seconds that the
+    whole machine spent meanwhile, its other work included."""
+
+    clips: int
+    wall: float
+    cpu: float
+    read: float
+    machine: float
+
+
+class Source(Protocol):
+    """Where clips come from."""
+
+    def expect(self, ids: Ids) -> None: ...
+    def clips(self, ids: Ids) -> object: ...
+    def close(self) -> None: ...
+
+
+class Bare:
+    """Clips as one would write their reading with decord alone: each opens its file."""
+
+    def __init__(self, clips: VideoClips, threads: int):
+        self._case = Case(list(clips.records), clips.sampler)
+        self._pool = ThreadPoolExecutor(threads)
+        self._futures: dict[int, Future[NDArray[np.uint8]]] = {}
+
+    def expect(self, ids: Ids) -> None:
+        for clip in ids.tolist():
+            if clip not in self._futures:
+                self._futures[clip] = self._pool.submit(self._case.bare, np.array([clip]))
+
+    def clips(self, ids: Ids) -> NDArray[np.uint8]:
+        self.expect(ids)
+        return np.concatenate([self._futures.pop(clip).result() for clip in ids.tolist()])
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+
+def feed(job: Job, barrier: Barrier | None = None) -> Fed:
+    """Decodes ahead of what asks for the clips, as training does, and looks at the clock while that runs evenly.
+
+    Args:
+        job: this process's.
+        barrier: where all processes wait for each other before they begin.
+    """
+    torch.set_num_threads(1)
+    with _on(job.cores):
+        clips = _clips(job)
+        source: Source = Bare(clips, job.place.threads) if job.format == "decord" else clips
+        here, *rest = islice(batches(clips, job), job.batches + 2)
+        if barrier is not None:
+            barrier.wait()
+        marks = []
+        for following in rest:
+            source.expect(np.concatenate([here, following]))
+            source.clips(here)
+            marks.append(_now())  # the first batch fills what is decoded ahead
+            here = following
+        source.close()
+        clips.close()
+    wall, cpu, read, machine = (after - before for after, before in zip(marks[-1], marks[0], strict=True))
+    return Fed(job.batches * job.batch, wall, cpu, read, machine)
+
+
+def batches(clips: VideoClips, job: Job) -> Iterator[Ids]:
+    """Endless batches of this process's clip ids."""
+    videos, rng = len(clips.records), np.random.default_rng((job.rank, 1))
+    pool: list[int] = []
+    while True:
+        while len(pool) < job.batch:
+            if job.kind == "training":  # one clip of each video an epoch
+                pool += (rng.permutation(videos) * clips.views + rng.integers(clips.views, size=videos)).tolist()
+            else:
+                order = np.arange(min(len(clips), CACHED) if job.format == "cache" else len(clips))
+                pool += np.roll(order, -(videos * job.rank // job.place.processes) * clips.views).tolist()
+        yield np.array(pool[: job.batch])
+        pool = pool[job.batch :]
+
+
+def fill_cache(job: Job) -> None:
+    """Decodes the clips of the cache."""
+    clips = _clips(job)
+    clips.clips(np.arange(min(len(clips), CACHED)))
+    clips.close()
+
+
+def _clips(job: Job) -> VideoClips:
+    clips = video_clips("videos", SPLITS[job.kind], data_root=job.root, workers=job.place.threads)
+    if job.format != "cache":
+        return clips
+    size = CACHED * clips.num_frames * 3 * clips.size**2
+    return clips.but(cache=job.cache, cache_bytes=size)
+
+
+@contextmanager
+def _on(cores: tuple[int, ...]) -> Iterator[None]:
+    """Keeps this thread, and those that it starts, on these cores, where the system can do that."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _now() -> tuple[float, float, float, float]:
+    """Seconds by the clock, of CPU time, bytes read by system calls, and CPU seconds of the machine."""
+    counted = getattr(psutil.Process(), "io_counters", lambda: None)()  # there is none on macOS
+    times = psutil.cpu_times()
+    idle = times.idle + getattr(times, "iowait", 0.0)
+    guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # counted in user and nice, too
+    return (
+        time.perf_counter(),
+        time.process_time(),
+        getattr(counted, "read_chars", math.nan),
+        sum(times) - idle - guests,
+    )
