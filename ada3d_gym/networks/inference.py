@@ -17,7 +17,7 @@ from torchvision.models.mobilenetv2 import InvertedResidual
 from ada3d_gym.networks.folding import fold_norm
 from ada3d_gym.networks.fused import Activation, FusedConv2d
 from ada3d_gym.networks.inference_x3d import folded_parts
-from ada3d_gym.networks.masked import Packing, TemporalConv, gathered_conv, is_large, segment_conv
+from ada3d_gym.networks.masked import Packing, gathered_conv, is_large, segment_conv
 from ada3d_gym.networks.mobilenet import MobileNet
 from ada3d_gym.networks.resnet3d import Bottleneck, ConvNorm, MaskedResNet3d
 from ada3d_gym.networks.spans import side_taps
