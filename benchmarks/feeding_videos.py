@@ -124,7 +124,8 @@ def texture(rng: np.random.Generator, height: int, width: int) -> NDArray[np.int
         plane = np.fft.irfft2(falling * phases, s=(height, width))
         planes.append(plane / plane.std())
     tints = 128 + 45 * planes[0][..., None] + 18 * planes[1][..., None] * rng.uniform(-1, 1, 3)
-    return tints.clip(0, 255).astype(np.int16)
+    clipped: NDArray[np.int16] = tints.clip(0, 255).astype(np.int16)
+    return clipped
 
 
 def _path(rng: np.random.Generator, times: NDArray[np.float64], most: tuple[int, int]) -> NDArray[np.int64]:
