@@ -14,6 +14,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.forking import check_device
 from ada3d_gym.networks.current import CurrentForm
 from ada3d_gym.networks.masked import MaskedNetwork
+from ada3d_gym.profiling import section, timed
 
 FORWARD_BYTES = 2**30  # of feature maps at once
 FORWARD_MAPS = 3  # of the largest at once: a convolution's input and output, and the residual
@@ -95,6 +96,7 @@ class NetworkClassifier:
         features, scores = self._computed(clips, u, v, compute)
         return features, scores
 
+    @timed("classifier", counted=2)
     @torch.inference_mode()
     def _computed(
         self,
@@ -118,7 +120,9 @@ class NetworkClassifier:
         for start in range(0, len(u), size):
             stop = min(start + size, len(u))
             batch = (pixels[ends[start] : ends[stop]], torch.from_numpy(u[start:stop]), torch.from_numpy(v[start:stop]))
-            computed = compute(network, *(each.to(self.device) for each in batch))
+            with section("transfer"):
+                there = [each.to(self.device) for each in batch]
+            computed = compute(network, *there)
             parts.append([values.float().cpu() for values in computed])
         results = [torch.cat(column).numpy() for column in zip(*parts, strict=True)]
         for values in results:
