@@ -140,7 +140,7 @@ def index_path(name: str, root: Path, split: str) -> Path:
 
 
 def load_index(name: str, root: Path, split: str) -> VideoIndex:
-    """The index that `ada3d index-videos` has made.
+    """The index that `ada3d index-videos` has made, or that of a folder of shards (`ada3d shards`).
 
     Warns where a list has changed since, or the index is of an earlier version.
 
@@ -149,7 +149,7 @@ def load_index(name: str, root: Path, split: str) -> VideoIndex:
     """
     command = f"ada3d index-videos {name} --root {root}"
     try:
-        index = VideoIndex.load(index_path(name, root, split))
+        index = VideoIndex.load(_index_file(name, root, split))
     except IndexFileError as error:
         raise DataError(f"{error}: first run '{command}'") from error
     if not len(index):
@@ -166,6 +166,26 @@ def load_index(name: str, root: Path, split: str) -> VideoIndex:
             stacklevel=2,
         )
     return index
+
+
+def shards_index(name: str, root: Path, split: str) -> Path:
+    """Where a folder of shards holds the index of a split."""
+    return root / f"{shards_name(name, split)}.npz"
+
+
+def shards_name(name: str, split: str) -> str:
+    """What the files of a split's shards begin with."""
+    return f"{name}-{split}"
+
+
+def _index_file(name: str, root: Path, split: str) -> Path:
+    if any(root.glob(f"{name}-*-000000.tar")):
+        if not (path := shards_index(name, root, split)).exists():
+            raise DataError(
+                f"{root}: holds shards, but not all of {name} {split}: run 'ada3d shards {name}' to its end"
+            )
+        return path
+    return index_path(name, root, split)
 
 
 def count_videos(name: str, split: str, data_root: str | Path | None = None, classes: Classes | None = None) -> int:

@@ -95,7 +95,7 @@ class VideoClips:
         shape = (self.num_frames, 3, self.size, self.size)
         self._cache: ClipCache | None = None
         if cache is not None:
-            videos = [(record.path.name, record.sha256 or _fingerprint(record.path)) for record in records]
+            videos = [(record.path.name, record.sha256 or _fingerprint(record)) for record in records]
             self._cache = ClipCache(
                 cache, len(self), shape, {**(key or {}), **_shaping(sampler), "videos": videos}, cache_bytes
             )
@@ -276,7 +276,7 @@ class VideoClips:
         said = record.seekable, record.frames, record.rate, record.packets
         seekable, count, rate, packed = self._known.get(record.path, said)
         try:
-            video = Video(record.path, size, seekable, count, rate, Packets.unpack(packed) if packed else None)
+            video = Video(record.source, size, seekable, count, rate, Packets.unpack(packed) if packed else None)
         except VideoError as error:
             raise VideoError(error.path, error.problem, self.remedy) from error
         if not packed and (seekable is None or video.packets):
@@ -315,10 +315,14 @@ def _shaping(sampler: ClipSampler) -> dict[str, Any]:
     return {key: value for key, value in vars(sampler).items() if value is not None}
 
 
-def _fingerprint(path: Path) -> str:
-    """What tells a file without a checksum from another of the same name."""
+def _fingerprint(record: VideoRecord) -> str:
+    """What tells a file without a checksum from another of the same name, as it was indexed: so many files take long to
+    look up, over a network above all."""
+    path = record.path.absolute()
+    if record.changed:
+        return f"{path} {record.size} {record.changed}"
     try:
         status = path.stat()
     except OSError:
-        return str(path.absolute())
-    return f"{path.absolute()} {status.st_size} {status.st_mtime_ns}"
+        return str(path)
+    return f"{path} {status.st_size} {status.st_mtime_ns}"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ada3d_gym.video.decoders.packets import Packets, scan
 from ada3d_gym.video.decoders.pyav_reader import PyAVReader
 from ada3d_gym.video.records import REMEDY, NumberingError, VideoError, VideoRecord
+from ada3d_gym.video.sources import Source, opened_source, size_of
 
 try:
     from ada3d_gym.video.decoders.decord_reader import DecordReader
@@ -26,16 +27,21 @@ SMALL = 2**16  # bytes of a file up to which looking for its packets costs more 
 def check_file(record: VideoRecord, remedy: str = REMEDY) -> None:
     """Raises `VideoError` if the file is missing or, where its size or checksum is known, differs from the index."""
     try:
-        if not record.path.is_file():
+        size = size_of(record.source)
+        if size is None:
             raise VideoError(record.path, "is missing or not a file", remedy)
-        size = record.path.stat().st_size
-        content = record.path.read_bytes() if record.sha256 else b""
+        digest = _digest(record.source) if record.sha256 else ""
     except OSError as error:
         raise VideoError(record.path, f"cannot be read ({error.strerror or error})", remedy) from error
     if record.size and size != record.size:
         raise VideoError(record.path, f"has {size} bytes instead of the {record.size} of its index", remedy)
-    if record.sha256 and hashlib.sha256(content).hexdigest() != record.sha256:
+    if digest != record.sha256:
         raise VideoError(record.path, "does not match the checksum in its index, so it is damaged", remedy)
+
+
+def _digest(source: Source) -> str:
+    with opened_source(source) as file:
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 class Reader(Protocol):
@@ -56,7 +62,7 @@ class Video:
     be shared by threads or survive a fork.
 
     Args:
-        path: of the file.
+        path: of the file, or where in a file it is.
         size: (width, height) to scale frames to while decoding, antialiased; by default the video's own, which is that
             of its first frame if the size changes.
         seekable: whether decord numbers the file's frames rightly, where that is known; otherwise its packets are read
@@ -72,7 +78,7 @@ class Video:
 
     def __init__(
         self,
-        path: Path,
+        path: Source,
         size: tuple[int, int] | None = None,
         seekable: bool | None = None,
         frames: int = 0,
@@ -80,8 +86,8 @@ class Video:
         packets: Packets | None = None,
     ):
         self.path, self.size = path, size
-        if packets is None:
-            check_file(VideoRecord(path, ()))  # a pipe would be waited for
+        if packets is None:  # else it has been checked before; a pipe would be waited for
+            check_file(VideoRecord(path, ()) if isinstance(path, Path) else VideoRecord(path.path, (), part=path))
         self._packets = scan(path) if packets is None and seekable is None else packets
         self.seekable = self._packets.seekable if self._packets else bool(seekable)
         self._reader = self._open(frames)
@@ -124,7 +130,7 @@ class Video:
     def _open(self, frames: int) -> Reader:
         if DecordReader is None or not self.seekable:
             return PyAVReader(self.path, self.size, self._packets, frames)
-        if self._packets is None and self.path.stat().st_size <= SMALL:
+        if self._packets is None and (size_of(self.path) or 0) <= SMALL:
             return self._open_decord()
         try:
             self._packets = self._packets or scan(self.path)

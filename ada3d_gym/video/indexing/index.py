@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.files import replacing
+from ada3d_gym.video.indexing.archives import Archives
 from ada3d_gym.video.indexing.listing import Listing
 from ada3d_gym.video.indexing.locating import Problem as Problem
 from ada3d_gym.video.indexing.probe import Probe
@@ -59,6 +60,8 @@ class VideoIndex(Sequence[VideoRecord]):
         figures: NDArray[np.float64],
         problems: Sequence[Problem] = (),
         packets: Sequence[bytes] = (),
+        changed: NDArray[np.int64] | None = None,
+        archives: Archives | None = None,
     ):
         self.class_names, self.problems = tuple(class_names), tuple(problems)
         self._paths = paths
@@ -68,6 +71,8 @@ class VideoIndex(Sequence[VideoRecord]):
         self._figures = figures
         self._packets = np.frombuffer(b"".join(packets), np.uint8)
         self._packet_ends = np.array([len(each) for each in packets] or [0] * len(paths), np.int64).cumsum()
+        self._changed = np.zeros(len(paths), np.int64) if changed is None else changed
+        self._archives = archives
         self.lists = {}
         self.old = False
 
@@ -85,8 +90,10 @@ class VideoIndex(Sequence[VideoRecord]):
             raise IndexError(f"video {index} of {len(self)}")
         index %= len(self)
         frames, width, height, rate, size, seekable = self._figures[index].tolist()
+        path = Path(self._paths[index])
+        part = self._archives.part(index, path, int(size)) if self._archives else None
         return VideoRecord(
-            Path(self._paths[index]),
+            part.path if part else path,
             self.labels(index),
             frames=int(frames),
             size=int(size),
@@ -95,6 +102,8 @@ class VideoIndex(Sequence[VideoRecord]):
             rate=rate,
             seekable=bool(seekable),
             packets=self._packets[slice(*_bounds(self._packet_ends, index))].tobytes(),
+            changed=int(self._changed[index]),
+            part=part,
         )
 
     @property
@@ -131,8 +140,10 @@ class VideoIndex(Sequence[VideoRecord]):
                 figures=self._figures,
                 packets=self._packets,
                 packet_ends=self._packet_ends,
+                changed=self._changed,
                 problems=np.frombuffer(problems.encode(), np.uint8),
                 lists=np.frombuffer(json.dumps(self.lists).encode(), np.uint8),
+                **(self._archives.columns() if self._archives else {}),
             )
 
     @classmethod
@@ -152,7 +163,11 @@ class VideoIndex(Sequence[VideoRecord]):
                 index._flat, index._ends, index._figures = file["labels"], file["ends"], file["figures"]
                 index.old = int(file["format"]) == WITHOUT_PACKETS
                 index._packets = np.empty(0, np.uint8) if index.old else file["packets"]
-                index._packet_ends = np.zeros(len(index._paths), np.int64) if index.old else file["packet_ends"]
+                none = np.zeros(len(index._paths), np.int64)
+                index._packet_ends, index._changed = (
+                    none if index.old else file[name] for name in ("packet_ends", "changed")
+                )
+                index._archives = Archives.of(file, path.absolute().parent)
                 found = json.loads(file["problems"].tobytes())
                 index.problems = tuple(Problem(*problem) for problem in found)
                 index.lists = json.loads(file["lists"].tobytes())
@@ -178,7 +193,7 @@ def make_index(
         probes: of those files.
         min_frames: videos of fewer are left out as "too short".
     """
-    paths, labels, figures, packets, problems = [], [], [], [], list(listing.problems)
+    paths, labels, good, problems = [], [], [], list(listing.problems)
     for entry, file in zip(listing.entries, files, strict=True):
         if not isinstance(file, Path):
             problems.append(file or Problem(entry.path, "missing", "no such file below the root"))
@@ -193,10 +208,16 @@ def make_index(
             continue
         paths.append(str(file))
         labels.append(np.array(entry.labels, np.int64))
-        figures.append((found.frames, found.width, found.height, found.rate, found.size, found.seekable))
-        packets.append(found.packets)
-    table = np.array(figures, np.float64).reshape(-1, 6)
-    return VideoIndex(listing.class_names, paths, labels, table, problems, packets)
+        good.append(found)
+    changed = np.array([each.changed for each in good], np.int64)
+    packets = [each.packets for each in good]
+    return VideoIndex(listing.class_names, paths, labels, figures(good), problems, packets, changed)
+
+
+def figures(found: Iterable[Probe | VideoRecord]) -> NDArray[np.float64]:
+    """(N, 6) what `VideoIndex` keeps of so many videos in numbers."""
+    rows = [(each.frames, each.width, each.height, each.rate, each.size, bool(each.seekable)) for each in found]
+    return np.array(rows, np.float64).reshape(-1, 6)
 
 
 def _bounds(ends: NDArray[np.int64], index: int) -> tuple[int, int]:
