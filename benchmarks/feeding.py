@@ -10,6 +10,9 @@ not. They come from the index as in `ada3d train` and `ada3d evaluate`, batch by
 Processes and their threads are kept on so many cores. Files are in the page cache, so that decoding is measured and not
 this machine's disk; bytes are those of the system calls that read, what a disk has to give when nothing is cached.
 
+Beside files, as they are found, stand decord alone, as one would write it, which reads a file whole for each clip;
+shards of `ada3d shards`, with the same videos or with such as are encoded anew; and the cache of decoded test clips.
+
 - clips/s: by the clock, all processes together. Other work on the machine makes it less: "others" are the cores' worth
   of CPU time that it took meanwhile.
 - CPU ms: of all threads together, a clip. Other work changes it little.
@@ -45,11 +48,12 @@ from benchmarks.feeding_figures import row, summary
 from benchmarks.feeding_process import Cell, Fed, Format, Job, Kind, Place, feed, fill_cache
 from benchmarks.feeding_videos import HEIGHT, KEY_FRAMES, WIDTH, Videos, feeding_videos
 
+SOURCES: tuple[Format, ...] = ("files", "decord", "shards", "reencoded")
 FORMATS: dict[Kind, tuple[Format, ...]] = {
-    "training": ("files", "decord"),
-    "test": ("files", "decord", "cache"),
-    "long_training": ("files", "decord"),
-    "long_test": ("files", "decord"),
+    "training": SOURCES,
+    "test": (*SOURCES, "cache"),
+    "long_training": SOURCES,
+    "long_test": SOURCES,
 }
 LENGTHS = {"": 10, "long": 30}  # seconds
 
@@ -67,7 +71,7 @@ def feeding(
     Args:
         quick: few videos, and other formats than files on one core only.
         json: file that gets the figures, for `ada3d paper cost --feeding`.
-        videos: to train on, and a quarter as many for the test; 200, or 48 if quick. Of long ones, at least two batches.
+        videos: to train on, and a quarter as many for the test; 200, or 48 if quick. Of long ones, two batches.
         batches: of each measurement and process; 6, or 2 if quick.
         batch: clips in one.
         seed: of the videos.
@@ -83,7 +87,14 @@ def feeding(
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     with tempfile.TemporaryDirectory() as cache:
         jobs = [
-            Job(drawn[cell.length].root, cell, tuple(cores), batch, batches or (2 if quick else 6), Path(cache))
+            Job(
+                root_of(drawn[cell.length], cell.format),
+                cell,
+                tuple(cores),
+                batch,
+                batches or (2 if quick else 6),
+                Path(cache),
+            )
             for cell in cells(len(cores), quick)
         ]
         rows = list(measured(jobs))
@@ -94,6 +105,11 @@ def feeding(
         about = {length or "short": described(each) for length, each in drawn.items()}
         with writing(json.parent):
             json.write_text(dumps({"summary": figures, "videos": about, "rows": rows}, indent=1) + "\n")
+
+
+def root_of(videos: Videos, form: Format) -> Path:
+    """Where videos are in a format."""
+    return videos.shards(form == "reencoded") if form in ("shards", "reencoded") else videos.root
 
 
 def described(videos: Videos) -> dict[str, float]:

@@ -25,7 +25,7 @@ from benchmarks.video_loading import Case
 
 Ids = NDArray[np.int64]
 Kind = Literal["training", "test", "long_training", "long_test"]
-Format = Literal["files", "decord", "cache"]
+Format = Literal["files", "decord", "shards", "reencoded", "cache"]
 CACHED = 100  # clips of the cache, at the most
 
 
@@ -51,8 +51,8 @@ class Cell:
     Attributes:
         kind: of clips: for training, random ones of videos in any order, or for the test, all ten of each video in
             turn; of long videos, or of short ones.
-        format: "files" as `video_clips` reads them, "decord" alone, which reads whole files, or the "cache" of decoded
-            clips.
+        format: "files" as `video_clips` reads them, "decord" alone, which reads whole files, "shards" of these files,
+            or of files "reencoded" with closer key frames, or the "cache" of decoded clips.
         place: see `Place`.
     """
 
@@ -79,7 +79,7 @@ class Job:
     """A process's part of a measurement.
 
     Attributes:
-        root: of the videos' lists.
+        root: of the videos' lists, or of shards.
         cell: the measurement.
         cores: numbers of those that there are; the first ones are given.
         batch: clips in one.
