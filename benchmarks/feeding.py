@@ -1,25 +1,28 @@
 """How many clips a second a machine decodes, and what that reads from its disk:
 
-    python -m benchmarks.feeding --json feeding.json        # all formats, some minutes
+    python -m benchmarks.feeding --json feeding.json        # some minutes
     python -m benchmarks.feeding --quick --json feeding.json
     ada3d paper cost Ada3D-FCVID-v0 --feeding feeding.json  # what a reproduction costs at these rates
 
-Clips of 8 frames of some hundred H.264 videos of 340 x 256 pixels and 10 seconds, drawn once into the user's cache
-folder (`benchmarks.feeding_videos`). They come from the index as in `ada3d train` and `ada3d evaluate`, batch by batch,
-the next decoded ahead. Processes and their threads are kept on so many cores. Files are in the page cache, so that
-decoding is measured and not this machine's disk; bytes are those of the system calls that read, what a disk has to give
-when nothing is cached.
+Clips of 8 frames of H.264 videos of 340 x 256 pixels, drawn once into the user's cache folder
+(`benchmarks.feeding_videos`): of 10 seconds, where the ten test clips of a video share frames, and of 30, where they do
+not. They come from the index as in `ada3d train` and `ada3d evaluate`, batch by batch, the next decoded ahead.
+Processes and their threads are kept on so many cores. Files are in the page cache, so that decoding is measured and not
+this machine's disk; bytes are those of the system calls that read, what a disk has to give when nothing is cached.
+
+Beside files, as they are found, stand decord alone, as one would write it, which reads a file whole for each clip;
+shards of `ada3d shards`, with the same videos or with such as are encoded anew; and the cache of decoded test clips.
 
 - clips/s: by the clock, all processes together. Other work on the machine makes it less: "others" are the cores' worth
   of CPU time that it took meanwhile.
-- CPU ms: of all threads together, a clip. Other work hardly changes it.
+- CPU ms: of all threads together, a clip. Other work changes it little.
 - kB: read, a clip.
 
 The summary has for training and test clips what one core decodes a second, from CPU time; `efficiency`, how much of
 that each of all cores still does when all of them decode; and what 64 and 128 cores would give: so many times the rate
 of one, times the efficiency. That is a projection: memory bandwidth, sockets and clocks of such a machine may take more
-than two cores can show. Measured by the clock where the machine was quiet (others below 0.1), else from CPU time, which
-tells what cores take from each other but not what waits.
+than two cores can show. Efficiency is measured by the clock where the machine was quiet (others below 0.1), else from
+CPU time, which tells what cores take from each other but not what waits.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from json import dumps
@@ -35,21 +38,24 @@ from pathlib import Path
 from threading import Barrier
 from typing import Any
 
-import numpy as np
-import tyro
 from tabulate import tabulate
 from tqdm import tqdm
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.files import writing
-from benchmarks.feeding_process import Fed, Format, Job, Kind, Place, feed, fill_cache
-from benchmarks.feeding_videos import HEIGHT, KEY_FRAMES, SECONDS, WIDTH, Videos, feeding_videos
+from benchmarks.feeding_figures import row, summary
+from benchmarks.feeding_process import Cell, Fed, Format, Job, Kind, Place, feed, fill_cache
+from benchmarks.feeding_videos import HEIGHT, KEY_FRAMES, WIDTH, Videos, feeding_videos
 
-KINDS: tuple[Kind, ...] = ("training", "test")
-FORMATS: dict[Kind, tuple[Format, ...]] = {"training": ("files", "decord"), "test": ("files", "decord", "cache")}
-QUIET = 0.1  # cores' worth of other work
-PROJECTED = (64, 128)
+SOURCES: tuple[Format, ...] = ("files", "decord", "shards", "reencoded")
+FORMATS: dict[Kind, tuple[Format, ...]] = {
+    "training": SOURCES,
+    "test": (*SOURCES, "cache"),
+    "long_training": SOURCES,
+    "long_test": SOURCES,
+}
+LENGTHS = {"": 10, "long": 30}  # seconds
 
 
 def feeding(
@@ -57,7 +63,7 @@ def feeding(
     json: Path | None = None,
     videos: int | None = None,
     batches: int | None = None,
-    batch: int = 32,
+    batch: int = 16,
     seed: int = 0,
 ) -> None:
     """Measures.
@@ -65,7 +71,7 @@ def feeding(
     Args:
         quick: few videos, and other formats than files on one core only.
         json: file that gets the figures, for `ada3d paper cost --feeding`.
-        videos: to train on, and a quarter as many for the test; 200, or 48 if quick.
+        videos: to train on, and a quarter as many for the test; 200, or 48 if quick. Of long ones, two batches.
         batches: of each measurement and process; 6, or 2 if quick.
         batch: clips in one.
         seed: of the videos.
@@ -74,29 +80,48 @@ def feeding(
         if value is not None and value < 1:
             raise InputError(f"{name}={value}: expected at least 1")
     count = videos or (48 if quick else 200)
-    drawn = feeding_videos(count, max(4, count // 4), seed)
+    drawn = {
+        length: feeding_videos(number, max(4, number // 4), seed, LENGTHS[length])
+        for length, number in (("", count), ("long", 2 * batch))  # or clips of two batches would share frames
+    }
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
-    wanted = cells(len(cores), quick)
     with tempfile.TemporaryDirectory() as cache:
-        rows = [row for row in measured(wanted, drawn, cores, batch, batches or (2 if quick else 6), Path(cache))]
-    report = {"summary": summary(rows, len(cores)), "videos": about(drawn), "cores": len(cores), "rows": rows}
+        jobs = [
+            Job(
+                root_of(drawn[cell.length], cell.format),
+                cell,
+                tuple(cores),
+                batch,
+                batches or (2 if quick else 6),
+                Path(cache),
+            )
+            for cell in cells(len(cores), quick)
+        ]
+        rows = list(measured(jobs))
+    figures = summary(rows, len(cores))
     print(tabulate(rows, "keys", tablefmt="github", floatfmt=".1f"))
-    print("\n" + "\n".join(f"{name}: {value:,.3g}" for name, value in report["summary"].items()))
+    print("\n" + "\n".join(f"{name}: {value:,.3g}" for name, value in figures.items()))
     if json is not None:
+        about = {length or "short": described(each) for length, each in drawn.items()}
         with writing(json.parent):
-            json.write_text(dumps(report, indent=1) + "\n")
+            json.write_text(dumps({"summary": figures, "videos": about, "rows": rows}, indent=1) + "\n")
 
 
-def about(videos: Videos) -> dict[str, Any]:
+def root_of(videos: Videos, form: Format) -> Path:
+    """Where videos are in a format."""
+    return videos.shards(form == "reencoded") if form in ("shards", "reencoded") else videos.root
+
+
+def described(videos: Videos) -> dict[str, float]:
     """Of the videos, for whoever reads the figures later."""
     return {
         "train": videos.train,
         "test": videos.test,
+        "seconds": videos.seconds,
+        "bytes_a_second": videos.bytes_a_second,
         "width": WIDTH,
         "height": HEIGHT,
-        "seconds": SECONDS,
         "key_frames": KEY_FRAMES,
-        "bytes_a_second": videos.bytes_a_second,
     }
 
 
@@ -104,90 +129,30 @@ def places(cores: int) -> list[Place]:
     """One core, two, four, … and all: on each number one process with as many threads, as many processes, and 8
     processes that share them."""
     found = []
-    numbers = sorted({cores, *(2**power for power in range(cores.bit_length()) if 2**power <= cores)})
-    for number in numbers:
+    for number in sorted({cores, *(2**power for power in range(cores.bit_length()))}):
         each = [Place(number, 1, number), Place(number, number, 1), Place(number, 8, number // 8)]
-        found += [place for place in dict.fromkeys(each) if place.threads]
-    return found
+        found += [place for place in each if place.threads]
+    return list(dict.fromkeys(found))
 
 
-def cells(cores: int, quick: bool) -> list[tuple[Kind, Format, Place]]:
-    """All that is measured, by number of processes."""
-    whole = [(kind, form, place) for kind in KINDS for form in FORMATS[kind] for place in places(cores)]
-    chosen = [cell for cell in whole if not quick or cell[1] == "files" or cell[2].cores == 1]
-    return sorted(dict.fromkeys(chosen), key=lambda cell: cell[2].processes)
+def cells(cores: int, quick: bool) -> list[Cell]:
+    """All that is measured, fewest processes first."""
+    found = [Cell(kind, form, place) for kind, forms in FORMATS.items() for form in forms for place in places(cores)]
+    one = [cell for cell in found if cell.place.cores == 1 or not (cell.length or (quick and cell.format != "files"))]
+    return sorted(one, key=lambda cell: cell.place.processes)
 
 
-def measured(
-    wanted: Sequence[tuple[Kind, Format, Place]],
-    videos: Videos,
-    cores: Sequence[int],
-    batch: int,
-    batches: int,
-    cache: Path,
-) -> Iterator[dict[str, Any]]:
-    """A row for each."""
-    with tqdm(total=len(wanted), desc="feeding", unit="measurement", disable=None) as bar:
-        for count in sorted({place.processes for _, _, place in wanted}):
+def measured(jobs: Sequence[Job]) -> Iterator[Mapping[str, Any]]:
+    """A row for each; those of as many processes stand together."""
+    with tqdm(total=len(jobs), desc="feeding", unit="measurement", disable=None) as bar:
+        for count in dict.fromkeys(job.cell.place.processes for job in jobs):
             with _processes(count) as pool:
-                for kind, form, place in (cell for cell in wanted if cell[2].processes == count):
-                    bar.set_description(f"{kind} clips, {form}, {place.cores} cores, {count} x {place.threads}")
-                    mine = tuple(cores[: place.cores])
-                    jobs = [
-                        Job(videos.root, kind, form, place, mine, rank, batch, batches, cache) for rank in range(count)
-                    ]
-                    if form == "cache":
-                        fill_cache(jobs[0])
-                    yield row(jobs[0], list(pool.map(_feed, jobs)))
+                for job in (each for each in jobs if each.cell.place.processes == count):
+                    bar.set_description(f"{job.cell}")
+                    if job.cell.format == "cache":
+                        fill_cache(job)
+                    yield row(job.cell, list(pool.map(_feed, (job.of(rank) for rank in range(count)))))
                     bar.update()
-
-
-def row(job: Job, fed: Sequence[Fed]) -> dict[str, Any]:
-    """What processes did together."""
-    clips, cpu = sum(each.clips for each in fed), sum(each.cpu for each in fed)
-    longest = max(fed, key=lambda each: each.wall)
-    own = sum(each.cpu / each.wall for each in fed)  # cores' worth
-    return {
-        "clips": job.kind,
-        "format": job.format,
-        "cores": job.place.cores,
-        "processes": job.place.processes,
-        "threads": job.place.threads,
-        "clips/s": sum(each.clips / each.wall for each in fed),
-        "CPU ms": 1e3 * cpu / clips,
-        "kB": sum(each.read for each in fed) / clips / 1e3,
-        "others": max(0.0, longest.machine / longest.wall - own),
-    }
-
-
-def summary(rows: Sequence[dict[str, Any]], cores: int) -> dict[str, float]:
-    """The figures that `ada3d paper cost` takes, and what they would be on more cores."""
-    found: dict[str, float] = {}
-    for kind in KINDS:
-        files = [row for row in rows if row["clips"] == kind and row["format"] == "files"]
-        one = next(row for row in files if row["cores"] == 1)
-        every = [row for row in files if row["cores"] == cores]
-        best = max(every, key=lambda row: row["clips/s"])
-        by_clock = best["clips/s"] / one["clips/s"] / cores
-        by_cpu = one["CPU ms"] / float(np.mean([row["CPU ms"] for row in every]))
-        quiet = max(row["others"] for row in (one, best)) < QUIET
-        efficiency = min(1.0, by_clock if quiet else by_cpu)
-        rate = 1e3 / one["CPU ms"]
-        found |= {
-            f"{kind}_clips_per_core_second": rate,
-            f"{kind}_clips_per_second_1_core": one["clips/s"],
-            f"{kind}_clips_per_second_{cores}_cores": best["clips/s"],
-            f"{kind}_efficiency": efficiency,
-            f"{kind}_bytes_per_clip": 1e3 * one["kB"],
-        }
-        for number in PROJECTED:
-            found[f"{kind}_clips_per_second_{number}_cores_projected"] = number * rate * efficiency
-            found[f"{kind}_disk_mb_per_second_{number}_cores_projected"] = number * rate * efficiency * one["kB"] / 1e3
-        for row in rows:
-            if row["clips"] == kind and row["cores"] == 1 and row["format"] != "files":
-                found[f"{kind}_{row['format']}_clips_per_core_second"] = 1e3 / row["CPU ms"]
-                found[f"{kind}_{row['format']}_bytes_per_clip"] = 1e3 * row["kB"]
-    return found | {"others": max(row["others"] for row in rows)}
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from threading import Barrier
@@ -24,9 +24,8 @@ from ada3d_gym.video.clips import VideoClips
 from benchmarks.video_loading import Case
 
 Ids = NDArray[np.int64]
-Kind = Literal["training", "test"]
-Format = Literal["files", "decord", "cache"]
-SPLITS = {"training": "train", "test": "test"}
+Kind = Literal["training", "test", "long_training", "long_test"]
+Format = Literal["files", "decord", "shards", "reencoded", "cache"]
 CACHED = 100  # clips of the cache, at the most
 
 
@@ -46,31 +45,60 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """A measurement.
+
+    Attributes:
+        kind: of clips: for training, random ones of videos in any order, or for the test, all ten of each video in
+            turn; of long videos, or of short ones.
+        format: "files" as `video_clips` reads them, "decord" alone, which reads whole files, "shards" of these files,
+            or of files "reencoded" with closer key frames, or the "cache" of decoded clips.
+        place: see `Place`.
+    """
+
+    kind: Kind
+    format: Format
+    place: Place
+
+    def __str__(self) -> str:
+        place = self.place
+        return f"{self.kind}, {self.format}, {place.cores} cores, {place.processes} x {place.threads}"
+
+    @property
+    def length(self) -> str:
+        """Of the videos: "long", or ""."""
+        return "long" if self.kind.startswith("long") else ""
+
+    @property
+    def split(self) -> str:
+        return "test" if self.kind.endswith("test") else "train"
+
+
+@dataclass(frozen=True)
 class Job:
     """A process's part of a measurement.
 
     Attributes:
-        root: of the videos' lists.
-        kind: of clips: "training", random ones of videos in any order, or "test", all ten of each video in turn.
-        format: "files" as `video_clips` reads them, "decord" alone, which reads whole files, or the "cache" of decoded
-            clips.
-        place: see `Place`.
-        cores: their numbers.
-        rank: which of the processes it is.
+        root: of the videos' lists, or of shards.
+        cell: the measurement.
+        cores: numbers of those that there are; the first ones are given.
         batch: clips in one.
         batches: that are measured.
         cache: folder of the cache.
+        rank: which of the processes it is.
     """
 
     root: Path
-    kind: Kind
-    format: Format
-    place: Place
+    cell: Cell
     cores: tuple[int, ...]
-    rank: int
     batch: int
     batches: int
     cache: Path
+    rank: int = 0
+
+    def of(self, rank: int) -> Job:
+        """Another process's."""
+        return replace(self, rank=rank)
 
 
 @dataclass(frozen=True)
@@ -122,9 +150,9 @@ def feed(job: Job, barrier: Barrier | None = None) -> Fed:
         barrier: where all processes wait for each other before they begin.
     """
     torch.set_num_threads(1)
-    with _on(job.cores):
+    with _on(job.cores[: job.cell.place.cores]):
         clips = _clips(job)
-        source: Source = Bare(clips, job.place.threads) if job.format == "decord" else clips
+        source: Source = Bare(clips, job.cell.place.threads) if job.cell.format == "decord" else clips
         here, *rest = islice(batches(clips, job), job.batches + 2)
         if barrier is not None:
             barrier.wait()
@@ -146,11 +174,11 @@ def batches(clips: VideoClips, job: Job) -> Iterator[Ids]:
     pool: list[int] = []
     while True:
         while len(pool) < job.batch:
-            if job.kind == "training":  # one clip of each video an epoch
+            if job.cell.split == "train":  # one clip of each video an epoch
                 pool += (rng.permutation(videos) * clips.views + rng.integers(clips.views, size=videos)).tolist()
             else:
-                order = np.arange(min(len(clips), CACHED) if job.format == "cache" else len(clips))
-                pool += np.roll(order, -(videos * job.rank // job.place.processes) * clips.views).tolist()
+                order = np.arange(min(len(clips), CACHED) if job.cell.format == "cache" else len(clips))
+                pool += np.roll(order, -(videos * job.rank // job.cell.place.processes) * clips.views).tolist()
         yield np.array(pool[: job.batch])
         pool = pool[job.batch :]
 
@@ -163,11 +191,10 @@ def fill_cache(job: Job) -> None:
 
 
 def _clips(job: Job) -> VideoClips:
-    clips = video_clips("videos", SPLITS[job.kind], data_root=job.root, workers=job.place.threads)
-    if job.format != "cache":
-        return clips
-    size = CACHED * clips.num_frames * 3 * clips.size**2
-    return clips.but(cache=job.cache, cache_bytes=size)
+    clips = video_clips("videos", job.cell.split, data_root=job.root, workers=job.cell.place.threads)
+    each = clips.num_frames * 3 * clips.size**2
+    clips = clips.but(ahead_bytes=2 * job.batch * each)  # no more, or few videos' clips would soon all be there
+    return clips.but(cache=job.cache, cache_bytes=CACHED * each) if job.cell.format == "cache" else clips
 
 
 @contextmanager

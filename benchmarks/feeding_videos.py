@@ -18,10 +18,11 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ada3d_gym.datasets import index_path
+from ada3d_gym.datasets import DataError, load_index
 from ada3d_gym.experiments.index_videos import index_videos
 from ada3d_gym.experiments.own.collecting import Found, Split
 from ada3d_gym.experiments.own.lists import write_lists
+from ada3d_gym.experiments.shards import shards
 from ada3d_gym.files import replacing, writing
 from ada3d_gym.video.motionshapes.files import cache_folder, write_video
 from ada3d_gym.workers import default_workers
@@ -32,6 +33,7 @@ MARGIN = 96  # of the scene beyond the picture, in pixels
 GRAIN = (2.0, 7.0)  # standard deviation of the brightness, of 255, from video to video; chosen for the bytes a second
 GRAINS = 8  # pictures of grain that take turns
 CLASSES = 4
+SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,18 @@ class Videos:
     test: int
     seconds: int
     bytes_a_second: float
+
+    def shards(self, encoded_anew: bool = False) -> Path:
+        """A folder of the same videos in shards, made where it is not there; give it as `data_root`.
+
+        Args:
+            encoded_anew: with key frames 16 frames apart, as `ada3d shards --short-side 256` has it, or else as they
+                are.
+        """
+        folder = self.root / ("reencoded" if encoded_anew else "shards")
+        if not all(_is_indexed(folder, split) for split in SPLITS):
+            shards("videos", folder, self.root, SPLITS, HEIGHT if encoded_anew else None)
+        return folder
 
 
 def feeding_videos(
@@ -85,8 +99,15 @@ def _index(root: Path, paths: dict[Split, list[Path]]) -> None:
         split: [Found(path, number % CLASSES) for number, path in enumerate(each)] for split, each in paths.items()
     }
     changed = write_lists(root, splits, [f"class {number}" for number in range(CLASSES)])
-    if changed or not all(index_path("videos", root, split).exists() for split in splits):
+    if changed or not all(_is_indexed(root, split) for split in splits):
         index_videos("videos", root=root, workers=default_workers())
+
+
+def _is_indexed(root: Path, split: str) -> bool:
+    try:
+        return not load_index("videos", root, split).old
+    except DataError:
+        return False
 
 
 def _write(path: Path, seed: int, seconds: int, size: tuple[int, int]) -> None:
@@ -124,7 +145,8 @@ def texture(rng: np.random.Generator, height: int, width: int) -> NDArray[np.int
         plane = np.fft.irfft2(falling * phases, s=(height, width))
         planes.append(plane / plane.std())
     tints = 128 + 45 * planes[0][..., None] + 18 * planes[1][..., None] * rng.uniform(-1, 1, 3)
-    return tints.clip(0, 255).astype(np.int16)
+    clipped: NDArray[np.int16] = tints.clip(0, 255).astype(np.int16)
+    return clipped
 
 
 def _path(rng: np.random.Generator, times: NDArray[np.float64], most: tuple[int, int]) -> NDArray[np.int64]:

@@ -79,6 +79,7 @@ def train(
     outcomes: str | None = None,
     seed: int = 0,
     device: str = "cpu",
+    workers: int | None = None,
     output: Path | None = None,
     json: Path | None = None,
     profile: bool = False,
@@ -119,6 +120,7 @@ def train(
             `ada3d tabulate --split train`. The network itself is judged in the end. Agents must leave it as it is.
         seed: of everything random.
         device: where networks run.
+        workers: threads that decode; the cores of this machine over the processes on it by default.
         output: folder of the run; runs/ENV-AGENT-seedN by default.
         json: file that gets the results, too.
         profile: measure where the time goes, and write `profile.json` into the run's folder.
@@ -126,7 +128,7 @@ def train(
     """
     checked_device(device)
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
-    given |= {"outcomes": outcomes, "classes": classes, "observation_size": observation_size}
+    given |= {"outcomes": outcomes, "classes": classes, "observation_size": observation_size, "workers": workers}
     if transfer is not None and (agent or trunk or trunk_epochs):
         raise InputError("--agent, --trunk and --trunk-epochs make a policy, and --transfer takes one that is made")
     run_ = compose(
