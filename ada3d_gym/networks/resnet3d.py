@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from ada3d_gym.networks.macs import MacCounter
 from ada3d_gym.networks.masked import MaskedNetwork, Packing, TemporalConv
 from ada3d_gym.networks.pixels import Pixels
+from ada3d_gym.networks.recomputing import recomputed
 from ada3d_gym.networks.spec import STAGE_NAMES, ConvSpec, ResNet3dSpec
 
 
@@ -107,5 +108,5 @@ class MaskedResNet3d(MaskedNetwork):
         frames = self.pool(F.relu(self.stem(frames, packing), inplace=True))
         for stage in self.blocks.values():
             for block in stage:  # type: ignore[attr-defined]
-                frames = block(frames, packing)
+                frames = recomputed(block, frames, packing) if self.recompute else block(frames, packing)
         return packing.mean(frames.mean((2, 3)))
