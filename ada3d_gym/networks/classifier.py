@@ -15,6 +15,7 @@ from ada3d_gym.networks.current import CurrentForm
 from ada3d_gym.networks.given import GivenFrames
 from ada3d_gym.networks.masked import MaskedNetwork
 from ada3d_gym.networks.transfer import fetched
+from ada3d_gym.precision import Precision
 from ada3d_gym.profiling import timed
 
 FORWARD_BYTES = 2**30  # of feature maps at once
@@ -42,9 +43,11 @@ class NetworkClassifier:
     Attributes:
         micro_batch: clips in a pass of its training at the most, where whole batches take too much memory; see
             `ada3d_gym.finetuning.ClassifierTrainer`. None, all of a batch, at first.
+        precision: of the passes of its training; "float32" at first.
     """
 
     micro_batch: int | None = None
+    precision: Precision = "float32"
 
     def __init__(
         self,

@@ -24,7 +24,14 @@ from ada3d_gym.networks.spans import span_conv
 
 
 class MaskedNetwork(nn.Module, ABC):
-    """A video network that computes, of each clip, only what its masks keep."""
+    """A video network that computes, of each clip, only what its masks keep.
+
+    Attributes:
+        recompute: in training, compute what is inside a block anew in the backward pass instead of keeping it, where
+            the network knows how; see `ada3d_gym.networks.recomputing`.
+    """
+
+    recompute: bool = False
 
     @property
     @abstractmethod

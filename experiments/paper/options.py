@@ -13,6 +13,7 @@ from ada3d_gym.experiments.demo import QUICK, QUICK_VIDEOS
 from ada3d_gym.experiments.folders import check_output
 from ada3d_gym.experiments.pretraining import begun_from, pretraining
 from ada3d_gym.experiments.runs import Run, compose
+from ada3d_gym.precision import Precision
 from ada3d_gym.registration import ENVIRONMENTS, check_id
 
 MOTIONSHAPES = "Ada3D-MotionShapes-v1"
@@ -29,6 +30,7 @@ class PaperOptions:
         quick: few videos and one epoch of each kind, to see every part run; its numbers mean nothing.
         output: folder of all runs; OUTPUT/ID/seedN/METHOD has one, OUTPUT/ID/pretrained what they share.
         device: where networks run.
+        precision: of all passes that train a network; the configuration's by default.
         data_root: folder of the videos; what the set's environment variable names by default.
         checkpoint: weights of I3D to begin from; for MotionShapes, the shipped ones by default.
         slowonly_checkpoint: the same of SlowOnly; this package's weights of an I3D fit, too.
@@ -45,6 +47,7 @@ class PaperOptions:
     quick: bool = False
     output: Path = Path("runs/paper")
     device: str = "cpu"
+    precision: Precision | None = None
     data_root: Path | None = None
     checkpoint: Path | None = None
     slowonly_checkpoint: Path | None = None
@@ -151,6 +154,7 @@ class Composer:
             environment=environment,
             gamma=self.gamma,
             trunk=chosen.trunk,
+            precision=chosen.precision,
         )
         if quick:
             made = replace(made, **{name: min(getattr(made, name), most) for name, most in quick.items()})
