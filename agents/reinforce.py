@@ -167,7 +167,8 @@ class Reinforce(SelectingAgent):
             objective = torch.zeros((), device=self._on)
             for rows, piece in passes:
                 with self._updates.averaging(last=part.last and piece.last):
-                    own = self._logits(self._network, clips[rows])
+                    with section("selection"):
+                        own = self._logits(self._network, clips[rows])
                     objective += self._ascend(own, tried.of(rows), weight * piece.share) * piece.share
         opened = [entropy(p).mean() for p in self._exploration.keep(logits)]
         _, *entropies = self._updates.fetch("the policy's objective", objective, *opened)

@@ -49,6 +49,7 @@ from ada3d_gym.experiments.timing import Timed, milliseconds
 from ada3d_gym.experiments.training import train_to, write_once
 from ada3d_gym.experiments.transferring import keep_policy, transferred
 from ada3d_gym.networks.checkpoints.weights import save_weights
+from ada3d_gym.precision import Precision
 from ada3d_gym.prediction.config import CLASSIFIER as CLASSIFIER  # in a run's folder: as it has become
 from ada3d_gym.prediction.config import CONFIG
 from ada3d_gym.profiling import phase
@@ -73,6 +74,7 @@ def train(
     classifier_epochs: int | None = None,
     classifier_minutes: float | None = None,
     classifier_micro_batch: int | None = None,
+    classifier_recompute: bool | None = None,
     scratch: tuple[str, ...] = (),
     trunk: str | None = None,
     trunk_epochs: int | None = None,
@@ -80,6 +82,7 @@ def train(
     seed: int = 0,
     device: str = "cpu",
     workers: int | None = None,
+    precision: Precision | None = None,
     output: Path | None = None,
     json: Path | None = None,
     profile: bool = False,
@@ -113,6 +116,8 @@ def train(
         classifier_minutes: of the recipe scratch, at the most.
         classifier_micro_batch: clips in one pass of the classifier's and the trunk's training, where a batch takes too
             much memory; the schedule stays as it is.
+        classifier_recompute: compute the classifier's feature maps anew in its backward pass instead of keeping them:
+            less memory for a third more time.
         scratch: options of the recipe scratch, as clips_3d=20000.
         trunk: weights that the selection network's trunk starts from: a trunk.safetensors or torchvision's MobileNetV2.
         trunk_epochs: of the trunk as a classifier, for agents that see through one.
@@ -121,6 +126,7 @@ def train(
         seed: of everything random.
         device: where networks run.
         workers: threads that decode; the cores of this machine over the processes on it by default.
+        precision: of all passes that train a network; weights are float32 in any case. float32 by default.
         output: folder of the run; runs/ENV-AGENT-seedN by default.
         json: file that gets the results, too.
         profile: measure where the time goes, and write `profile.json` into the run's folder.
@@ -142,6 +148,8 @@ def train(
         classifier_recipe=classifier_recipe,
         classifier_epochs=classifier_epochs,
         classifier_micro_batch=classifier_micro_batch,
+        classifier_recompute=classifier_recompute,
+        precision=precision,
         scratch={"minutes": classifier_minutes},
         scratch_assignments=scratch,
         trunk=trunk,
@@ -212,8 +220,8 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
     kind = agent_class(run_.agent)
     if parallel.world() > 1 and kind.train_epoch is not Agent.train_epoch and not kind.data_parallel:
         raise InputError(f"{run_.agent} trains in one process: start it without torchrun")
-    if parallel.world() > 1 and (run_.classifier_micro_batch or run_.classifier_recipe == "scratch"):
-        raise InputError("micro-batches and the recipe scratch are of one process: start it without torchrun")
+    if parallel.world() > 1 and run_.classifier_recipe == "scratch":
+        raise InputError("the recipe scratch trains in one process: start it without torchrun")
     _say_costs(run_, folder)
     passes = fitted(run_, folder, device)
     with phase("trunk"):

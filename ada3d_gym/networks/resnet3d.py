@@ -9,6 +9,7 @@ from ada3d_gym.networks.channelwise import ChannelwiseConv
 from ada3d_gym.networks.described import DescribedNetwork, by_block
 from ada3d_gym.networks.masked import Packing, TemporalConv
 from ada3d_gym.networks.pixels import Pixels
+from ada3d_gym.networks.recomputing import recomputed
 from ada3d_gym.networks.spec import STAGE_NAMES, ConvSpec, ResNet3dSpec
 
 
@@ -76,5 +77,5 @@ class MaskedResNet3d(DescribedNetwork):
         frames = self.pool(F.relu(self.stem(frames, packing), inplace=True))
         for stage in self.blocks.values():
             for block in stage:  # type: ignore[attr-defined]
-                frames = block(frames, packing)
+                frames = recomputed(block, frames, packing) if self.recompute else block(frames, packing)
         return packing.mean(frames.mean((2, 3)))

@@ -13,6 +13,7 @@ from ada3d_gym.experiments.demo import QUICK, QUICK_VIDEOS
 from ada3d_gym.experiments.folders import check_output
 from ada3d_gym.experiments.pretraining import begun_from, pretraining
 from ada3d_gym.experiments.runs import Run, compose
+from ada3d_gym.precision import Precision
 from ada3d_gym.registration import ENVIRONMENTS, check_id
 
 MOTIONSHAPES = "Ada3D-MotionShapes-v1"
@@ -30,6 +31,7 @@ class PaperOptions:
         output: folder of all runs; OUTPUT/ID/seedN/METHOD has one, OUTPUT/ID/pretrained what they share.
         device: where networks run.
         workers: threads that decode, of each process; its part of the cores by default.
+        precision: of all passes that train a network; the configuration's by default.
         data_root: folder of the videos; what the set's environment variable names by default.
         checkpoint: weights of I3D to begin from; for MotionShapes, the shipped ones by default.
         slowonly_checkpoint: the same of SlowOnly; this package's weights of an I3D fit, too.
@@ -47,6 +49,7 @@ class PaperOptions:
     output: Path = Path("runs/paper")
     device: str = "cpu"
     workers: int | None = None
+    precision: Precision | None = None
     data_root: Path | None = None
     checkpoint: Path | None = None
     slowonly_checkpoint: Path | None = None
@@ -154,6 +157,7 @@ class Composer:
             environment=environment,
             gamma=self.gamma,
             trunk=chosen.trunk,
+            precision=chosen.precision,
         )
         if quick:
             made = replace(made, **{name: min(getattr(made, name), most) for name, most in quick.items()})
