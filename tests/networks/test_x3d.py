@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ada3d_gym.errors import InputError
-from ada3d_gym.networks import channelwise, x3d
+from ada3d_gym.networks import channelwise, inference_x3d, x3d
 from ada3d_gym.networks.checkpoints.loading import LoadReport, load_checkpoint
 from ada3d_gym.networks.checkpoints.weights import CheckpointError, load_weights, save_weights
+from ada3d_gym.networks.conversion.convert import convert
 from ada3d_gym.networks.inference import inference_form
 from ada3d_gym.networks.macs import MacCounter, count_macs
 from ada3d_gym.networks.spec import I3D_TINY, SPECS, X3D_M, X3D_S, X3D_XS, X3dSpec
@@ -47,7 +48,8 @@ def network(peer: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Masked
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """One 3D convolution for each run of clips, as on a CPU, and one for each tap."""
     if request.param == "taps":
-        monkeypatch.setattr(channelwise, "by_segments", lambda frames: False)
+        monkeypatch.setattr(channelwise, "by_segments", lambda frames, weight: False)
+        monkeypatch.setattr(inference_x3d, "by_runs", lambda frames: False)
 
 
 def batch(frames: int = 8, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
@@ -262,6 +264,23 @@ def test_full_size_in_single_precision(tmp_path: Path):
         for form in (network, inference_form(network)):
             got = form(clips, ones[:, :4], ones[:, 4:])
             assert (got - expected).abs().max() / expected.abs().max() < 1e-4
+
+
+def test_pytorchvideos_own_can_be_converted(peer: nn.Module, network: MaskedX3d):
+    converted = convert(peer, size=SIDE)
+    assert converted.stage_names == tuple(f"blocks.{stage}" for stage in range(5))
+    assert converted.network.state_dict().keys() == peer.state_dict().keys()
+    clips, u, v = batch()
+    keeps = u.any(1)
+    with torch.no_grad():
+        expected = network(clips, u, v)
+        torch.testing.assert_close(converted(clips, u, v)[keeps], expected[keeps], rtol=1e-9, atol=1e-9)
+    ours, theirs = network.count(SIDE), converted.count(SIDE)
+    assert theirs.stage.tolist() == ours.stage.tolist()
+    gates = sum(
+        2 * SMALL.inner(stage) * SMALL.gate(stage) * -(-depth // 2) for stage, depth in enumerate((1, 2, 5, 3), 1)
+    )
+    assert theirs.frame - ours.frame == ours.head - theirs.head == gates  # computed for each frame
 
 
 def test_other_networks_have_no_gates():
