@@ -18,6 +18,7 @@ from ada3d_gym.errors import DivergedError
 from ada3d_gym.masks import split_mask
 from ada3d_gym.metrics import mean_average_precision, top1
 from ada3d_gym.partial import Judged, Parts
+from ada3d_gym.profiling import section, timed
 from ada3d_gym.protocols import ClipAnswers, ClipSource, FallibleSource
 from ada3d_gym.video.records import VideoError
 
@@ -86,6 +87,7 @@ class Evaluation:
     regret: float | None = None
 
 
+@timed("evaluation")
 def evaluate(
     bandit: ClipBandit,
     act: Act,
@@ -131,7 +133,10 @@ def evaluate(
         mine_bad |= bad
         batch = np.array([clip for clip in batches[number].tolist() if clip not in bad], np.int64)
         if len(batch):
-            u, v = split_mask(act(bandit.observer(batch)), bandit.num_frames, bandit.num_stages)
+            shown = bandit.observer(batch)
+            with section("selection", len(batch)):
+                masks = act(shown)
+            u, v = split_mask(masks, bandit.num_frames, bandit.num_stages)
             mine_found[number] = Judged(batch, u, v, bandit.pull(batch, u, v))
             if not bad:  # a file that could not be decoded may have been mended until the next attempt
                 parts.write(number, mine_found[number])

@@ -16,6 +16,7 @@ from ada3d_gym import parallel
 from ada3d_gym.divergence import finite
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.profiling import section, timed
 from ada3d_gym.protocols import Classifier, ClipAnswers
 from ada3d_gym.seeding import CallStreams, Stream, spawn, torch_seed
 
@@ -98,6 +99,7 @@ class ClassifierTrainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr * 0.5 * (1 + math.cos(math.pi * done))  # a float: states hold no NumPy
 
+    @timed("classifier updates", counted=1)
     def step(
         self,
         clips: NDArray[np.uint8],
@@ -143,7 +145,8 @@ class ClassifierTrainer:
         self._set_mode()
         value, count = 0.0, int(kept.sum())
         for rows in self._passes(np.flatnonzero(kept)):
-            batch, frames, stages, wanted = (torch.from_numpy(a[rows]).to(device) for a in (clips, u, v, targets))
+            with section("transfer"):
+                batch, frames, stages, wanted = (torch.from_numpy(a[rows]).to(device) for a in (clips, u, v, targets))
             with torch_seed(self._draws.next(), device) if self.dropout else nullcontext():
                 logits = self._network(batch, frames, stages)
             loss = F.cross_entropy(logits, wanted / wanted.sum(1, keepdim=True)) * (len(rows) / count)

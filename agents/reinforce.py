@@ -26,6 +26,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer, parts_of_updates
 from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.networks.selection import MaskLogits, SelectionNetwork, greedy
+from ada3d_gym.profiling import section
 from ada3d_gym.seeding import Stream, spawn, torch_generator
 
 __all__ = ["Reinforce", "ReinforceConfig"]
@@ -120,7 +121,8 @@ class Reinforce(SelectingAgent):
             with during(self.phase, self.epoch + 1, number):
                 u, v = self._update(batch, whole, part.share, generator, meter, watch)
             if part.last:
-                self.optimizer.step()
+                with section("policy updates"):
+                    self.optimizer.step()
             if joint:
                 assert self.trainer is not None
                 self.trainer.set_progress(progress)
@@ -148,8 +150,10 @@ class Reinforce(SelectingAgent):
         config = self.config
         self.selection.eval()  # batch norm stays as pre-trained; nothing else differs between the modes
         observations = self.bandit.observer(ids)
-        with torch.autocast(self._on.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+        with section("transfer"):
             clips = torch.from_numpy(observations).to(self._on)
+        autocast = torch.autocast(self._on.type, torch.bfloat16, enabled=config.precision == "bfloat16")
+        with section("selection", len(ids)), autocast:
             logits: MaskLogits = self._network(clips)
         logits = MaskLogits(*(part.float() for part in logits))
         keep = self._exploration.keep(logits)  # m (B, T) and n (B, K), Eq. 1
@@ -166,7 +170,8 @@ class Reinforce(SelectingAgent):
                 log_prob = (sample * p.log() + (1 - sample) * (1 - p).log()).sum(2)  # (S, B), Eq. 2 and 3
                 objective = objective + (advantage * log_prob).mean()  # Eq. 7
                 objective = objective + self._exploration.entropy_weight * entropy(p).sum(1).mean()
-        (-objective * parallel.weight(len(ids)) * share).backward()
+        with section("policy updates", len(ids)):
+            (-objective * parallel.weight(len(ids)) * share).backward()
         opened = [entropy(p).mean() for p in keep]
         value, *entropies = torch.stack([objective, *opened]).tolist()  # fetched together: each fetch waits
         finite(value, "the policy's objective", self.optimizer)

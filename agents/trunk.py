@@ -17,6 +17,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.divergence import check_state, during, finite
 from ada3d_gym.finetuning import micro_batches
 from ada3d_gym.networks.selection import ClipTrunk
+from ada3d_gym.profiling import section
 from ada3d_gym.seeding import Stream, spawn, torch_generator, torch_seed
 from ada3d_gym.video.transforms import jitter_colours
 
@@ -70,19 +71,23 @@ class TrunkTraining:
                 progress = (self.epoch + done) / self.epochs
                 for group in self.optimizer.param_groups:
                     group["lr"] = self.lr * 0.5 * (1 + math.cos(math.pi * progress))
-                clips = torch.from_numpy(source.observations(batch)).to(self._device)
+                shown = source.observations(batch)
+                with section("transfer"):
+                    clips = torch.from_numpy(shown).to(self._device)
                 clips = jitter_colours(clips, colours) if self.jitter else clips
                 targets = torch.from_numpy(source.targets(batch)).to(self._device).float()
                 self.optimizer.zero_grad(set_to_none=True)
                 value, weight = 0.0, parallel.weight(len(batch))
                 for rows, part in micro_batches(len(batch), self.micro_batch):
                     wanted = targets[rows] / targets[rows].sum(1, keepdim=True)
-                    loss = F.cross_entropy(self._wrapped(clips[rows]), wanted) * part.share
-                    (loss * weight).backward()
-                    value += loss.item()
+                    with section("updates", len(wanted)):
+                        loss = F.cross_entropy(self._wrapped(clips[rows]), wanted) * part.share
+                        (loss * weight).backward()
+                        value += loss.item()
                 with during(_PHASE, self.epoch + 1, step):
                     losses.append(finite(value, "the trunk's loss", self.optimizer))
-                self.optimizer.step()
+                with section("updates"):
+                    self.optimizer.step()
             with during(_PHASE, self.epoch + 1):
                 check_state(self.state_dict())
             self.epoch += 1

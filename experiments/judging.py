@@ -34,6 +34,7 @@ from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.outcomes.classifier import check_clips, check_network
 from ada3d_gym.outcomes.oracle import best_values
 from ada3d_gym.outcomes.table import OutcomeTable, load_table
+from ada3d_gym.profiling import phase
 from ada3d_gym.rewards import MaskReward
 from ada3d_gym.shipped import shipped_classifier, shipped_table
 from ada3d_gym.video.clips import VideoClips
@@ -118,13 +119,14 @@ class Trial:
         whole = plain([method, self.judged, asdict(self.run), state and of_file(state), self._files(agent)])
         key = hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:16]
         start = time.perf_counter()
-        evaluation = evaluate(
-            self.bandit,
-            agent.act,
-            description=method,
-            interpolated=self.run.interpolated_map,
-            resume=folder / f"judging-{key}",
-        )
+        with phase("judged"):
+            evaluation = evaluate(
+                self.bandit,
+                agent.act,
+                description=method,
+                interpolated=self.run.interpolated_map,
+                resume=folder / f"judging-{key}",
+            )
         seconds = time.perf_counter() - start
         versions = package_versions()
         result = summarise(

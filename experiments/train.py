@@ -41,6 +41,7 @@ from ada3d_gym.experiments.inputs import claimed_by
 from ada3d_gym.experiments.judging import Trial, Verdict, load_masks, save_masks
 from ada3d_gym.experiments.model_folder import write_config
 from ada3d_gym.experiments.pretraining import live_classifier, train_classifier, train_trunk
+from ada3d_gym.experiments.profiles import PROFILE, profiled
 from ada3d_gym.experiments.results import Result, ResultFile, with_times
 from ada3d_gym.experiments.runs import PRETRAINED, Recipe, Run, compose, views_name
 from ada3d_gym.experiments.tables import single_table, write_json
@@ -50,6 +51,7 @@ from ada3d_gym.experiments.transferring import keep_policy, transferred
 from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.prediction.config import CLASSIFIER as CLASSIFIER  # in a run's folder: as it has become
 from ada3d_gym.prediction.config import CONFIG
+from ada3d_gym.profiling import phase
 
 
 def train(
@@ -79,6 +81,8 @@ def train(
     device: str = "cpu",
     output: Path | None = None,
     json: Path | None = None,
+    profile: bool = False,
+    profile_trace: bool = False,
 ) -> None:
     """Trains and judges.
 
@@ -117,6 +121,8 @@ def train(
         device: where networks run.
         output: folder of the run; runs/ENV-AGENT-seedN by default.
         json: file that gets the results, too.
+        profile: measure where the time goes, and write `profile.json` into the run's folder.
+        profile_trace: the same, and `trace-PHASE.json.gz` with every operation of a few batches of each phase.
     """
     checked_device(device)
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
@@ -145,7 +151,7 @@ def train(
     if json is not None:
         check_output(json, "--json")
     finished = is_finished(run_, folder)
-    results = train_run(run_, folder, device)
+    results = train_run(run_, folder, device, profile=profile, traced=profile_trace)
     if results:
         print("\n" + single_table(results))
         print(f"\nresults and logs: {folder}")
@@ -162,7 +168,16 @@ def is_finished(run_: Run, folder: Path) -> bool:
     return {"Upper", run_.agent} <= ResultFile(folder / "results.jsonl").results.keys()
 
 
-def train_run(run_: Run, folder: Path, device: str, *, upper: Path | None = None, timed: bool = True) -> list[Result]:
+def train_run(
+    run_: Run,
+    folder: Path,
+    device: str,
+    *,
+    upper: Path | None = None,
+    timed: bool = True,
+    profile: bool = False,
+    traced: bool = False,
+) -> list[Result]:
     """Trains and judges a run in its folder, as far as that has not been done.
 
     Args:
@@ -172,6 +187,7 @@ def train_run(run_: Run, folder: Path, device: str, *, upper: Path | None = None
         upper: folder of a run that judges, or has judged, Upper with the same classifier on the same clips: it need not
             be judged again.
         timed: measure time, too, once all is judged; not while other runs are trained on the machine.
+        profile, traced: see `ada3d_gym.experiments.profiles.profiled`.
 
     Returns:
         Those of Upper, milestones and the agent, in this order; none in all processes but the first.
@@ -182,7 +198,8 @@ def train_run(run_: Run, folder: Path, device: str, *, upper: Path | None = None
         parallel.wait()
         results = ResultFile(folder / "results.jsonl")
         if not is_finished(run_, folder):
-            _run(run_, folder, results, own_device, upper, timed)
+            with profiled(folder / PROFILE, own_device, profile, traced=traced):
+                _run(run_, folder, results, own_device, upper, timed)
         elif not (folder / CONFIG).exists():  # a run of before there was one
             _write_config(run_, folder, own_device, results.results.values())
         found = results.results
@@ -197,7 +214,8 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
         raise InputError("micro-batches and the recipe scratch are of one process: start it without torchrun")
     _say_costs(run_, folder)
     passes = fitted(run_, folder, device)
-    run_ = passes.applied(train_trunk(passes.of_trunk(run_), folder, device))
+    with phase("trunk"):
+        run_ = passes.applied(train_trunk(passes.of_trunk(run_), folder, device))
     bandit = run_.bandit("train", device)
     agent = run_.make_agent(bandit, device)  # what does not fit the clips is noticed before anything is computed
     if agent.total_epochs:
@@ -205,10 +223,12 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
     if run_.transfer:
         write_once(folder, lambda: keep_policy(run_, folder))
         run_ = keep_policy(run_, folder)
-    train_classifier(run_, bandit, folder)
+    with phase("classifier"):
+        train_classifier(run_, bandit, folder)
     if upper is None:  # before anything else is trained: a test split that is not there is noticed early
         _judge_upper(run_, folder, results, device)
-    train_agent(run_, bandit, folder, device, results)
+    with phase("agent"):
+        train_agent(run_, bandit, folder, device, results)
     if upper is not None and (found := ResultFile(upper / "results.jsonl").results.get("Upper")):
         results.add(found)
     elif upper is not None:
@@ -227,7 +247,8 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
         for name in run_.milestones.values():
             if name in results.results:
                 methods[name] = Timed(*load_masks(folder, name), agent)
-        times = milliseconds(trial.bandit, methods)
+        with phase("timed"):
+            times = milliseconds(trial.bandit, methods)
         for name in times.keys() - {run_.agent}:
             results.add(with_times(results.results[name], times[name]))
         result = with_times(result, times[run_.agent])

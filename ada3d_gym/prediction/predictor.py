@@ -23,6 +23,7 @@ from ada3d_gym.prediction.loading import load_classifier, load_policy
 from ada3d_gym.prediction.policies import MaskPolicy, NetworkPolicy
 from ada3d_gym.prediction.reading import VideoPixels, read_video
 from ada3d_gym.prediction.results import ClipPrediction, Prediction, best_answers
+from ada3d_gym.profiling import section, timed
 from ada3d_gym.video.indexing.probe import probe_all
 from ada3d_gym.video.sampling import ClipSampler
 
@@ -189,16 +190,23 @@ class Predictor:
         ahead: deque[Future[VideoPixels]] = deque()
         try:
             for video in videos:
-                found = next(probes)[1] if probes is not None and isinstance(video, Path) else None
+                with section("decoding"):
+                    found = next(probes)[1] if probes is not None and isinstance(video, Path) else None
                 ahead.append(pool.submit(read_video, video, sampler, rate, whole_frames=self.whole_frames, found=found))
                 if len(ahead) > 2 * self.workers:
-                    yield ahead.popleft().result()
+                    yield self._next(ahead)
             while ahead:
-                yield ahead.popleft().result()
+                yield self._next(ahead)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             if probes is not None:
                 probes.close()
+
+    @staticmethod
+    @timed("decoding")
+    def _next(ahead: deque[Future[VideoPixels]]) -> VideoPixels:
+        """Waits for the first of the videos that are being read."""
+        return ahead.popleft().result()
 
     def _answered(
         self, group: Sequence[VideoPixels], top_k: int | None, upper: bool, pixels: bool

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from ada3d_gym.prediction.inputs import FrameArray, Nothing, Video
+from ada3d_gym.profiling import timed
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.decoders.packets import frame_times
 from ada3d_gym.video.indexing.probe import Probe, probe
@@ -41,6 +42,7 @@ class VideoPixels:
     seconds: float = 0.0
     error: str = ""
 
+    @timed("preparing")
     def observations(self, side: int) -> NDArray[np.uint8]:
         """(V, T, 3, side, side) uint8, what a policy sees."""
         observations: NDArray[np.uint8] = resize_and_crop(torch.from_numpy(self.clips), side).numpy()

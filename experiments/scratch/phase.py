@@ -20,6 +20,7 @@ from ada3d_gym.agents.agent import OnEpoch
 from ada3d_gym.divergence import check_state, during, finite
 from ada3d_gym.experiments.scratch.masks import DrawMasks
 from ada3d_gym.finetuning import micro_batches
+from ada3d_gym.profiling import timed
 from ada3d_gym.protocols import ClipSource, Ids, one_view_each, usable
 from ada3d_gym.seeding import spawn, torch_generator
 
@@ -158,6 +159,7 @@ class PhaseTraining:
         clips, labels, visible = (torch.from_numpy(each).to(self.device) for each in arrays)
         return clips, labels, visible
 
+    @timed("updates", counted=1)
     def _update(self, clips: Tensor, labels: Tensor, visible: Tensor, generator: torch.Generator) -> float:
         """One step of the optimizer; returns the loss before it."""
         self.module.train()
