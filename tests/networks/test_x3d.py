@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -13,13 +14,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ada3d_gym.errors import InputError
+from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks import channelwise, inference_x3d, x3d
 from ada3d_gym.networks.checkpoints.loading import LoadReport, load_checkpoint
 from ada3d_gym.networks.checkpoints.weights import CheckpointError, load_weights, save_weights
+from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.conversion.convert import convert
+from ada3d_gym.networks.graph_files import GraphError, check_classifier, write_graph
+from ada3d_gym.networks.graphs import classifier_graph
 from ada3d_gym.networks.inference import inference_form
 from ada3d_gym.networks.macs import MacCounter, count_macs
-from ada3d_gym.networks.spec import I3D_TINY, SPECS, X3D_M, X3D_S, X3D_XS, X3dSpec
+from ada3d_gym.networks.spec import I3D_TINY, SPECS, X3D_M, X3D_S, X3D_TINY, X3D_XS, X3dSpec
 from ada3d_gym.networks.x3d import MaskedX3d
 from tests.networks.x3d_peer import CLASSES, SMALL, as_slowfast, cut, masked_logits, randomise, small_peer, temporal
 
@@ -200,6 +205,32 @@ def test_the_form_computes_no_more_and_keeps_its_input(network: MaskedX3d, count
     assert torch.equal(clips, kept)
 
 
+def test_it_can_be_trained():
+    torch.manual_seed(0)
+    classifier = NetworkClassifier(MaskedX3d(X3D_TINY, CLASSES, dropout=0.0), SIDE)
+    rng = np.random.default_rng(0)
+    clips = rng.integers(0, 256, (6, 8, 3, SIDE, SIDE), np.uint8)
+    u, v = rng.random((6, 8)) < 0.7, rng.random((6, 5)) < 0.5
+    u[:, 0] = True
+    before = classifier.scores(clips, u, v)
+    trainer = ClassifierTrainer(classifier, 0.01)
+    losses = [trainer.step(clips, u, v, np.eye(CLASSES, dtype=np.bool_)[np.arange(6) % CLASSES]) for _ in range(8)]
+    assert losses[-1] < losses[0]
+    assert not np.allclose(classifier.scores(clips, u, v), before)
+
+
+def test_an_environment_with_a_checkpoint(sets: Path, tmp_path: Path):
+    peer = create_x3d(model_num_class=400, head_activation=None).eval()
+    randomise(peer, 0)
+    torch.save({"model_state": as_slowfast(peer.state_dict())}, tmp_path / "x3d_s.pyth")
+    options = {"data_root": str(sets / "kinetics"), "checkpoint": str(tmp_path / "x3d_s.pyth"), "videos": 2}
+    with pytest.warns(UserWarning, match=r"the head is fresh, 4 classes: the file's head\.projection\.weight is for"):
+        env = gym.make("ada3d_gym:Ada3D-Kinetics-X3DS-v0", split="test", **options)
+    env.reset(seed=0)
+    info = env.step(np.ones(13 + 5, np.int8))[-1]
+    assert info["macs"] == MacCounter.of_spec(X3D_S, 160, 4).full(13)
+
+
 @pytest.mark.parametrize("slowfast", [True, False], ids=["PySlowFast", "pytorchvideo"])
 @pytest.mark.parametrize("shortcut_norm", [True, False], ids=["a norm on each shortcut", "none on the first"])
 def test_checkpoints(slowfast: bool, shortcut_norm: bool, tmp_path: Path):
@@ -269,6 +300,16 @@ def test_full_size_in_single_precision(tmp_path: Path):
         for form in (network, inference_form(network)):
             got = form(clips, ones[:, :4], ones[:, 4:])
             assert (got - expected).abs().max() / expected.abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("suffix", [pytest.param(".onnx", marks=pytest.mark.slow), ".pt2"])
+def test_as_a_graph(network: MaskedX3d, suffix: str, tmp_path: Path):
+    v, path = [True, False, True, False, True], tmp_path / f"classifier{suffix}"
+    single = copy.deepcopy(network).float()
+    write_graph(classifier_graph(single, v, SIDE), path)
+    assert 0 < check_classifier(path, single, v, 4, SIDE) < 1e-4
+    with pytest.raises(GraphError, match="off its network"):
+        check_classifier(path, single, [True] * 5, 4, SIDE)
 
 
 def test_pytorchvideos_own_can_be_converted(peer: nn.Module, network: MaskedX3d):
