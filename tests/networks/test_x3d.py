@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -13,12 +14,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ada3d_gym.errors import InputError
-from ada3d_gym.networks import channelwise, x3d
+from ada3d_gym.finetuning import ClassifierTrainer
+from ada3d_gym.networks import channelwise, inference_x3d, x3d
 from ada3d_gym.networks.checkpoints.loading import LoadReport, load_checkpoint
 from ada3d_gym.networks.checkpoints.weights import CheckpointError, load_weights, save_weights
+from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.networks.conversion.convert import convert
+from ada3d_gym.networks.graph_files import GraphError, check_classifier, write_graph
+from ada3d_gym.networks.graphs import classifier_graph
 from ada3d_gym.networks.inference import inference_form
 from ada3d_gym.networks.macs import MacCounter, count_macs
-from ada3d_gym.networks.spec import I3D_TINY, SPECS, X3D_M, X3D_S, X3D_XS, X3dSpec
+from ada3d_gym.networks.spec import I3D_TINY, SPECS, X3D_M, X3D_S, X3D_TINY, X3D_XS, X3dSpec
 from ada3d_gym.networks.x3d import MaskedX3d
 from tests.networks.x3d_peer import CLASSES, SMALL, as_slowfast, cut, masked_logits, randomise, small_peer, temporal
 
@@ -47,7 +53,14 @@ def network(peer: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Masked
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """One 3D convolution for each run of clips, as on a CPU, and one for each tap."""
     if request.param == "taps":
-        monkeypatch.setattr(channelwise, "by_segments", lambda frames: False)
+        monkeypatch.setattr(channelwise, "by_segments", lambda frames, weight: False)
+        monkeypatch.setattr(inference_x3d, "by_runs", lambda frames: False)
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Convolutions as such, padded taps included: PyTorch counts no products of single values."""
+    monkeypatch.setattr(channelwise, "by_segments", lambda frames, weight: True)
 
 
 def batch(frames: int = 8, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
@@ -185,11 +198,37 @@ def test_autocast(network: MaskedX3d, dtype: torch.dtype):
     assert all(value.grad is not None and value.grad.dtype == torch.float32 for value in used.values())
 
 
-def test_the_form_computes_no_more_and_keeps_its_input(network: MaskedX3d):
+def test_the_form_computes_no_more_and_keeps_its_input(network: MaskedX3d, counted: None):
     clips, u, v = batch()
     kept, form = clips.clone(), inference_form(network, torch.float64)
     assert count_macs(form, clips, u, v) == count_macs(network, clips, u, v)
     assert torch.equal(clips, kept)
+
+
+def test_it_can_be_trained():
+    torch.manual_seed(0)
+    classifier = NetworkClassifier(MaskedX3d(X3D_TINY, CLASSES, dropout=0.0), SIDE)
+    rng = np.random.default_rng(0)
+    clips = rng.integers(0, 256, (6, 8, 3, SIDE, SIDE), np.uint8)
+    u, v = rng.random((6, 8)) < 0.7, rng.random((6, 5)) < 0.5
+    u[:, 0] = True
+    before = classifier.scores(clips, u, v)
+    trainer = ClassifierTrainer(classifier, 0.01)
+    losses = [trainer.step(clips, u, v, np.eye(CLASSES, dtype=np.bool_)[np.arange(6) % CLASSES]) for _ in range(8)]
+    assert losses[-1] < losses[0]
+    assert not np.allclose(classifier.scores(clips, u, v), before)
+
+
+def test_an_environment_with_a_checkpoint(sets: Path, tmp_path: Path):
+    peer = create_x3d(model_num_class=400, head_activation=None).eval()
+    randomise(peer, 0)
+    torch.save({"model_state": as_slowfast(peer.state_dict())}, tmp_path / "x3d_s.pyth")
+    options = {"data_root": str(sets / "kinetics"), "checkpoint": str(tmp_path / "x3d_s.pyth"), "videos": 2}
+    with pytest.warns(UserWarning, match=r"the head is fresh, 4 classes: the file's head\.projection\.weight is for"):
+        env = gym.make("ada3d_gym:Ada3D-Kinetics-X3DS-v0", split="test", **options)
+    env.reset(seed=0)
+    info = env.step(np.ones(13 + 5, np.int8))[-1]
+    assert info["macs"] == MacCounter.of_spec(X3D_S, 160, 4).full(13)
 
 
 @pytest.mark.parametrize("slowfast", [True, False], ids=["PySlowFast", "pytorchvideo"])
@@ -238,8 +277,7 @@ def test_macs_are_those_published_and_pytorchvideos(spec: X3dSpec, side: int, pu
         assert (spec.side, SPECS[spec.name]) == (side, spec)
 
 
-def test_the_counter_agrees_with_pytorch_on_what_is_computed(network: MaskedX3d, monkeypatch: pytest.MonkeyPatch):
-    """Padded taps count in ours, so the convolutions are taken whole."""
+def test_the_counter_agrees_with_pytorch_on_what_is_computed(network: MaskedX3d, counted: None):
     counter = MacCounter.of_spec(SMALL, SIDE, CLASSES)
     rng = np.random.default_rng(0)
     for _ in range(4):
@@ -262,6 +300,32 @@ def test_full_size_in_single_precision(tmp_path: Path):
         for form in (network, inference_form(network)):
             got = form(clips, ones[:, :4], ones[:, 4:])
             assert (got - expected).abs().max() / expected.abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("suffix", [pytest.param(".onnx", marks=pytest.mark.slow), ".pt2"])
+def test_as_a_graph(network: MaskedX3d, suffix: str, tmp_path: Path):
+    v, path = [True, False, True, False, True], tmp_path / f"classifier{suffix}"
+    single = copy.deepcopy(network).float()
+    write_graph(classifier_graph(single, v, SIDE), path)
+    assert 0 < check_classifier(path, single, v, 4, SIDE) < 1e-4
+    with pytest.raises(GraphError, match="off its network"):
+        check_classifier(path, single, [True] * 5, 4, SIDE)
+
+
+def test_pytorchvideos_own_can_be_converted(peer: nn.Module, network: MaskedX3d):
+    converted = convert(peer, size=SIDE)
+    assert converted.stage_names == tuple(f"blocks.{stage}" for stage in range(5))
+    assert converted.network.state_dict().keys() == peer.state_dict().keys()
+    clips, u, v = batch()
+    keeps = u.any(1)
+    with torch.no_grad():
+        expected = network(clips, u, v)
+        torch.testing.assert_close(converted(clips, u, v)[keeps], expected[keeps], rtol=1e-9, atol=1e-9)
+    ours, theirs = network.count(SIDE), converted.count(SIDE)
+    assert theirs.stage.tolist() == ours.stage.tolist()
+    gated = {1: 1, 2: 1, 3: 3, 4: 2}  # blocks of each stage
+    gates = sum(2 * SMALL.inner(stage) * SMALL.gate(stage) * blocks for stage, blocks in gated.items())
+    assert theirs.frame - ours.frame == ours.head - theirs.head == gates  # computed for each frame
 
 
 def test_other_networks_have_no_gates():
