@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ada3d_gym.video.indexing.ends import is_cut, lacks_frames, shortage
 from ada3d_gym.video.indexing.progress import advance
 from ada3d_gym.video.records import NumberingError, TruncatedError, VideoError
-from ada3d_gym.video.sources import Part, Source, file_of, opened_source
+from ada3d_gym.video.sources import Part, Source, file_of, opened_source, small_file
 
 UNREADABLE = (av.error.FFmpegError, OSError, ValueError, IndexError)  # all that PyAV was seen to raise on bad files
 _TIMED = {"mov", "matroska", "flv"}  # MP4 and QuickTime, Matroska and WebM, Flash: elsewhere FFmpeg guesses at times
@@ -87,8 +87,12 @@ class Packets:
 
 
 @contextmanager
-def opened(path: Source) -> Iterator[tuple[Any, Any]]:
+def opened(path: Source, *, at_once: bool = False) -> Iterator[tuple[Any, Any]]:
     """A video's container and the stream to decode.
+
+    Args:
+        path: of the file, or where in a file it is.
+        at_once: read a small file in one go, one that is known to be a video with all its frames in it.
 
     Raises:
         VideoError: if the file cannot be opened or read, inside the block too; a picture is no video.
@@ -96,8 +100,11 @@ def opened(path: Source) -> Iterator[tuple[Any, Any]]:
     try:
         # An absolute path is no protocol's address ("a:b.mp4"). Tags in another encoding say nothing about the video.
         with ExitStack() as stack:
-            part = stack.enter_context(opened_source(path)) if isinstance(path, Part) else None
-            file = part or str(file_of(path).absolute())
+            file: Any = str(file_of(path).absolute())
+            if isinstance(path, Part):
+                file = stack.enter_context(opened_source(path))
+            elif at_once:
+                file = small_file(path) or file
             container = stack.enter_context(av.open(file, metadata_errors="replace"))
             yield container, _video_stream(path, container)
     except UNREADABLE as error:
