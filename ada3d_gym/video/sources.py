@@ -86,9 +86,10 @@ def small_file(source: Path) -> BinaryIO | None:
     Raises:
         OSError: where they cannot be read.
     """
+    if source.stat().st_size > WHOLE:  # which the system remembers from a moment ago, while to open it is a request
+        return None
     with source.open("rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
-        return _Bytes(source, file.read(size)) if size <= WHOLE else None
+        return _Bytes(source, file.read())
 
 
 class _Bytes(io.BytesIO):

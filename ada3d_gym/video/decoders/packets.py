@@ -66,6 +66,16 @@ class Packets:
         kind = "<i4" if narrow else "<i8"
         return _HEAD.pack(narrow, self.tick) + zlib.compress(numbers.astype(kind).tobytes(), 9)
 
+    def seconds(self) -> NDArray[np.float64] | None:
+        """(N,) of each frame that is shown from the first one, however far apart they are (phones vary that).
+
+        None where the container does not hold them.
+        """
+        if not len(self.times):
+            return None
+        seconds: NDArray[np.float64] = (self.times - self.times[0]) * self.tick
+        return seconds
+
     @classmethod
     def unpack(cls, packed: bytes) -> Packets:
         """What `pack` made, without the rate.
@@ -175,21 +185,6 @@ def scan(path: Source) -> Packets:
         return Packets(np.empty(0, np.int64), np.empty(0, np.int64), rate, False, tick)
     seekable = not hidden and not late and not several
     return Packets(np.array(sorted(times), np.int64), np.array(sorted(keys), np.int64), rate, seekable, tick, deep)
-
-
-def frame_times(path: Source) -> NDArray[np.float64] | None:
-    """Seconds (N,) of each frame that is shown from the first one, however far apart they are (phones vary that).
-
-    None where the container does not hold them.
-
-    Raises:
-        VideoError: as `scan` does.
-    """
-    packets = scan(path)
-    if not len(packets.times):
-        return None
-    seconds: NDArray[np.float64] = (packets.times - packets.times[0]) * packets.tick
-    return seconds
 
 
 def _rate(stream: Any, stamps: list[int]) -> float:
