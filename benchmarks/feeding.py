@@ -72,7 +72,7 @@ def feeding(
         quick: few videos, and other formats than files on one core only.
         json: file that gets the figures, for `ada3d paper cost --feeding`.
         videos: to train on, and a quarter as many for the test; 200, or 48 if quick. Of long ones, two batches.
-        batches: of each measurement and process; 6, or 2 if quick.
+        batches: of each measurement and process; 8, or 4 if quick.
         batch: clips in one.
         seed: of the videos.
     """
@@ -92,7 +92,7 @@ def feeding(
                 cell,
                 tuple(cores),
                 batch,
-                batches or (2 if quick else 6),
+                batches or (4 if quick else 8),
                 Path(cache),
             )
             for cell in cells(len(cores), quick)
