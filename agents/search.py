@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ada3d_gym.agents.blind import BlindAgent, TuningOptions, mask_text
+from ada3d_gym.agents.blind import BlindAgent, TuningOptions
 from ada3d_gym.agents.reference import Blind, Fixed
 from ada3d_gym.bandit import ClipBandit, Outcome
 from ada3d_gym.envs.codings import spread
 from ada3d_gym.errors import InputError
 from ada3d_gym.files import replacing
-from ada3d_gym.masks import all_masks, split_mask
+from ada3d_gym.masks import all_masks, mask_text, split_mask
 from ada3d_gym.outcomes.oracle import first_best
 from ada3d_gym.outcomes.storage import TableError
 from ada3d_gym.protocols import ClipAnswers
