@@ -59,13 +59,29 @@ def read_constants(folder: Path) -> list[Constant]:
     Raises:
         InputError: where there is none.
     """
+    return [Constant(**each) for each in _read(folder)["front"]]
+
+
+def read_best(folder: Path) -> Constant:
+    """The mask that pays best, of the same file.
+
+    Raises:
+        InputError: where there is none.
+    """
+    return Constant(**_read(folder)["best"])
+
+
+def _read(folder: Path) -> dict[str, Any]:
     path = folder / CONSTANTS
     try:
-        return [Constant(**each) for each in json.loads(path.read_text())["front"]]
+        found: dict[str, Any] = json.loads(path.read_text())
+        for each in (found["best"], *found["front"]):
+            Constant(**each)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path}: no front of constant masks ({error}): delete {folder}, and start the command again"
         ) from error
+    return found
 
 
 @dataclass(frozen=True)
