@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from ada3d_gym.video.decoders.packets import Packets, opened, scan
@@ -126,4 +127,11 @@ def _frames(container: Any, stream: Any, wanted: Container[int] | None = None) -
         if wanted is not None:
             needed = packet.pts is None or packet.pts in wanted
             stream.codec_context.skip_frame = "DEFAULT" if needed else "NONREF"
-        yield from packet.decode()
+        try:
+            frames = packet.decode()
+        except FFmpegError:  # what came before the damage is still in the decoder, and is as good as ever
+            for frame in stream.decode(None):
+                frame.time_base = stream.time_base
+                yield frame
+            raise
+        yield from frames
