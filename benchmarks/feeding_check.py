@@ -123,7 +123,7 @@ def composed(videos: Videos, backbone: str) -> Run:
     """A run of an epoch of the trunk and one of the classifier, and of a judgement."""
     environment: dict[str, Any] = {"data_root": str(videos.root), "checkpoint": "random", "backbone": backbone}
     environment["observation_size"] = SIDE
-    once = {"classifier_epochs": 1, "trunk_epochs": 1, "classifier_micro_batch": MICRO_BATCH}
+    once: dict[str, Any] = {"classifier_epochs": 1, "trunk_epochs": 1, "classifier_micro_batch": MICRO_BATCH}
     made = compose("Ada3D-Videos-v0", "reinforce", 0, environment=environment, **once)
     return run_of_pretraining(made)
 
