@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.observers import Observer, PixelObserver
-from ada3d_gym.protocols import Classifier, ClipAnswers, ClipSource, Ids, Mask, one_view_each, usable
+from ada3d_gym.protocols import (
+    Classifier,
+    ClipAnswers,
+    ClipSource,
+    Ids,
+    Mask,
+    SharingClassifier,
+    one_view_each,
+    usable,
+)
 from ada3d_gym.rewards import Answers, Reward
 
 Order = Literal["epochs", "iid"]
@@ -208,7 +217,24 @@ class ClipBandit:
         return Outcome(**told, **shown, answers=answers)
 
     def _computed(self, ids: Ids, u: Mask, v: Mask) -> Answers:
-        scores = self.classifier.scores(self.source.clips(ids), u, v)
+        scores = self._scores(ids, u, v)
         targets = self.source.targets(ids)
         correct = targets[np.arange(len(ids)), scores.argmax(1)] & u.any(1)
         return Answers(correct, scores, targets, u, v, self.classifier.macs(u, v) / self._full_macs)
+
+    def _scores(self, ids: Ids, u: Mask, v: Mask) -> NDArray[np.float32]:
+        """(B, C); a clip that is asked about several times is read once."""
+        distinct, of = first_of_each(ids)
+        clips = self.source.clips(distinct)
+        if len(distinct) == len(ids):
+            return self.classifier.scores(clips, u, v)
+        if isinstance(self.classifier, SharingClassifier):
+            return self.classifier.scores_of(clips, of, u, v)
+        return self.classifier.scores(clips[of], u, v)
+
+
+def first_of_each(ids: Ids) -> tuple[Ids, NDArray[np.int64]]:
+    """The ids without repetitions (A,), as they come, and where among them each of `ids` is (B,)."""
+    _, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
+    order = first.argsort()
+    return ids[first[order]], order.argsort()[inverse]

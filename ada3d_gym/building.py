@@ -18,7 +18,8 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.networks.checkpoints.loading import load_checkpoint
 from ada3d_gym.networks.checkpoints.weights import load_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
-from ada3d_gym.networks.resnet3d import MaskedResNet3d
+from ada3d_gym.networks.described import DescribedNetwork
+from ada3d_gym.networks.families import make_network
 from ada3d_gym.networks.selection import Aggregation, ClipTrunk, load_torchvision
 from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.observers import FeatureObserver, IndexObserver, Observation, Observer, PixelObserver
@@ -227,7 +228,7 @@ def build_classifier(
             f"no weights ship for {backbone} and these videos: give checkpoint=, a file that docs/checkpoints.md "
             "lists, or train from none with 'ada3d train ID --classifier-recipe scratch'"
         )
-    network = MaskedResNet3d(SPECS[backbone], len(clips.class_names))
+    network = make_network(SPECS[backbone], len(clips.class_names))
     if checkpoint is None:
         _load_shipped(network, clips)
     elif checkpoint == SHIPPED_START:
@@ -245,9 +246,9 @@ def build_classifier(
     return NetworkClassifier(network, clips.size, device=device)
 
 
-def _load_shipped(network: MaskedResNet3d, clips: VideoClips) -> None:
+def _load_shipped(network: DescribedNetwork, clips: VideoClips) -> None:
     """Fills a network of some classes of MotionShapes, or all, from the shipped one of all."""
-    whole = MaskedResNet3d(network.spec, len(CLASSES))
+    whole = make_network(network.spec, len(CLASSES))
     load_weights(whole, shipped_classifier(clips.dataset), centre_taps=True)
     state, rows = whole.state_dict(), [CLASSES.index(name) for name in clips.class_names]
     network.load_state_dict(state | {key: state[key][rows] for key in ("head.weight", "head.bias")})

@@ -13,11 +13,13 @@ from torch.nn import functional as F
 from torch.nn.modules.dropout import _DropoutNd
 
 from ada3d_gym import parallel
-from ada3d_gym.divergence import finite
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.precision import Precision
+from ada3d_gym.profiling import section, timed
 from ada3d_gym.protocols import Classifier, ClipAnswers
 from ada3d_gym.seeding import CallStreams, Stream, spawn, torch_seed
+from ada3d_gym.updates import Updates
 
 
 class Part(NamedTuple):
@@ -68,6 +70,7 @@ class ClassifierTrainer:
             processes, each normalises by its own clips, and the statistics are the first one's.
         dropout: probability of all dropout layers while training.
         seed: of dropout.
+        precision: of its passes, see `ada3d_gym.updates`; the classifier's by default.
 
     Raises:
         InputError: for a classifier that cannot be trained, such as an outcome table.
@@ -83,21 +86,25 @@ class ClassifierTrainer:
         freeze_batch_norm: bool = True,
         dropout: float = 0.0,
         seed: np.random.SeedSequence | None = None,
+        precision: Precision | None = None,
     ):
         if not 0 <= dropout < 1:
             raise InputError(f"dropout={dropout}: expected a probability, less than 1")
         self.classifier, self.lr = _trainable(classifier), lr
         self.freeze_batch_norm, self.dropout = freeze_batch_norm, dropout
         self._draws = CallStreams(spawn(0, Stream.DROPOUT) if seed is None else seed)
-        self._network = parallel.wrap(self.classifier.network)
         parameters = self.classifier.network.parameters()
         self.optimizer = torch.optim.SGD(parameters, lr, momentum=momentum, weight_decay=weight_decay, nesterov=True)
+        own = self.classifier
+        self._updates = Updates(own.network, self.optimizer, own.device, precision or own.precision)
+        self._learned = False  # whether a clip of the update that is under way can be learned from
 
     def set_progress(self, done: float) -> None:
         """Sets the cosine schedule to a share of the training in [0, 1]."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr * 0.5 * (1 + math.cos(math.pi * done))  # a float: states hold no NumPy
 
+    @timed("classifier updates", counted=1)
     def step(
         self,
         clips: NDArray[np.uint8],
@@ -110,18 +117,17 @@ class ClassifierTrainer:
 
         Several labels share the target evenly. Clips that keep no frame, or have no label, are left out. Where the
         classifier has a `micro_batch`, no more clips are in a pass, and gradients add up; batch norm that is trained
-        sees those of a pass. Of several processes, each gives its own part of the batch, in one pass, and gets its own
-        part's loss.
+        sees those of a pass. Of several processes, each gives its own part of the batch, and gets its own part's loss.
 
         Raises:
             DivergedError: for a loss that is no number; weights are then as before.
         """
         if part.first:
             self.optimizer.zero_grad(set_to_none=True)
-        loss = self._add_gradient(clips, u, v, targets, part.share)
-        parameters = (each for group in self.optimizer.param_groups for each in group["params"])
-        if part.last and any(each.grad is not None for each in parameters):
-            self.optimizer.step()
+            self._learned = False
+        loss = self._add_gradient(clips, u, v, targets, part)
+        if part.last and self._learned:
+            self._updates.step()
             self.classifier.invalidate()
         return loss
 
@@ -131,32 +137,42 @@ class ClassifierTrainer:
         u: NDArray[np.bool_],
         v: NDArray[np.bool_],
         targets: NDArray[np.bool_],
-        share: float,
+        part: Part,
     ) -> float:
-        kept = u.any(1) & targets.any(1)
-        if parallel.total(kept.sum()) == 0:
+        rows = np.flatnonzero(u.any(1) & targets.any(1))
+        if not len(rows) and parallel.world() == 1:
             return 0.0
-        weight = parallel.weight(kept.sum())
-        if not kept.any():  # other processes wait for this one's gradients: those of any clip, for nothing
-            kept, u, targets = np.arange(len(u)) == 0, np.ones_like(u), np.ones_like(targets)
         device = self.classifier.device
+        mine = torch.full((), float(len(rows)), device=device)
+        total = parallel.total(mine)
+        weight = mine / (total.clamp(min=1) / parallel.world())
+        if not len(rows):  # other processes wait for this one's gradients: those of any clip, for nothing
+            rows, u, targets = np.arange(1), np.ones_like(u), np.ones_like(targets)
         self._set_mode()
-        value, count = 0.0, int(kept.sum())
-        for rows in self._passes(np.flatnonzero(kept)):
-            batch, frames, stages, wanted = (torch.from_numpy(a[rows]).to(device) for a in (clips, u, v, targets))
-            with torch_seed(self._draws.next(), device) if self.dropout else nullcontext():
-                logits = self._network(batch, frames, stages)
-            loss = F.cross_entropy(logits, wanted / wanted.sum(1, keepdim=True)) * (len(rows) / count)
-            (loss * weight * share).backward()
-            value += float(loss.detach())
+        draws = self._draws.next() if self.dropout else None
+        with section("transfer"):
+            beside = torch.from_numpy(np.concatenate([u, v, targets], 1)[rows]).to(device)
+        frames, stages, wanted = beside.split([u.shape[1], v.shape[1], targets.shape[1]], 1)
+        size = self.classifier.micro_batch
+        passes = np.array_split(np.arange(len(rows)), -(-len(rows) // size) if size else 1)
+        losses = []
+        for number, each in enumerate(passes):
+            own = slice(each[0], each[-1] + 1)
+            with self._updates.averaging(part.last and number == len(passes) - 1):
+                with section("transfer"):
+                    batch = torch.from_numpy(clips[rows[own]]).to(device)
+                dropped = nullcontext() if draws is None else torch_seed(_of_pass(draws, number), device)
+                with dropped, self._updates.computing():
+                    logits = self._updates.network(batch, frames[own], stages[own])
+                shares = wanted[own] / wanted[own].sum(1, keepdim=True)
+                loss = F.cross_entropy(logits.float(), shares) * (len(each) / len(rows))
+                self._updates.backward(loss * weight * part.share)
+            losses.append(loss.detach())
         if not self.freeze_batch_norm:
             parallel.share_buffers(self.classifier.network)  # all pay rewards from one network
-        return finite(value, "the classifier's loss", self.optimizer)
-
-    def _passes(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """Rows of a batch, pass by pass; processes that wait for each other's gradients take one each."""
-        size = self.classifier.micro_batch if parallel.world() == 1 else None
-        return np.array_split(rows, -(-len(rows) // size)) if size else [rows]
+        value, learned = self._updates.fetch("the classifier's loss", torch.stack(losses).sum(), total)
+        self._learned |= learned > 0
+        return value
 
     def _set_mode(self) -> None:
         """Each time: the network may be shared, and its own modes say nothing of how it is trained."""
@@ -167,14 +183,21 @@ class ClassifierTrainer:
                 module.train(self.dropout > 0)
 
     def state_dict(self) -> dict[str, Any]:
-        network = self.classifier.network.state_dict()
-        return {"network": network, "optimizer": self.optimizer.state_dict(), "draws": self._draws.calls}
+        network, scale = self.classifier.network.state_dict(), self._updates.state_dict()
+        state = {"network": network, "optimizer": self.optimizer.state_dict(), "draws": self._draws.calls}
+        return state | ({"scale": scale} if scale else {})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.classifier.network.load_state_dict(state["network"])
         self.classifier.invalidate()
         self.optimizer.load_state_dict(state["optimizer"])
+        self._updates.load_state_dict(state.get("scale", {}))
         self._draws.calls = state.get("draws", 0)
+
+
+def _of_pass(draws: np.random.SeedSequence, number: int) -> np.random.SeedSequence:
+    """The stream of a pass of a step: the step's own for the first, so that processes draw as often as each other."""
+    return np.random.SeedSequence(draws.entropy, spawn_key=(*draws.spawn_key, number)) if number else draws
 
 
 def _trainable(classifier: Classifier) -> NetworkClassifier:

@@ -3,13 +3,15 @@
 Processes hold the same weights. A batch, and everything drawn for it, is that of a single process; a process computes
 its own rows of it and `DistributedDataParallel` averages the gradients, so that the weights become what they would have
 become in one process, but for the order of floating-point sums. By itself, a process is one of one.
+
+What processes tell each other at every step are tensors, on their device; Python objects (`gather`) go between epochs.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -56,19 +58,46 @@ def rows(count: int) -> NDArray[np.int64]:
     return np.arange(rank(), count, world()) if count >= world() else np.arange(count)
 
 
-def weight(mine: float) -> float:
-    """What turns the mean over this process's `mine` rows into its part of the mean over all, gradients averaged."""
-    return mine / (total(mine) / world()) if world() > 1 else 1.0
+def counts(whole: int) -> list[int]:
+    """How many of `whole` rows each process has, in order."""
+    return [len(range(each, whole, world())) if whole >= world() else whole for each in range(world())]
 
 
-def total(value: float) -> float:
-    """The sum over processes."""
-    return float(sum(gather(value)))
+def weight(whole: int) -> float:
+    """What turns the mean over this process's rows of `whole` into its part of the mean over all, gradients averaged.
+
+    No process has to be asked for it.
+    """
+    return counts(whole)[rank()] / (sum(counts(whole)) / world()) if world() > 1 else 1.0
+
+
+def total(values: Tensor) -> Tensor:
+    """The sum over processes, elementwise, on the device of this one's values; nothing waits for it."""
+    if world() == 1:
+        return values
+    summed = values.clone()
+    dist.all_reduce(summed)
+    return summed
 
 
 def wrap(module: nn.Module) -> nn.Module:
     """A module whose `backward` averages gradients over processes; stages that all masks leave out have none."""
-    return DistributedDataParallel(module, find_unused_parameters=True) if world() > 1 else module
+    if world() == 1:
+        return module
+    # Buffers change in the training of batch norm alone, and `share_buffers` is for that.
+    return DistributedDataParallel(module, find_unused_parameters=True, broadcast_buffers=False)
+
+
+def averaging(module: nn.Module, last: bool) -> AbstractContextManager[Any]:
+    """Around a pass, forward and backward: gradients stay this process's own, and add up, but in the last.
+
+    Processes need not take equally many passes, as long as each has one last.
+
+    Args:
+        module: as `wrap` gave it.
+        last: whether gradients, those of the passes before among them, are averaged over processes.
+    """
+    return module.no_sync() if isinstance(module, DistributedDataParallel) and not last else nullcontext()
 
 
 def share_buffers(module: nn.Module) -> None:
@@ -83,7 +112,7 @@ def share_buffers(module: nn.Module) -> None:
 
 
 def gather(value: T) -> list[T]:
-    """A picklable value of every process, in order."""
+    """A picklable value of every process, in order; slow, so not for every step."""
     if world() == 1:
         return [value]
     values: list[Any] = [None] * world()
@@ -91,11 +120,15 @@ def gather(value: T) -> list[T]:
     return values
 
 
-def gather_rows(tensor: Tensor) -> Tensor:
-    """The rows of all processes, for a tensor (..., B) of this one's."""
+def gather_rows(tensor: Tensor, whole: int) -> Tensor:
+    """The rows of all processes, one process's after another's, for a tensor (..., B) of this one's of `whole` rows."""
     if world() == 1:
         return tensor
-    return torch.cat([part.to(tensor.device) for part in gather(tensor.cpu())], -1)
+    lengths = counts(whole)
+    mine = nn.functional.pad(tensor, (0, max(lengths) - tensor.shape[-1])).contiguous()
+    parts = [torch.empty_like(mine) for _ in lengths]
+    dist.all_gather(parts, mine)
+    return torch.cat([part[..., :length] for part, length in zip(parts, lengths, strict=True)], -1)
 
 
 def wait() -> None:

@@ -23,11 +23,17 @@ class Batch:
         rewards: (2, S, B) of the frame head and the stage head, for S masks of each of B clips.
         greedy: computes the rewards (2, B) of the greedy masks, in a pull of its own.
         features: computes the clips' features (B, D) in the selection network, without a gradient.
+        whole: clips of the batch in all processes; the B of a single one by default.
     """
 
     rewards: Tensor
     greedy: Callable[[], Tensor]
     features: Callable[[], Tensor]
+    whole: int | None = None
+
+    def of_all(self, values: Tensor) -> Tensor:
+        """Values (..., B) of all processes' clips."""
+        return parallel.gather_rows(values, values.shape[-1] if self.whole is None else self.whole)
 
 
 class Baseline(nn.Module, ABC):
@@ -63,7 +69,7 @@ class BatchMean(Baseline):
     """The mean over all samples of the batch, for each head."""
 
     def forward(self, batch: Batch) -> Tensor:
-        return batch.rewards - parallel.gather_rows(batch.rewards).mean((1, 2), keepdim=True)
+        return batch.rewards - batch.of_all(batch.rewards).mean((1, 2), keepdim=True)
 
 
 class MovingAverage(Baseline):
@@ -79,7 +85,7 @@ class MovingAverage(Baseline):
         self.register_buffer("seen", torch.zeros((), dtype=torch.bool))
 
     def forward(self, batch: Batch) -> Tensor:
-        mean = parallel.gather_rows(batch.rewards).mean((1, 2))
+        mean = batch.of_all(batch.rewards).mean((1, 2))
         if not self.seen:
             self.average.copy_(mean)
             self.seen.fill_(True)
@@ -106,7 +112,7 @@ class LearnedValue(Baseline):
     def forward(self, batch: Batch) -> Tensor:
         features = batch.features().T  # (D, B)
         advantages: Tensor = batch.rewards - self._values(features)
-        features, rewards = parallel.gather_rows(features), parallel.gather_rows(batch.rewards)
+        features, rewards = batch.of_all(features), batch.of_all(batch.rewards)
         with torch.enable_grad():
             loss = (self._values(features) - rewards).pow(2).mean()
             self.optimizer.zero_grad(set_to_none=True)

@@ -22,6 +22,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.networks.selection import MaskLogits, greedy
 from ada3d_gym.observers import Observation, shows_features
+from ada3d_gym.profiling import section
 from ada3d_gym.seeding import CallStreams, Stream, spawn
 
 Masks = NDArray[np.int8]
@@ -96,13 +97,13 @@ class FeatureBandit(Agent):
         )
         for number, (done, _, ids) in enumerate(batches, start=1):
             progress = (self.epoch + done) / self.total_epochs
-            with torch.no_grad():
+            with section("selection", len(ids)), torch.no_grad():
                 context = self._contexts(ids)
                 masks = self._explore(context, progress, draws)
                 watch.add(ids, *split_mask(self._best(context), *shape))
             outcome = bandit.pull(ids, *split_mask(masks, *shape))
             meter.add_outcome(outcome)
-            with during(self.phase, self.epoch + 1, number):
+            with section("policy updates", len(ids)), during(self.phase, self.epoch + 1, number):
                 meter.add(**self._learn(context, masks, outcome, progress, draws))
         return meter.means() | watch.figures()
 

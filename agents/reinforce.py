@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ada3d_gym import parallel
 from ada3d_gym.agents.agent import Policy
@@ -20,12 +20,14 @@ from ada3d_gym.agents.progress import epoch_batches
 from ada3d_gym.agents.reference import Random
 from ada3d_gym.agents.reinforce_options import ReinforceConfig
 from ada3d_gym.agents.selecting import SelectingAgent, as_arrays
+from ada3d_gym.agents.tried import Tried
 from ada3d_gym.bandit import ClipBandit, Outcome
-from ada3d_gym.divergence import during, finite
+from ada3d_gym.divergence import during
 from ada3d_gym.errors import InputError
-from ada3d_gym.finetuning import ClassifierTrainer, parts_of_updates
+from ada3d_gym.finetuning import ClassifierTrainer, Part, micro_batches, parts_of_updates
 from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.networks.selection import MaskLogits, SelectionNetwork, greedy
+from ada3d_gym.profiling import section
 from ada3d_gym.seeding import Stream, spawn, torch_generator
 
 __all__ = ["Reinforce", "ReinforceConfig"]
@@ -61,7 +63,8 @@ class Reinforce(SelectingAgent):
             raise InputError(f"heads={config.heads!r} leaves a head unlearned: give Reinforce the other policy")
         if config.joint_epochs and trainer is None:
             raise InputError("joint epochs train the classifier: give Reinforce a ClassifierTrainer")
-        super().__init__(selection, bandit, config, seed=config.seed, device=device, optimizer=config.optimizer)
+        how: Any = {"optimizer": config.optimizer, "precision": config.precision}
+        super().__init__(selection, bandit, config, seed=config.seed, device=device, **how)
         self.config, self.trainer = config, trainer
         width = selection.trunk.features if config.baseline == "value" else 0
         self.baseline = make_baseline(config.baseline, width).to(device)
@@ -118,9 +121,10 @@ class Reinforce(SelectingAgent):
             if part.first:
                 self.optimizer.zero_grad()
             with during(self.phase, self.epoch + 1, number):
-                u, v = self._update(batch, whole, part.share, generator, meter, watch)
+                u, v = self._update(batch, whole, part, generator, meter, watch)
             if part.last:
-                self.optimizer.step()
+                with section("policy updates"):
+                    self._updates.step()
             if joint:
                 assert self.trainer is not None
                 self.trainer.set_progress(progress)
@@ -135,7 +139,7 @@ class Reinforce(SelectingAgent):
         self,
         ids: NDArray[np.int64],
         whole: int,
-        share: float,
+        part: Part,
         generator: torch.Generator,
         meter: Meter,
         watch: MaskWatch,
@@ -143,39 +147,79 @@ class Reinforce(SelectingAgent):
         """Adds the policy gradient of clips, times the batch's share of its update, to that before.
 
         Of several processes, each has its own clips of a batch of `whole`; masks are drawn for the whole batch alike.
-        Returns the masks (S * B, T), (S * B, K).
+        In several passes, masks come from passes without gradients, and each clip's logits are computed again when all
+        rewards are known. Returns the masks (S * B, T), (S * B, K).
         """
-        config = self.config
         self.selection.eval()  # batch norm stays as pre-trained; nothing else differs between the modes
         observations = self.bandit.observer(ids)
-        with torch.autocast(self._on.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+        with section("transfer"):
             clips = torch.from_numpy(observations).to(self._on)
-            logits: MaskLogits = self._network(clips)
-        logits = MaskLogits(*(part.float() for part in logits))
-        keep = self._exploration.keep(logits)  # m (B, T) and n (B, K), Eq. 1
-        chance = [torch.rand(config.samples, whole, p.shape[1], generator=generator, device=self._on) for p in keep]
-        bits = [(each[:, parallel.rows(whole)] < p).to(p.dtype) for each, p in zip(chance, keep, strict=True)]
-        u, v = (part.flatten(0, 1).bool().cpu().numpy() for part in bits)  # (S * B, …)
-        u, v = self._with_other(u, v, lambda: self._drawn_by_other(observations, whole, config.samples))
-        outcome = self.bandit.pull(np.tile(ids, config.samples), u, v)
+        passes = micro_batches(len(ids), self.config.micro_batch)
+        alone, weight = len(passes) == 1, parallel.weight(whole) * part.share
+        with self._updates.averaging(last=part.last and alone):
+            with section("selection", len(ids)), torch.set_grad_enabled(alone):
+                parts = [self._logits(self._network if alone else self.selection, clips[rows]) for rows, _ in passes]
+            logits = MaskLogits(*(torch.cat(each) for each in zip(*parts, strict=True))) if not alone else parts[0]
+            tried = self._try(ids, observations, clips, logits, whole, generator)
+            if alone:
+                objective = self._ascend(logits, tried, weight)
+        if not alone:
+            objective = torch.zeros((), device=self._on)
+            for rows, piece in passes:
+                with self._updates.averaging(last=part.last and piece.last):
+                    with section("selection"):
+                        own = self._logits(self._network, clips[rows])
+                    objective += self._ascend(own, tried.of(rows), weight * piece.share) * piece.share
+        opened = [entropy(p).mean() for p in self._exploration.keep(logits)]
+        _, *entropies = self._updates.fetch("the policy's objective", objective, *opened)
 
+        # of the head that is not learned, the masks that its policy has drawn
+        drawn = join_mask(tried.u, tried.v)[: len(ids)]
+        watch.add(ids, *self._with_other(*tried.greedy, lambda: drawn))
+        meter.add_outcome(tried.outcome)
+        meter.add(entropy_frames=entropies[0], entropy_stages=entropies[1])
+        return tried.u, tried.v
+
+    def _logits(self, network: nn.Module, clips: Tensor) -> MaskLogits:
+        with self._updates.computing():
+            logits: MaskLogits = network(clips)
+        return MaskLogits(*(part.float() for part in logits))
+
+    def _try(
+        self,
+        ids: NDArray[np.int64],
+        observations: NDArray[Any],
+        clips: Tensor,
+        logits: MaskLogits,
+        whole: int,
+        generator: torch.Generator,
+    ) -> Tried:
+        """Draws masks for clips and pulls them."""
+        samples, frames = self.config.samples, logits.frames.shape[1]
+        keep = self._exploration.keep(logits)  # m (B, T) and n (B, K), Eq. 1
+        chance = [torch.rand(samples, whole, p.shape[1], generator=generator, device=self._on) for p in keep]
+        bits = [each[:, parallel.rows(whole)] < p for each, p in zip(chance, keep, strict=True)]
+        likely = torch.cat(greedy(logits), 1)
+        masks = torch.cat([torch.cat(bits, 2), likely[None]]).cpu().numpy()  # fetched together: each fetch waits
+        u, v = masks[:-1, :, :frames].reshape(-1, frames), masks[:-1, :, frames:].reshape(samples * len(ids), -1)
+        u, v = self._with_other(u, v, lambda: self._drawn_by_other(observations, whole, samples))
+        best = masks[-1, :, :frames], masks[-1, :, frames:]
+        outcome = self.bandit.pull(np.tile(ids, samples), u, v)
+        advantages = self._advantages(outcome, ids, whole, observations, clips, best)
+        return Tried(u, v, best, outcome, [each.to(p.dtype) for each, p in zip(bits, keep, strict=True)], advantages)
+
+    def _ascend(self, logits: MaskLogits, tried: Tried, weight: float) -> Tensor:
+        """Adds the gradient of the objective of clips, times a weight, and returns that objective."""
         objective = torch.zeros((), device=self._on)
-        advantages = self._advantages(outcome, ids, whole, logits, clips)
-        for head, p, sample, advantage in zip(("frames", "stages"), keep, bits, advantages, strict=True):
-            if config.heads in ("both", head):
+        keep = self._exploration.keep(logits)
+        for head, p, sample, advantage in zip(("frames", "stages"), keep, tried.bits, tried.advantages, strict=True):
+            if self.config.heads in ("both", head):
                 log_prob = (sample * p.log() + (1 - sample) * (1 - p).log()).sum(2)  # (S, B), Eq. 2 and 3
                 objective = objective + (advantage * log_prob).mean()  # Eq. 7
                 objective = objective + self._exploration.entropy_weight * entropy(p).sum(1).mean()
-        (-objective * parallel.weight(len(ids)) * share).backward()
-        opened = [entropy(p).mean() for p in keep]
-        value, *entropies = torch.stack([objective, *opened]).tolist()  # fetched together: each fetch waits
-        finite(value, "the policy's objective", self.optimizer)
-
-        # of the head that is not learned, the masks that its policy has drawn
-        watch.add(ids, *self._with_other(*as_arrays(greedy(logits)), lambda: join_mask(u, v)[: len(ids)]))
-        meter.add_outcome(outcome)
-        meter.add(entropy_frames=entropies[0], entropy_stages=entropies[1])
-        return u, v
+        with section("policy updates", len(logits.frames)):
+            self._updates.backward(-objective * weight)
+        return objective.detach()
 
     def _with_other(self, u: Bits, v: Bits, theirs: Callable[[], NDArray[Any]]) -> tuple[Bits, Bits]:
         """The masks with those of the `other` policy in the place of the head that is not learned."""
@@ -195,7 +239,13 @@ class Reinforce(SelectingAgent):
         return np.concatenate([self._of_other(observations) for _ in range(samples)])
 
     def _advantages(
-        self, outcome: Outcome, ids: NDArray[np.int64], whole: int, logits: MaskLogits, clips: Tensor
+        self,
+        outcome: Outcome,
+        ids: NDArray[np.int64],
+        whole: int,
+        observations: NDArray[Any],
+        clips: Tensor,
+        best: tuple[Bits, Bits],
     ) -> Tensor:
         """What each sample of each clip earned above its baseline, (2, S, B) for the frame head and the stage head."""
 
@@ -204,17 +254,17 @@ class Reinforce(SelectingAgent):
             return torch.from_numpy(np.stack(paid)).float().to(self._on)
 
         def greedy_rewards() -> Tensor:
-            u, v = as_arrays(greedy(logits))
-            u, v = self._with_other(u, v, lambda: self._drawn_by_other(clips.cpu().numpy(), whole))
+            u, v = self._with_other(*best, lambda: self._drawn_by_other(observations, whole))
             return heads(self.bandit.pull(ids, u, v))
 
         def features() -> Tensor:
-            shown: Tensor = self.selection.trunk(clips)
-            return shown
+            passes = micro_batches(len(ids), self.config.micro_batch)
+            with self._updates.computing():
+                return torch.cat([self.selection.trunk(clips[rows]) for rows, _ in passes]).float()
 
         rewards = heads(outcome).view(2, self.config.samples, len(ids))
         with torch.no_grad():
-            advantages: Tensor = self.baseline(Batch(rewards, greedy_rewards, features))
+            advantages: Tensor = self.baseline(Batch(rewards, greedy_rewards, features, whole))
         return advantages
 
     def state_dict(self) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from typing import Literal, get_args
 from ada3d_gym.agents.baselines import Name as Baseline
 from ada3d_gym.agents.exploration import check_exploration
 from ada3d_gym.errors import InputError
+from ada3d_gym.precision import Precision
 
 Credit = Literal["paper", "joint"]
 Optimizer = Literal["adam", "sgd"]
-Precision = Literal["float32", "bfloat16"]
 Heads = Literal["both", "frames", "stages"]
 _CHOICES = {"credit": Credit, "baseline": Baseline, "optimizer": Optimizer, "precision": Precision, "heads": Heads}
 
@@ -32,7 +32,9 @@ class ReinforceConfig:
         baseline: what is taken off a reward; see `agents.baselines`.
         optimizer: "adam", or the paper's "sgd" with momentum 0.9.
         accumulate: batches in one step of each optimizer, the classifier's included; they count as one larger batch.
-        precision: of the selection network's forward pass; "bfloat16" is mixed precision.
+        micro_batch: clips in one pass of the selection network, where those of a batch take too much memory. Masks and
+            gradients are those of the whole batch, for another forward pass of this network; all by default.
+        precision: of the selection network's passes; its weights are float32, so others are mixed precision.
         heads: which heads are learned; the other's masks come from the `other` policy (the paper's Table 6).
         exploration, final_exploration: a probability p becomes a p + (1 - a)(1 - p), so that no bit is ever certain; a
             at the start and at the end of both stages; 1 switches this off. Towards 1, single frames become safe to
@@ -54,6 +56,7 @@ class ReinforceConfig:
     baseline: Baseline = "leave_one_out"
     optimizer: Optimizer = "adam"
     accumulate: int = 1
+    micro_batch: int | None = None
     precision: Precision = "float32"
     heads: Heads = "both"
     exploration: float = 0.95
@@ -68,7 +71,7 @@ class ReinforceConfig:
                 expected = ", ".join(get_args(kind))
                 raise InputError(f"unknown {name} {getattr(self, name)!r}: expected one of {expected}")
         check_exploration(self)
-        for name in ("batch_size", "joint_batch_size", "samples", "accumulate"):
+        for name in ("batch_size", "joint_batch_size", "samples", "accumulate", "micro_batch"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)}: expected at least 1")
         if self.baseline == "leave_one_out" and self.samples < 2:

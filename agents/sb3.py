@@ -30,6 +30,7 @@ from ada3d_gym.agents.sb3_options import (
     TRPOOptions,
 )
 from ada3d_gym.agents.sb3_schedules import Cosine, Ramp
+from ada3d_gym.agents.sb3_sections import Sections
 from ada3d_gym.agents.sb3_trunk import count_policy, selection_of, slow_trunk, trunk_kwargs
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.divergence import check_state, during
@@ -128,9 +129,9 @@ class SB3Agent(Agent):
         total = self.total_epochs * self.steps_per_epoch
         name = f"{self.algorithm.__name__}, epoch {self.epoch + 1} of {self.total_epochs}"
         bar = tqdm(total=self.steps_per_epoch, desc=name, unit="step", leave=False, disable=None)
-        with bar, during(self.phase, self.epoch + 1):
+        with bar, during(self.phase, self.epoch + 1), Sections(self._rollout) as sections:
             watch = _Watch(self, total, bar.update)
-            callbacks: list[BaseCallback] = [watch]
+            callbacks: list[BaseCallback] = [watch, sections]
             if self.epoch >= self.options.epochs:
                 callbacks.append(self._fine_tuning())
             self.model.set_random_seed(_integer(self.seed, Stream.SB3, self.epoch))

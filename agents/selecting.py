@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ada3d_gym import parallel
 from ada3d_gym.agents.agent import Agent
 from ada3d_gym.agents.costs import policy_macs
 from ada3d_gym.agents.portable import Portable, whole_selection
@@ -19,12 +18,15 @@ from ada3d_gym.agents.reinforce_options import Optimizer
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
 from ada3d_gym.errors import InputError
+from ada3d_gym.masks import read_mask
 from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.networks.current import CurrentForm
 from ada3d_gym.networks.selection import Aggregation, ClipTrunk, SelectionNetwork
 from ada3d_gym.networks.selection_file import save_selection
 from ada3d_gym.observers import shows_features
+from ada3d_gym.precision import Precision
 from ada3d_gym.seeding import Stream, spawn, torch_seed
+from ada3d_gym.updates import Updates
 
 
 class TrunkOptions(Protocol):
@@ -69,10 +71,23 @@ def new_trunk(bandit: ClipBandit, options: TrunkOptions) -> ClipTrunk:
     return trunk
 
 
-def new_selection(bandit: ClipBandit, options: SelectionOptions, seed: int) -> SelectionNetwork:
-    """The paper's selection network for a bandit, before training: the same for every agent of a seed."""
+def new_selection(
+    bandit: ClipBandit, options: SelectionOptions, seed: int, begin: str | None = None
+) -> SelectionNetwork:
+    """The paper's selection network for a bandit, before training: the same for every agent of a seed.
+
+    Args:
+        bandit: whose clips it sees.
+        options: of the agent.
+        seed: of its weights.
+        begin: mask that it keeps about at the start, as text; everything by default.
+
+    Raises:
+        InputError: for what is no mask of the bandit.
+    """
+    mask = None if begin is None else read_mask(begin, bandit.num_frames, bandit.num_stages, "begin")
     with torch_seed(spawn(seed, Stream.SELECTION_WEIGHTS)):
-        return SelectionNetwork(new_trunk(bandit, options), bandit.num_stages, options.keep)
+        return SelectionNetwork(new_trunk(bandit, options), bandit.num_stages, options.keep, mask)
 
 
 class SelectingAgent(Agent):
@@ -84,6 +99,7 @@ class SelectingAgent(Agent):
         options: of the agent, learning rates among them.
         seed, device: see `Agent`.
         optimizer: "adam", or "sgd" with momentum 0.9.
+        precision: of the passes that it is trained in.
     """
 
     trunk_observation = "pixels"
@@ -97,10 +113,11 @@ class SelectingAgent(Agent):
         seed: int,
         device: torch.device | str,
         optimizer: Optimizer = "adam",
+        precision: Precision = "float32",
     ):
         super().__init__(bandit, options, seed=seed, device=str(device))
         self.selection = selection.to(device)
-        self._on, self._network = torch.device(device), parallel.wrap(self.selection)
+        self._on = torch.device(device)
         self._form = CurrentForm(self.selection)
         own = [(name.startswith("trunk."), p) for name, p in selection.named_parameters()]
         trunk, heads = ([p for of_trunk, p in own if of_trunk is wanted] for wanted in (True, False))
@@ -109,6 +126,8 @@ class SelectingAgent(Agent):
             self.optimizer: torch.optim.Optimizer = torch.optim.Adam(groups, options.lr)
         else:
             self.optimizer = torch.optim.SGD(groups, options.lr, momentum=0.9)
+        self._updates = Updates(self.selection, self.optimizer, self._on, precision)
+        self._network = self._updates.network
 
     def _set_lr(self, progress: float) -> None:
         for group in self.optimizer.param_groups:
@@ -120,11 +139,13 @@ class SelectingAgent(Agent):
 
     def state_dict(self) -> dict[str, Any]:
         """All that `learn` goes on from."""
-        return {
+        state = {
             "epoch": self.epoch,
             "selection": self.selection.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
+        scale = self._updates.state_dict()
+        return state | ({"scale": scale} if scale else {})
 
     def load_policy_state(self, state: dict[str, Any]) -> None:
         self.epoch = state["epoch"]
@@ -133,6 +154,7 @@ class SelectingAgent(Agent):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.load_policy_state(state)
         self.optimizer.load_state_dict(state["optimizer"])
+        self._updates.load_state_dict(state.get("scale", {}))
 
     def portable(self) -> Portable | None:
         if not isinstance(self.selection, SelectionNetwork):

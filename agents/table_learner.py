@@ -19,6 +19,7 @@ from ada3d_gym.divergence import during, finite
 from ada3d_gym.errors import InputError
 from ada3d_gym.outcomes.classifier import TableClassifier
 from ada3d_gym.outcomes.values import Game
+from ada3d_gym.profiling import section
 from ada3d_gym.seeding import Stream, spawn
 
 Bits = NDArray[np.bool_]
@@ -82,9 +83,11 @@ class TableLearner(SelectingAgent):
         self.selection.eval()  # batch norm stays as pre-trained
         for number, (done, _, batch) in enumerate(batches, start=1):
             self._set_progress(self.epoch + done)
-            clips = torch.from_numpy(self.bandit.observer(batch)).to(self._on)
+            shown = self.bandit.observer(batch)
+            with section("transfer"):
+                clips = torch.from_numpy(shown).to(self._on)
             self.optimizer.zero_grad()
-            with during(self.phase, self.epoch + 1, number):
+            with section("policy updates", len(batch)), during(self.phase, self.epoch + 1, number):
                 loss, u, v = self._loss(self._network(clips), batch, self.game.table.rows(batch), meter)
                 finite(loss.item(), f"the loss of {self.phase}", self.optimizer)
                 loss.backward()

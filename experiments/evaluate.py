@@ -25,12 +25,14 @@ from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.folders import check_output
 from ada3d_gym.experiments.judging import Trial, name_beside
+from ada3d_gym.experiments.profiles import EVALUATED, profiled
 from ada3d_gym.experiments.results import ResultFile, with_times
 from ada3d_gym.experiments.runs import compose, read_run
 from ada3d_gym.experiments.tables import single_table, write_json
 from ada3d_gym.experiments.timing import Timed, milliseconds
 from ada3d_gym.experiments.train import CLASSIFIER
 from ada3d_gym.observers import SPLITS
+from ada3d_gym.profiling import phase
 from ada3d_gym.registration import ENVIRONMENTS
 
 _RECORDED = {"checkpoint": "checkpoint_sha256"}  # by what a judgement's record tells an argument
@@ -50,9 +52,11 @@ def evaluate(
     videos: int | None = None,
     seed: int = 0,
     device: str = "cpu",
+    workers: int | None = None,
     output: Path | None = None,
     json: Path | None = None,
     trust: bool = False,
+    profile: bool = False,
 ) -> None:
     """Judges.
 
@@ -70,9 +74,11 @@ def evaluate(
         videos: judge on the first so many only.
         seed: beside an id, of everything random.
         device: where networks run.
+        workers: threads that decode; the cores of this machine over the processes on it by default.
         output: file that gets the line; results.jsonl of the run's folder, or runs/evaluations.jsonl.
         json: file that gets the result, too.
         trust: import an agent's module that a run's folder names, and read weights elsewhere that it names.
+        profile: measure where the time goes, and write `profile-evaluate.json` beside the output file.
     """
     checked_device(device)
     if split not in SPLITS:
@@ -83,7 +89,7 @@ def evaluate(
         known = ", ".join(ENVIRONMENTS) + did_you_mean([what], ENVIRONMENTS)
         raise InputError(f"{what!r} is neither the folder of a run nor a registered id ({known})")
     asked = {key: value for key, value in {**given, "views": views}.items() if value is not None}
-    replaced = dict(asked)
+    replaced = asked | {"workers": workers}  # not those of the machine that it was trained on
     if folder is None:
         run_ = compose(what, agent or "upper", seed, config=config, assignments=set, environment=given)
     elif agent or set or config:
@@ -102,7 +108,7 @@ def evaluate(
     path = output or (folder / "results.jsonl" if folder else Path("runs") / "evaluations.jsonl")
     check_output(path)
     results = ResultFile(path, apart=True)
-    with parallel.joined(device) as own_device:
+    with parallel.joined(device) as own_device, profiled(path.with_name(EVALUATED), own_device, profile, fresh=True):
         trial = Trial.prepare(run_, split, own_device, **replaced)
         line = None
         if folder is None:
@@ -121,7 +127,8 @@ def evaluate(
         result = verdict.result
         if parallel.rank() == 0:
             methods = {"Upper": Timed.everything(trial.bandit), method: Timed(verdict.u, verdict.v, made)}
-            times = milliseconds(trial.bandit, methods)
+            with phase("timed"):
+                times = milliseconds(trial.bandit, methods)
             result = with_times(result, times[method])
         own_line = line if method == run_.agent else None
         if own_line and own_line.milliseconds is not None and own_line.milliseconds_selection is not None:

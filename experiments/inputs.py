@@ -35,6 +35,10 @@ def claimed_by(run_: Run, folder: Path) -> Iterator[None]:
         del options["classifier_recipe"], options["scratch"]  # likewise
     if run_.classifier_micro_batch is None:
         del options["classifier_micro_batch"]
+    if not run_.classifier_recompute:
+        del options["classifier_recompute"]
+    if run_.precision == "float32":
+        del options["precision"]
     if not run_.options.get("regular"):
         options["options"].pop("regular", None)
     with claimed(

@@ -12,7 +12,7 @@ import time
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from inspect import signature
 from pathlib import Path
@@ -34,6 +34,7 @@ from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.outcomes.classifier import check_clips, check_network
 from ada3d_gym.outcomes.oracle import best_values
 from ada3d_gym.outcomes.table import OutcomeTable, load_table
+from ada3d_gym.profiling import phase
 from ada3d_gym.rewards import MaskReward
 from ada3d_gym.shipped import shipped_classifier, shipped_table
 from ada3d_gym.video.clips import VideoClips
@@ -115,16 +116,19 @@ class Trial:
             folder: where an interrupted judgement leaves what it has, to go on from there.
             state: what the agent was read from; another one is another judgement.
         """
-        whole = plain([method, self.judged, asdict(self.run), state and of_file(state), self._files(agent)])
+        environment = {key: value for key, value in self.run.environment.items() if key not in MACHINE}
+        same = asdict(replace(self.run, environment=environment))  # however fast videos are read
+        whole = plain([method, self.judged, same, state and of_file(state), self._files(agent)])
         key = hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:16]
         start = time.perf_counter()
-        evaluation = evaluate(
-            self.bandit,
-            agent.act,
-            description=method,
-            interpolated=self.run.interpolated_map,
-            resume=folder / f"judging-{key}",
-        )
+        with phase("judged"):
+            evaluation = evaluate(
+                self.bandit,
+                agent.act,
+                description=method,
+                interpolated=self.run.interpolated_map,
+                resume=folder / f"judging-{key}",
+            )
         seconds = time.perf_counter() - start
         versions = package_versions()
         result = summarise(

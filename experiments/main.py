@@ -21,6 +21,7 @@ COMMANDS = {
     "benchmark": ("benchmark.commands:COMMANDS", "which algorithm finds better policies: suites, reports, submissions"),
     "paper": ("paper.commands:COMMANDS", "the paper's tables and figures, each as a command"),
     "index-videos": ("index_videos:index_videos", "finds and checks the videos of a data set, once"),
+    "shards": ("shards:shards", "writes indexed videos into few large files, smaller and quick to seek in if wanted"),
     "pretrain": ("pretrain:pretrain", "trains the networks that ship with the package"),
     "pretrain-untrimmed": (
         "pretrain_untrimmed:pretrain_untrimmed",
@@ -34,6 +35,7 @@ COMMANDS = {
     "regret": ("regret:regret", "how far agents are from the best possible, exactly"),
     "croissant": ("croissant:croissant", "describes outcome tables for data set searches"),
     "giveaways": ("giveaways:giveaways", "what tells a motion of the embedded videos without its motion"),
+    "film": ("film:film", "a moving picture of a policy that learns"),
     "places": ("places:places", "what clips of the embedded long videos tell, by where they lie"),
     "gflops": ("gflops:gflops", "the paper's GFLOPs beside ours"),
     "fixtures": ("fixtures:fixtures", "writes a tiny set of videos in each data set's layout"),

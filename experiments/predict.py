@@ -27,6 +27,7 @@ from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.folders import check_output
 from ada3d_gym.experiments.judging import Trial
 from ada3d_gym.experiments.predictions import summary, table, write_csv, write_json
+from ada3d_gym.experiments.profiles import measured, profile_table
 from ada3d_gym.experiments.runs import read_run
 from ada3d_gym.files import replacing
 from ada3d_gym.observers import FeatureObserver, IndexObserver
@@ -37,6 +38,7 @@ from ada3d_gym.prediction.pictures import sheet as drawn_sheet
 from ada3d_gym.prediction.policies import MaskPolicy
 from ada3d_gym.prediction.predictor import Predictor
 from ada3d_gym.prediction.results import Prediction
+from ada3d_gym.profiling import phase
 from ada3d_gym.video.indexing.list_text import has_extension
 
 MOST_SHEETS, MOST_PLAYED = 50, 20  # videos in one picture
@@ -54,8 +56,10 @@ def predict(
     gif: Path | None = None,
     upper: bool = False,
     device: str = "cpu",
+    workers: int | None = None,
     data_root: Path | None = None,
     trust: bool = False,
+    profile: bool = False,
 ) -> None:
     """Predicts.
 
@@ -71,8 +75,10 @@ def predict(
         gif: moving picture that gets these clips, dropped frames grey; of the first 20 videos.
         upper: run the whole network beside it.
         device: where networks run.
+        workers: threads that decode; the cores of this machine over the processes on it by default.
         data_root: of the run's data set, where its agent is one that cannot be made without it (dqn, sac, …).
         trust: import an agent's module that the run's folder names, and read weights elsewhere that it names.
+        profile: measure where the time goes, and print it; --json gets it, too.
     """
     checked_device(device)
     if not videos:
@@ -81,33 +87,38 @@ def predict(
         if path is not None:
             _check_name(path, option)
             check_output(path, option)
-    predictor = Predictor.from_pretrained(folder, device=device, policy=_policy(folder, device, data_root, trust))
-    stages = predictor.classifier.stage_names
     found: list[Prediction] = []
     sheets: list[NDArray[np.uint8]] = []
     played: list[Image.Image] = []
     asked = find_videos(list(videos))
     pixels = bool(sheet or gif)
-    stream = predictor.stream(asked, top_k=top, views=views, upper=upper, pixels=pixels, isolated=True)
     interrupted = False
-    try:
-        for prediction in tqdm(
-            stream, total=len(asked), desc="predicting", unit="video", disable=len(asked) < 2 or None
-        ):
-            if prediction.error:
-                tqdm.write(f"error: {prediction.video}: {prediction.error}", file=sys.stderr)
-            if prediction.clips and sheet and len(sheets) < MOST_SHEETS:
-                sheets.append(drawn_sheet(prediction, stages))
-            if prediction.clips and gif and len(played) < MOST_PLAYED * predictor.sampler.num_frames:
-                played += playing(prediction, stages)
-            found.append(prediction.without_pixels())
-    except KeyboardInterrupt:
-        interrupted = True  # what there is is printed and written
+    with measured(device, profile) as recorded:
+        policy = _policy(folder, device, data_root, trust)
+        predictor = Predictor.from_pretrained(folder, device=device, policy=policy, workers=workers)
+        stages = predictor.classifier.stage_names
+        stream = predictor.stream(asked, top_k=top, views=views, upper=upper, pixels=pixels, isolated=True)
+        bar = tqdm(stream, total=len(asked), desc="predicting", unit="video", disable=len(asked) < 2 or None)
+        try:
+            with phase("predicted"):
+                for prediction in bar:
+                    if prediction.error:
+                        tqdm.write(f"error: {prediction.video}: {prediction.error}", file=sys.stderr)
+                    if prediction.clips and sheet and len(sheets) < MOST_SHEETS:
+                        sheets.append(drawn_sheet(prediction, stages))
+                    if prediction.clips and gif and len(played) < MOST_PLAYED * predictor.sampler.num_frames:
+                        played += playing(prediction, stages)
+                    found.append(prediction.without_pixels())
+        except KeyboardInterrupt:
+            interrupted = True  # what there is is printed and written
+        phases = recorded.as_dict() if recorded else None
     if any(each.clips for each in found):
         print(table(found, predictor.sampler.num_frames, len(stages)))
         print("\n" + summary(found))
+    if phases is not None:
+        print(f"\n{profile_table(phases)}")
     if json is not None and found:
-        write_json(json, found)
+        write_json(json, found, phases)
     if csv is not None and found:
         write_csv(csv, found)
     if sheets and sheet is not None:

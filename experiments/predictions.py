@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +68,19 @@ def summary(found: Sequence[Prediction]) -> str:
     return "\n".join(lines)
 
 
-def write_json(path: Path, found: Sequence[Prediction]) -> None:
+def write_json(path: Path, found: Sequence[Prediction], profile: Mapping[str, Any] | None = None) -> None:
     """Everything, as docs/predicting.md describes it.
+
+    Args:
+        path: of the file.
+        found: what was predicted.
+        profile: where the time went, by phase, where that was measured.
 
     Raises:
         OutputError: where the file cannot be written.
     """
-    content = {"package": f"ada3d-gym {__version__}", "videos": [each.as_dict() for each in found]}
+    content: dict[str, Any] = {"package": f"ada3d-gym {__version__}", "videos": [each.as_dict() for each in found]}
+    content |= {} if profile is None else {"profile": profile}
     with replacing(path, "choose another --json") as part:
         part.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
 

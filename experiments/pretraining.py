@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -79,8 +80,8 @@ def train_trunk(run_: Run, folder: Path, device: str) -> Run:
     elif epochs := run_.trunk_epochs:
         size, lr = run_.classifier_batch, run_.classifier_lr if run_.trunk_lr is None else run_.trunk_lr
         jitter = run_.settings["dataset"] in EMBEDDED_SETS  # whose clips are always the same
-        micro = run_.classifier_micro_batch
-        learner = TrunkTraining(trunk, bandit, epochs, size, lr, run_.seed, device, jitter=jitter, micro_batch=micro)
+        passes: Any = {"micro_batch": run_.classifier_micro_batch, "precision": run_.precision}
+        learner = TrunkTraining(trunk, bandit, epochs, size, lr, run_.seed, device, jitter=jitter, **passes)
         train_to(folder, "trunk", learner, epochs)
     write_once(folder, lambda: save_weights(trunk, folder / TRUNK))
     bandit.source.close()
@@ -90,7 +91,6 @@ def train_trunk(run_: Run, folder: Path, device: str) -> Run:
 def train_classifier(run_: Run, bandit: ClipBandit, folder: Path) -> None:
     """Trains the classifier on whole clips, where that is asked for, and writes `pretrained.safetensors`."""
     classifier = live_classifier(run_, bandit)
-    classifier.micro_batch = run_.classifier_micro_batch  # of all that trains it, the agent too
     epochs, from_scratch = run_.classifier_epochs, run_.classifier_recipe == "scratch"
     if (epochs or from_scratch) and classifier is not bandit.classifier:
         what = "classifier_recipe='scratch'" if from_scratch else f"classifier_epochs={epochs}"

@@ -22,6 +22,8 @@ from ada3d_gym.datasets import VIDEO_SETS, observation_side
 from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.experiments.folders import INPUTS, OPTIONS
 from ada3d_gym.experiments.scratch.options import ScratchOptions
+from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.precision import Precision, dtype_of
 from ada3d_gym.registration import ENVIRONMENTS, check_id
 from ada3d_gym.seeding import Stream, spawn, torch_seed
 from ada3d_gym.shipped import shipped_start
@@ -60,6 +62,9 @@ class Config:
             `experiments.scratch`. Its checkpoint "random" draws them in any case.
         classifier_micro_batch: clips in one pass of its training, and of the trunk's, where a whole batch takes too
             much memory; gradients add up.
+        classifier_recompute: compute the classifier's feature maps anew in its backward pass, block by block, and keep
+            none of them: less memory for a third more time.
+        precision: of all passes that train a network, see `ada3d_gym.precision`; weights are float32 in any case.
         scratch: options of the recipe "scratch", see `experiments.scratch.options.ScratchOptions`.
         recipes: settings for one recipe, that replace those beside them.
         trunk: weights that the selection network's trunk starts from, see `ada3d_gym.building.build_trunk`.
@@ -80,6 +85,8 @@ class Config:
     classifier_dropout: float = 0.0
     classifier_recipe: Recipe = "finetune"
     classifier_micro_batch: int | None = None
+    classifier_recompute: bool = False
+    precision: Precision = "float32"
     scratch: dict[str, Any] = field(default_factory=dict)
     recipes: dict[str, dict[str, Any]] = field(default_factory=dict)
     trunk: str | None = None
@@ -99,6 +106,7 @@ class Config:
                 raise InputError(f"{name}={getattr(self, name)}: expected a finite number of at least 0")
         if self.classifier_micro_batch is not None and self.classifier_micro_batch < 1:
             raise InputError(f"classifier_micro_batch={self.classifier_micro_batch}: expected at least 1")
+        dtype_of(self.precision)
         if any(views < 1 for views in self.also_views):
             raise InputError(f"also_views={list(self.also_views)}: expected numbers of at least 1")
 
@@ -130,6 +138,8 @@ class Run:
     transfer: str | None = None
     classifier_recipe: Recipe = "finetune"
     classifier_micro_batch: int | None = None
+    classifier_recompute: bool = False
+    precision: Precision = "float32"
     scratch: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -191,7 +201,12 @@ class Run:
         with warnings.catch_warnings(), weights:
             if (self.classifier_epochs or self.classifier_recipe == "scratch") and split == "train":
                 warnings.filterwarnings("ignore", message=".*must be trained")
-            return build_bandit(**own, split=split, gamma=self.gamma, device=device)
+            bandit = build_bandit(**own, split=split, gamma=self.gamma, device=device)
+        if isinstance(bandit.classifier, NetworkClassifier):  # of all that trains it, the agent too
+            bandit.classifier.precision = self.precision
+            bandit.classifier.micro_batch = self.classifier_micro_batch
+            bandit.classifier.network.recompute = self.classifier_recompute
+        return bandit
 
     def clips(self, split: str) -> VideoClips:
         """The environment's clips of a split, without a network."""
@@ -242,6 +257,7 @@ def compose(
     path = config or CONFIGS / f"{ENVIRONMENTS[env]['dataset']}.yaml"
     read: Config = parse(Config, read_yaml(path), f"setting in {path.name}")
     given_values = {key: value for key, value in replaced.items() if value is not None}
+    precision = given_values.get("precision", None if read.precision == "float32" else read.precision)
     recipe = given_values.get("classifier_recipe", read.classifier_recipe)
     read = _of_recipe(read, recipe, path.name)
     if misspelt := [name for name in read.agents if ":" not in name and name not in agent_names()]:
@@ -252,6 +268,8 @@ def compose(
     own = (
         read.agents.get(agent, {}) | given | dict(assignment(each, agent_class(agent).Options) for each in assignments)
     )
+    if precision and "precision" in (each.name for each in fields(agent_class(agent).Options)):
+        own = {"precision": precision} | own
     settings = read.environment | {key: value for key, value in (environment or {}).items() if value is not None}
     recipes_own = {key: value for key, value in (scratch or {}).items() if value is not None}
     recipes_own |= dict(assignment(each, ScratchOptions) for each in scratch_assignments)

@@ -31,6 +31,7 @@ from ada3d_gym.experiments.own.proposal import GAMMAS
 from ada3d_gym.experiments.own.report import write_report
 from ada3d_gym.experiments.own.runs import AGENT, Runs
 from ada3d_gym.experiments.own.survey import survey
+from ada3d_gym.experiments.profiles import PROFILE, profiled
 from ada3d_gym.experiments.runs import assignment, plain
 from ada3d_gym.experiments.scratch.options import ScratchOptions
 from ada3d_gym.networks.spec import SPECS
@@ -56,8 +57,10 @@ def start(
     set: tuple[str, ...] = (),
     seed: int = 0,
     device: str = "cpu",
+    workers: int | None = None,
     dry_run: bool = False,
     output: Path | None = None,
+    profile: bool = False,
 ) -> None:
     """Surveys a folder of videos, proposes settings, trains a policy and its rivals, and writes a report.
 
@@ -76,8 +79,11 @@ def start(
         set: options of the agent, as epochs=3.
         seed: of everything random.
         device: where networks run.
+        workers: threads that decode; the cores of this machine over the processes on it by default.
         dry_run: stop before training.
         output: folder of all results; runs/start-FOLDER by default.
+        profile: measure where the time of this process goes, and write `profile.json` into the output folder. Rivals
+            may be trained in processes of their own, and are then "other".
     """
     checked_device(device)
     if not 0 < minutes <= MOST_MINUTES:
@@ -106,8 +112,8 @@ def start(
     given = plain({"folder": folder.absolute(), "minutes": minutes, "split": split, "seed": seed, "device": device})
     given |= plain({"chosen": chosen, "set": options, "scratch": recipe})
     collection = collect(folder)
-    runs = Runs(place, GAMMAS if gamma is None else (gamma,), seed, device)
-    with claimed(place, given, computed=computed):
+    runs = Runs(place, GAMMAS if gamma is None else (gamma,), seed, device, workers)
+    with claimed(place, given, computed=computed), profiled(place / PROFILE, device, profile):
         found = survey(collection, index_path("videos", runs.lists, "probes").with_suffix(".jsonl"))
         print("\n".join(found.lines()) + "\n", flush=True)
         splits = share_out(found.videos, found.class_names, shares, seed, collection.folder)

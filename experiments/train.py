@@ -41,6 +41,7 @@ from ada3d_gym.experiments.inputs import claimed_by
 from ada3d_gym.experiments.judging import Trial, Verdict, load_masks, save_masks
 from ada3d_gym.experiments.model_folder import write_config
 from ada3d_gym.experiments.pretraining import live_classifier, train_classifier, train_trunk
+from ada3d_gym.experiments.profiles import PROFILE, profiled
 from ada3d_gym.experiments.results import Result, ResultFile, with_times
 from ada3d_gym.experiments.runs import PRETRAINED, Recipe, Run, compose, views_name
 from ada3d_gym.experiments.tables import single_table, write_json
@@ -48,8 +49,10 @@ from ada3d_gym.experiments.timing import Timed, milliseconds
 from ada3d_gym.experiments.training import train_to, write_once
 from ada3d_gym.experiments.transferring import keep_policy, transferred
 from ada3d_gym.networks.checkpoints.weights import save_weights
+from ada3d_gym.precision import Precision
 from ada3d_gym.prediction.config import CLASSIFIER as CLASSIFIER  # in a run's folder: as it has become
 from ada3d_gym.prediction.config import CONFIG
+from ada3d_gym.profiling import phase
 
 
 def train(
@@ -71,14 +74,19 @@ def train(
     classifier_epochs: int | None = None,
     classifier_minutes: float | None = None,
     classifier_micro_batch: int | None = None,
+    classifier_recompute: bool | None = None,
     scratch: tuple[str, ...] = (),
     trunk: str | None = None,
     trunk_epochs: int | None = None,
     outcomes: str | None = None,
     seed: int = 0,
     device: str = "cpu",
+    workers: int | None = None,
+    precision: Precision | None = None,
     output: Path | None = None,
     json: Path | None = None,
+    profile: bool = False,
+    profile_trace: bool = False,
 ) -> None:
     """Trains and judges.
 
@@ -108,6 +116,8 @@ def train(
         classifier_minutes: of the recipe scratch, at the most.
         classifier_micro_batch: clips in one pass of the classifier's and the trunk's training, where a batch takes too
             much memory; the schedule stays as it is.
+        classifier_recompute: compute the classifier's feature maps anew in its backward pass instead of keeping them:
+            less memory for a third more time.
         scratch: options of the recipe scratch, as clips_3d=20000.
         trunk: weights that the selection network's trunk starts from: a trunk.safetensors or torchvision's MobileNetV2.
         trunk_epochs: of the trunk as a classifier, for agents that see through one.
@@ -115,12 +125,16 @@ def train(
             `ada3d tabulate --split train`. The network itself is judged in the end. Agents must leave it as it is.
         seed: of everything random.
         device: where networks run.
+        workers: threads that decode; the cores of this machine over the processes on it by default.
+        precision: of all passes that train a network; weights are float32 in any case. float32 by default.
         output: folder of the run; runs/ENV-AGENT-seedN by default.
         json: file that gets the results, too.
+        profile: measure where the time goes, and write `profile.json` into the run's folder.
+        profile_trace: the same, and `trace-PHASE.json.gz` with every operation of a few batches of each phase.
     """
     checked_device(device)
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
-    given |= {"outcomes": outcomes, "classes": classes, "observation_size": observation_size}
+    given |= {"outcomes": outcomes, "classes": classes, "observation_size": observation_size, "workers": workers}
     if transfer is not None and (agent or trunk or trunk_epochs):
         raise InputError("--agent, --trunk and --trunk-epochs make a policy, and --transfer takes one that is made")
     run_ = compose(
@@ -134,6 +148,8 @@ def train(
         classifier_recipe=classifier_recipe,
         classifier_epochs=classifier_epochs,
         classifier_micro_batch=classifier_micro_batch,
+        classifier_recompute=classifier_recompute,
+        precision=precision,
         scratch={"minutes": classifier_minutes},
         scratch_assignments=scratch,
         trunk=trunk,
@@ -145,7 +161,7 @@ def train(
     if json is not None:
         check_output(json, "--json")
     finished = is_finished(run_, folder)
-    results = train_run(run_, folder, device)
+    results = train_run(run_, folder, device, profile=profile, traced=profile_trace)
     if results:
         print("\n" + single_table(results))
         print(f"\nresults and logs: {folder}")
@@ -162,7 +178,16 @@ def is_finished(run_: Run, folder: Path) -> bool:
     return {"Upper", run_.agent} <= ResultFile(folder / "results.jsonl").results.keys()
 
 
-def train_run(run_: Run, folder: Path, device: str, *, upper: Path | None = None, timed: bool = True) -> list[Result]:
+def train_run(
+    run_: Run,
+    folder: Path,
+    device: str,
+    *,
+    upper: Path | None = None,
+    timed: bool = True,
+    profile: bool = False,
+    traced: bool = False,
+) -> list[Result]:
     """Trains and judges a run in its folder, as far as that has not been done.
 
     Args:
@@ -172,6 +197,7 @@ def train_run(run_: Run, folder: Path, device: str, *, upper: Path | None = None
         upper: folder of a run that judges, or has judged, Upper with the same classifier on the same clips: it need not
             be judged again.
         timed: measure time, too, once all is judged; not while other runs are trained on the machine.
+        profile, traced: see `ada3d_gym.experiments.profiles.profiled`.
 
     Returns:
         Those of Upper, milestones and the agent, in this order; none in all processes but the first.
@@ -182,7 +208,8 @@ def train_run(run_: Run, folder: Path, device: str, *, upper: Path | None = None
         parallel.wait()
         results = ResultFile(folder / "results.jsonl")
         if not is_finished(run_, folder):
-            _run(run_, folder, results, own_device, upper, timed)
+            with profiled(folder / PROFILE, own_device, profile, traced=traced):
+                _run(run_, folder, results, own_device, upper, timed)
         elif not (folder / CONFIG).exists():  # a run of before there was one
             _write_config(run_, folder, own_device, results.results.values())
         found = results.results
@@ -193,11 +220,12 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
     kind = agent_class(run_.agent)
     if parallel.world() > 1 and kind.train_epoch is not Agent.train_epoch and not kind.data_parallel:
         raise InputError(f"{run_.agent} trains in one process: start it without torchrun")
-    if parallel.world() > 1 and (run_.classifier_micro_batch or run_.classifier_recipe == "scratch"):
-        raise InputError("micro-batches and the recipe scratch are of one process: start it without torchrun")
+    if parallel.world() > 1 and run_.classifier_recipe == "scratch":
+        raise InputError("the recipe scratch trains in one process: start it without torchrun")
     _say_costs(run_, folder)
     passes = fitted(run_, folder, device)
-    run_ = passes.applied(train_trunk(passes.of_trunk(run_), folder, device))
+    with phase("trunk"):
+        run_ = passes.applied(train_trunk(passes.of_trunk(run_), folder, device))
     bandit = run_.bandit("train", device)
     agent = run_.make_agent(bandit, device)  # what does not fit the clips is noticed before anything is computed
     if agent.total_epochs:
@@ -205,10 +233,12 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
     if run_.transfer:
         write_once(folder, lambda: keep_policy(run_, folder))
         run_ = keep_policy(run_, folder)
-    train_classifier(run_, bandit, folder)
+    with phase("classifier"):
+        train_classifier(run_, bandit, folder)
     if upper is None:  # before anything else is trained: a test split that is not there is noticed early
         _judge_upper(run_, folder, results, device)
-    train_agent(run_, bandit, folder, device, results)
+    with phase("agent"):
+        train_agent(run_, bandit, folder, device, results)
     if upper is not None and (found := ResultFile(upper / "results.jsonl").results.get("Upper")):
         results.add(found)
     elif upper is not None:
@@ -227,7 +257,8 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
         for name in run_.milestones.values():
             if name in results.results:
                 methods[name] = Timed(*load_masks(folder, name), agent)
-        times = milliseconds(trial.bandit, methods)
+        with phase("timed"):
+            times = milliseconds(trial.bandit, methods)
         for name in times.keys() - {run_.agent}:
             results.add(with_times(results.results[name], times[name]))
         result = with_times(result, times[run_.agent])

@@ -17,6 +17,7 @@ from torch.utils.tensorboard.summary import scalar
 from ada3d_gym import parallel
 from ada3d_gym.agents.agent import OnEpoch
 from ada3d_gym.agents.states import load_state, save_state
+from ada3d_gym.experiments.profiles import keep_profile, section_seconds
 from ada3d_gym.files import writing
 
 SECONDS = "seconds"  # of an epoch, among its figures in TensorBoard
@@ -45,7 +46,7 @@ def train_to(folder: Path, name: str, learner: Learner, until: int) -> None:
     if learner.epoch == 0 and (state := load_state(path)):
         learner.load_state_dict(state)
     if parallel.rank() > 0:
-        learner.learn(until, lambda epoch, figures: None)
+        learner.learn(until, lambda epoch, figures: keep_profile())
         return
     log = FigureLog(folder / "tensorboard" / name)
     begun = time.perf_counter()
@@ -55,7 +56,8 @@ def train_to(folder: Path, name: str, learner: Learner, until: int) -> None:
         state = learner.state_dict()
         with writing(folder):
             save_state(path, state)
-            log.add(epoch, figures | {SECONDS: time.perf_counter() - begun})
+            log.add(epoch, figures | {SECONDS: time.perf_counter() - begun} | section_seconds())
+        keep_profile()
         begun = time.perf_counter()
         shown = ", ".join(f"{key} {value:.3g}" for key, value in figures.items())
         print(f"{folder.name}, {name} epoch {epoch}: {shown}", flush=True)

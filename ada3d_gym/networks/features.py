@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ada3d_gym.forking import check_device
 from ada3d_gym.networks.current import CurrentForm
+from ada3d_gym.profiling import section
 from ada3d_gym.protocols import ClipSource
 
 if TYPE_CHECKING:
@@ -78,8 +79,10 @@ class FrameFeatures:
     @torch.no_grad()
     def of_pixels(self, observations: NDArray[np.uint8]) -> Tensor:
         """Features (B, T, C) on the device of frames (B, T, 3, H, W); they are computed anew and not kept."""
-        frames = torch.from_numpy(observations).to(self._device)
-        features: Tensor = self._trunk.get().frames(frames).float()
+        with section("transfer"):
+            frames = torch.from_numpy(observations).to(self._device)
+        with section("selection"):
+            features: Tensor = self._trunk.get().frames(frames).float()
         return features
 
 

@@ -68,7 +68,7 @@ class FusedConv2d(nn.Module):
             _activated(out.add_(self._plain(frames)), activation)
 
     def _takes_onednn(self, frames: Tensor) -> bool:
-        if not (frames.is_cpu and frames.dtype in (torch.float32, torch.bfloat16) and _ONEDNN):
+        if not (frames.is_cpu and frames.dtype in (torch.float32, torch.bfloat16) and ONEDNN):
             return False
         return not self._pointwise or frames.numel() * max(1, self.weight.shape[0] / self.weight.shape[1]) > SMALL
 
@@ -101,4 +101,4 @@ def _activated(out: Tensor, activation: Activation) -> Tensor:
     return out.clamp_(0, 6) if activation == "relu6" else out
 
 
-_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")

@@ -14,11 +14,14 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.mobilenetv2 import InvertedResidual
 
+from ada3d_gym.networks.folding import fold_norm
 from ada3d_gym.networks.fused import Activation, FusedConv2d
-from ada3d_gym.networks.masked import Packing, TemporalConv, gathered_conv, is_large, segment_conv
+from ada3d_gym.networks.inference_x3d import folded_parts
+from ada3d_gym.networks.masked import Packing, gathered_conv, is_large, segment_conv
 from ada3d_gym.networks.mobilenet import MobileNet
 from ada3d_gym.networks.resnet3d import Bottleneck, ConvNorm, MaskedResNet3d
 from ada3d_gym.networks.spans import side_taps
+from ada3d_gym.networks.x3d import MaskedX3d
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -33,6 +36,8 @@ def inference_form(network: Network, dtype: torch.dtype = torch.float32) -> Netw
         dtype: of weights and activations.
     """
     folded: dict[int, nn.Module] = {}  # deepcopy takes these for the modules' copies
+    if isinstance(network, MaskedX3d):
+        folded |= folded_parts(network)
     if isinstance(network, MaskedResNet3d):
         assert isinstance(network.stem, ConvNorm)
         folded[id(network.stem)] = FoldedConv(network.stem)
@@ -41,15 +46,10 @@ def inference_form(network: Network, dtype: torch.dtype = torch.float32) -> Netw
             folded[id(module)] = FoldedBottleneck(module)
         elif isinstance(module, MobileNet):
             folded[id(module)] = _folded_mobilenet(module)
-    return copy.deepcopy(network, folded).eval().requires_grad_(False).to(dtype)
-
-
-def _folded(conv: nn.Conv2d | TemporalConv, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Weight w g and bias b - m g of a convolution and the batch norm behind it, where g = gamma / sqrt(var + eps)."""
-    assert norm.running_mean is not None and norm.running_var is not None
-    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    weight = conv.weight * scale.view(-1, *(1,) * (conv.weight.dim() - 1))
-    return weight, norm.bias - norm.running_mean * scale
+    form = copy.deepcopy(network, folded).eval().requires_grad_(False).to(dtype)
+    if isinstance(form, MaskedX3d):
+        form.in_passes = True
+    return form
 
 
 class FoldedConv(nn.Module):
@@ -58,7 +58,7 @@ class FoldedConv(nn.Module):
     def __init__(self, conv_norm: ConvNorm):
         super().__init__()
         conv = conv_norm.conv
-        weight, bias = _folded(conv, conv_norm.norm)
+        weight, bias = fold_norm(conv, conv_norm.norm)
         self.weight, self.bias = nn.Buffer(weight), nn.Buffer(bias)
         self.stride, self.stage = conv.stride, conv.stage
         centre = self.weight.shape[2] // 2
@@ -119,7 +119,7 @@ def _clipped(conv_norm: nn.Module) -> FusedConv2d:
 
 def _fused(conv: nn.Module, norm: nn.Module, activation: Activation) -> FusedConv2d:
     assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
-    return FusedConv2d(*_folded(conv, norm), conv.stride[0], conv.groups, activation)
+    return FusedConv2d(*fold_norm(conv, norm), conv.stride[0], conv.groups, activation)
 
 
 class _FoldedResidual(nn.Module):

@@ -13,6 +13,7 @@ from ada3d_gym.masks import split_mask
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.prediction.policies import MaskPolicy
 from ada3d_gym.prediction.results import WholeClip
+from ada3d_gym.profiling import phase, timed
 from ada3d_gym.turns import alternate
 
 # Of everything that is timed beside the whole network; the median counts. Small batches take more turns.
@@ -81,7 +82,9 @@ class Computing:
                 "whole": lambda: self._classifier.scores(clips, *everything),
             }
             turns = int(min(MOST_TURNS, max(LEAST_TURNS, SECONDS / (time.perf_counter() - begin))))
-            spent = {name: float(np.median(seconds)) for name, seconds in alternate(ways, turns, warm_up=0).items()}
+            with phase("timed"):
+                taken = alternate(ways, turns, warm_up=0)
+            spent = {name: float(np.median(seconds)) for name, seconds in taken.items()}
             wholes = [WholeClip(each, 1e3 * spent["whole"] / len(clips)) for each in whole_scores]
         selection = 1e3 * spent["selection"] / len(clips)
         shares = 1e3 * spent["classifier"] * macs / max(int(macs.sum()), 1)
@@ -90,6 +93,7 @@ class Computing:
             for row in range(len(clips))
         ]
 
+    @timed("selection", counted=1)
     def _masks(self, observations: NDArray[np.uint8]) -> tuple[Bits, Bits]:
         batch = (len(observations),)
         return split_mask(self._policy.act(observations), self._frames, self._stages, batch)

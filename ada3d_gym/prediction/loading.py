@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ada3d_gym.networks.checkpoints.weights import load_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
-from ada3d_gym.networks.resnet3d import MaskedResNet3d
+from ada3d_gym.networks.families import make_network
 from ada3d_gym.networks.selection_file import load_selection
 from ada3d_gym.prediction.config import CONFIG, ConfigError, ModelConfig
 from ada3d_gym.prediction.policies import ConstantPolicy, MaskPolicy, NetworkPolicy
@@ -19,7 +19,7 @@ def load_classifier(config: ModelConfig, folder: Path, device: str = "cpu") -> N
         ConfigError: where its weights are not there.
         CheckpointError: for a damaged file, and for weights of another network.
     """
-    network = MaskedResNet3d(config.backbone, len(config.class_names))
+    network = make_network(config.backbone, len(config.class_names))
     load_weights(network, _there(folder, config.classifier))
     return NetworkClassifier(network, config.clips.size, device=device)
 

@@ -16,6 +16,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.checkpoints.weights import save_weights
+from ada3d_gym.precision import Precision
 from ada3d_gym.seeding import Stream, spawn
 
 
@@ -32,7 +33,8 @@ class JointFineTuneCallback(BaseCallback):
         batch_size: clips in a gradient step.
         steps_per_rollout: gradient steps after each rollout; by default as many as take each of its clips once.
         freeze_batch_norm: see `ClassifierTrainer`.
-        trainer: instead of one made from lr and freeze_batch_norm; as after a resume.
+        precision: of the classifier's passes, see `ClassifierTrainer`.
+        trainer: instead of one made from lr, freeze_batch_norm and precision; as after a resume.
         schedule: from the number of steps to the share of the training done, in [0, 1], for the cosine; by default what
             SB3 takes as the length of the training, which is one `learn()`.
         seed: of the choice of clips.
@@ -46,6 +48,7 @@ class JointFineTuneCallback(BaseCallback):
         steps_per_rollout: int | None = None,
         *,
         freeze_batch_norm: bool = True,
+        precision: Precision | None = None,
         trainer: ClassifierTrainer | None = None,
         schedule: Callable[[int], float] | None = None,
         seed: int | np.random.SeedSequence = 0,
@@ -56,7 +59,7 @@ class JointFineTuneCallback(BaseCallback):
             raise InputError(f"batch_size={batch_size}: expected at least 1")
         if steps_per_rollout is not None and steps_per_rollout < 1:
             raise InputError(f"steps_per_rollout={steps_per_rollout}: expected at least 1, or None")
-        self.lr, self.freeze_batch_norm, self.trainer = lr, freeze_batch_norm, trainer
+        self.lr, self.freeze_batch_norm, self.precision, self.trainer = lr, freeze_batch_norm, precision, trainer
         self.batch_size, self.steps_per_rollout = batch_size, steps_per_rollout
         self._schedule = schedule or self._share_of_this_training
         self._rng = np.random.default_rng(spawn(seed, Stream.SB3_CLASSIFIER) if isinstance(seed, int) else seed)
@@ -77,7 +80,12 @@ class JointFineTuneCallback(BaseCallback):
             )
         self._check_evaluations()
         if self.trainer is None:
-            self.trainer = ClassifierTrainer(self.bandit.classifier, self.lr, freeze_batch_norm=self.freeze_batch_norm)
+            self.trainer = ClassifierTrainer(
+                self.bandit.classifier,
+                self.lr,
+                freeze_batch_norm=self.freeze_batch_norm,
+                precision=self.precision,
+            )
         self._pulled.clear()
         self.bandit.on_pull = self._note
 

@@ -17,6 +17,7 @@ from ada3d_gym.envs.infos import clip_infos, each, step_infos
 from ada3d_gym.envs.rendering import contact_sheet
 from ada3d_gym.errors import InputError
 from ada3d_gym.masks import split_mask
+from ada3d_gym.profiling import timed
 from ada3d_gym.registration import check_id
 from ada3d_gym.sb3.one_env import OneVecEnv
 
@@ -65,6 +66,7 @@ class Ada3DVecEnv(OneVecEnv):
         self.reset_infos = each(clip_infos(self.bandit.source, self._ids))
         return self.bandit.observer(self._ids)
 
+    @timed("environment")
     def step_wait(self) -> VecEnvStepReturn:
         """Pulls N masks (N, T + K) and draws N new clips.
 

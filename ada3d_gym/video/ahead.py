@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ada3d_gym.profiling import section
 from ada3d_gym.video.records import VideoError
 
 Clip = NDArray[np.uint8]
@@ -74,7 +75,8 @@ class DecodeAhead:
             futures = {index: self._futures[index] for index in part}
             for index, future in futures.items():
                 try:
-                    outcomes[index] = future.result()[index]
+                    with section("decoding"):
+                        outcomes[index] = future.result()[index]
                 except BaseException as error:
                     self._forget(future)
                     if not isinstance(error, VideoError):
@@ -96,6 +98,11 @@ class DecodeAhead:
             "_process": -1
         }
 
+    def _work(self, ids: Sequence[int]) -> Mapping[int, Outcome]:
+        """Runs on a thread."""
+        with section("decoder", len(ids)):
+            return self._decode(ids)
+
     def _forget(self, failed: Future[Mapping[int, Outcome]]) -> None:
         """Drops clips that failed together."""
         for index in [each for each, future in self._futures.items() if future is failed]:
@@ -110,7 +117,7 @@ class DecodeAhead:
             else:
                 groups.setdefault(self._video_of(index), []).append(index)
         for group in groups.values():
-            future = self._pool.submit(self._decode, group)
+            future = self._pool.submit(self._work, group)
             self._futures.update(dict.fromkeys(group, future))
         while len(self._futures) > self._capacity:
             _, future = self._futures.popitem(last=False)

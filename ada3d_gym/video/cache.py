@@ -16,6 +16,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from ada3d_gym.errors import InputError
+from ada3d_gym.profiling import timed
 
 FORMAT = 2  # of the files; another format is another file
 REMEDY = "set ADA3D_CACHE to a folder that can be written"
@@ -109,6 +110,7 @@ class ClipCache:
         """Those of `ids` that are not filled, each once, in rising order."""
         return np.unique(ids[~self._there(ids)])
 
+    @timed("decoding")
     def put(self, index: int, item: NDArray[np.uint8]) -> None:
         """Keeps an item, where there is room for it on the disk and within the limit."""
         if index >= self.room:
@@ -123,6 +125,7 @@ class ClipCache:
                 self._obstacle = error
         self._tell(self._obstacle)
 
+    @timed("decoding")
     def get(self, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Copies of the items at `ids`; anything where one is missing."""
         there = self._there(ids)

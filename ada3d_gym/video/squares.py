@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ada3d_gym.profiling import timed
 from ada3d_gym.video.transforms import resize_and_crop
 
 
@@ -36,6 +37,7 @@ class Squares:
     def __add__(self, more: Squares) -> Squares:
         return Squares(self.frames + more.frames)
 
+    @timed("preparing", counted=0)
     def clips(self) -> NDArray[np.uint8]:
         """All frames (B, T, 3, size, size) uint8, a contiguous array."""
         clips = np.empty((len(self), *self.frames[0].shape), np.uint8)
@@ -43,6 +45,7 @@ class Squares:
             row[:] = frames.numpy()  # NumPy changes the order in half of the time that torch takes
         return clips
 
+    @timed("preparing", counted=0)
     def observations(self, side: int) -> NDArray[np.uint8]:
         """All frames at a policy's resolution, (B, T, 3, side, side) uint8, the same pixels as `resize_and_crop`'s."""
         out = torch.empty(len(self), len(self.frames[0]), 3, side, side, dtype=torch.uint8)

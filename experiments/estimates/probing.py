@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from ada3d_gym.experiments.estimates.maps import new_trunk, saved_bytes, weight_bytes
+from ada3d_gym.networks.families import make_network
 from ada3d_gym.networks.inference import inference_form
-from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.selection import Aggregation, SelectionNetwork
-from ada3d_gym.networks.spec import ResNet3dSpec
+from ada3d_gym.networks.spec import NetworkSpec
 
 SECONDS = 0.5  # that are timed, of each kind of step
 BYTES = 2e8  # of maps in a timed step, or of one clip: small networks are faster on several clips
@@ -39,10 +39,10 @@ class Probe:
 
 
 @lru_cache
-def probe_classifier(spec: ResNet3dSpec, classes: int, frames: int, size: int, device: str) -> Probe:
+def probe_classifier(spec: NetworkSpec, classes: int, frames: int, size: int, device: str) -> Probe:
     """Of the classifier, everything kept."""
     with torch.random.fork_rng(devices=[]):
-        network = MaskedResNet3d(spec, classes).to(device)
+        network = make_network(spec, classes).to(device)
     u, v = (torch.ones(MOST, length, dtype=torch.bool, device=device) for length in (frames, spec.num_stages))
 
     def compute(network: nn.Module, clips: Tensor) -> Tensor:

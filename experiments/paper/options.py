@@ -13,6 +13,7 @@ from ada3d_gym.experiments.demo import QUICK, QUICK_VIDEOS
 from ada3d_gym.experiments.folders import check_output
 from ada3d_gym.experiments.pretraining import begun_from, pretraining
 from ada3d_gym.experiments.runs import Run, compose
+from ada3d_gym.precision import Precision
 from ada3d_gym.registration import ENVIRONMENTS, check_id
 
 MOTIONSHAPES = "Ada3D-MotionShapes-v1"
@@ -29,6 +30,8 @@ class PaperOptions:
         quick: few videos and one epoch of each kind, to see every part run; its numbers mean nothing.
         output: folder of all runs; OUTPUT/ID/seedN/METHOD has one, OUTPUT/ID/pretrained what they share.
         device: where networks run.
+        workers: threads that decode, of each process; its part of the cores by default.
+        precision: of all passes that train a network; the configuration's by default.
         data_root: folder of the videos; what the set's environment variable names by default.
         checkpoint: weights of I3D to begin from; for MotionShapes, the shipped ones by default.
         slowonly_checkpoint: the same of SlowOnly; this package's weights of an I3D fit, too.
@@ -45,6 +48,8 @@ class PaperOptions:
     quick: bool = False
     output: Path = Path("runs/paper")
     device: str = "cpu"
+    workers: int | None = None
+    precision: Precision | None = None
     data_root: Path | None = None
     checkpoint: Path | None = None
     slowonly_checkpoint: Path | None = None
@@ -66,7 +71,7 @@ class PaperOptions:
             raise InputError(f"seeds={self.seeds}: expected at least 1")
         if self.backbone is not None and not self.backbone.startswith("i3d_"):
             raise InputError(f"backbone={self.backbone}: expected an I3D, such as i3d_tiny")
-        for name in ("size", "videos"):
+        for name in ("size", "videos", "workers"):
             if (number := getattr(self, name)) is not None and number < 1:
                 raise InputError(f"{name}={number}: expected at least 1")
         for name in ("checkpoint", "slowonly_checkpoint", "trunk"):  # what one process finds later costs minutes
@@ -135,6 +140,7 @@ class Composer:
             "backbone": backbone,
             "size": chosen.size,
             "videos": chosen.videos,
+            "workers": chosen.workers,
         }
         quick: dict[str, Any] = {}
         if chosen.quick:
@@ -151,6 +157,7 @@ class Composer:
             environment=environment,
             gamma=self.gamma,
             trunk=chosen.trunk,
+            precision=chosen.precision,
         )
         if quick:
             made = replace(made, **{name: min(getattr(made, name), most) for name, most in quick.items()})

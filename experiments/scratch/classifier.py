@@ -103,6 +103,7 @@ def train_trunk_from_scratch(run: Run, trunk: ClipTrunk, source: VideoClips, fol
         warm_up=options.warm_up,
         label_smoothing=options.label_smoothing,
         micro_batch=run.classifier_micro_batch,
+        precision=run.precision,
     )
     change, seed = _changing(size, zoom, options), (run.seed, Stream.SCRATCH_TRUNK)
     train_to(folder, "trunk", PhaseTraining(network, phase, clips, change, seed, device), epochs)
@@ -140,6 +141,7 @@ def _phases(
                     warm_up=options.warm_up,
                     label_smoothing=options.label_smoothing,
                     micro_batch=run.classifier_micro_batch,
+                    precision=run.precision,
                     seconds=options.minutes and 60 * options.minutes * part,
                     judge_every=options.judge_every,
                     patience=-(-epochs // 2) if options.patience is None else options.patience,

@@ -17,11 +17,14 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from ada3d_gym.agents.agent import OnEpoch
-from ada3d_gym.divergence import check_state, during, finite
+from ada3d_gym.divergence import check_state, during
 from ada3d_gym.experiments.scratch.masks import DrawMasks
 from ada3d_gym.finetuning import micro_batches
+from ada3d_gym.precision import Precision
+from ada3d_gym.profiling import timed
 from ada3d_gym.protocols import ClipSource, Ids, one_view_each, usable
 from ada3d_gym.seeding import spawn, torch_generator
+from ada3d_gym.updates import Updates
 
 Change = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 """Clips (B, T, 3, S, S) uint8 and labels, (B,) int64 or (B, C) shares, to those that are trained on."""
@@ -46,6 +49,7 @@ class Phase:
         label_smoothing: of the cross entropy.
         micro_batch: clips in one pass, forward and backward, where the whole batch takes too much memory; batch norm
             then normalises by these. Everything drawn is drawn for the whole batch.
+        precision: of the passes, see `ada3d_gym.updates`.
         seconds: of training at the most; the rate falls with the time.
         judge_every: epochs between judgements.
         patience: epochs without a better judgement after which it ends; never by default.
@@ -62,6 +66,7 @@ class Phase:
     warm_up: float = 0.1
     label_smoothing: float = 0.0
     micro_batch: int | None = None
+    precision: Precision = "float32"
     seconds: float | None = None
     judge_every: int = 1
     patience: int | None = None
@@ -96,6 +101,7 @@ class PhaseTraining:
         videos = len(source) // source.views
         self.steps = -(-videos // phase.batch_size)
         self.optimizer = torch.optim.AdamW(module.parameters(), phase.lr, weight_decay=phase.weight_decay)
+        self._passes = Updates(module, self.optimizer, device, phase.precision)
         self.epoch, self.seconds, self.updates = 0, 0.0, 0
         self.mean: dict[str, Tensor] = copy.deepcopy(module.state_dict()) if phase.average else {}
         self.best: dict[str, Any] = {}
@@ -158,20 +164,22 @@ class PhaseTraining:
         clips, labels, visible = (torch.from_numpy(each).to(self.device) for each in arrays)
         return clips, labels, visible
 
+    @timed("updates", counted=1)
     def _update(self, clips: Tensor, labels: Tensor, visible: Tensor, generator: torch.Generator) -> float:
         """One step of the optimizer; returns the loss before it."""
         self.module.train()
         clips, labels = self.change(clips, labels, generator)
         beside = self.phase.draw(visible, generator)
         self.optimizer.zero_grad(set_to_none=True)
-        total = 0.0
+        losses = []
         for rows, part in micro_batches(len(clips), self.phase.micro_batch):
-            logits = self.module(clips[rows], *(each[rows] for each in beside))
+            with self._passes.computing():
+                logits = self._passes.network(clips[rows], *(each[rows] for each in beside)).float()
             loss = F.cross_entropy(logits, labels[rows], label_smoothing=self.phase.label_smoothing) * part.share
-            loss.backward()
-            total += loss.item()
-        value = finite(total, "the loss", self.optimizer)
-        self.optimizer.step()
+            self._passes.backward(loss)
+            losses.append(loss.detach())
+        (value,) = self._passes.fetch("the loss", torch.stack(losses).sum())
+        self._passes.step()
         self.updates += 1
         self._move_mean()
         return value
@@ -209,7 +217,9 @@ class PhaseTraining:
     def state_dict(self) -> dict[str, Any]:
         """All that `learn` goes on from: tensors and plain values."""
         module, optimizer = self.module.state_dict(), self.optimizer.state_dict()
-        done = {"epoch": self.epoch, "seconds": self.seconds, "updates": self.updates}
+        done: dict[str, Any] = {"epoch": self.epoch, "seconds": self.seconds, "updates": self.updates}
+        scale = self._passes.state_dict()
+        done |= {"scale": scale} if scale else {}
         return {"module": module, "optimizer": optimizer, "best": self.best, "mean": self.mean} | done
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -219,6 +229,7 @@ class PhaseTraining:
         places = {name: value.device for name, value in self.module.state_dict().items()}
         self.mean = {name: value.to(places[name]) for name, value in state.get("mean", {}).items()}
         self.updates = state.get("updates", 0)
+        self._passes.load_state_dict(state.get("scale", {}))
 
 
 def labels_of(source: ClipSource, ids: Ids) -> NDArray[Any]:
