@@ -140,26 +140,52 @@ def index_path(name: str, root: Path, split: str) -> Path:
 
 
 def load_index(name: str, root: Path, split: str) -> VideoIndex:
-    """The index that `ada3d index-videos` has made.
+    """The index that `ada3d index-videos` has made, or that of a folder of shards (`ada3d shards`).
 
-    Warns where a list has changed since.
+    Warns where a list has changed since, or the index is of an earlier version.
 
     Raises:
         DataError: if there is none, or it cannot be read.
     """
     command = f"ada3d index-videos {name} --root {root}"
     try:
-        index = VideoIndex.load(index_path(name, root, split))
+        index = VideoIndex.load(_index_file(name, root, split))
     except IndexFileError as error:
         raise DataError(f"{error}: first run '{command}'") from error
     if not len(index):
         raise DataError(f"{root}: no video of the {split} split can be used ({index.report})")
+    if index.old:
+        warnings.warn(
+            f"{root}: its index is of an earlier version, without the places of frames in their files, so each clip "
+            f"reads a file whole; run '{command}' again",
+            stacklevel=2,
+        )
     if changed := index.changed_lists:
         warnings.warn(
             f"{', '.join(changed)}: changed since it was indexed, and what was indexed is used; run '{command}' again",
             stacklevel=2,
         )
     return index
+
+
+def shards_index(name: str, root: Path, split: str) -> Path:
+    """Where a folder of shards holds the index of a split."""
+    return root / f"{shards_name(name, split)}.npz"
+
+
+def shards_name(name: str, split: str) -> str:
+    """What the files of a split's shards begin with."""
+    return f"{name}-{split}"
+
+
+def _index_file(name: str, root: Path, split: str) -> Path:
+    if any(root.glob(f"{name}-*-000000.tar")):
+        if not (path := shards_index(name, root, split)).exists():
+            raise DataError(
+                f"{root}: holds shards, but not all of {name} {split}: run 'ada3d shards {name}' to its end"
+            )
+        return path
+    return index_path(name, root, split)
 
 
 def count_videos(name: str, split: str, data_root: str | Path | None = None, classes: Classes | None = None) -> int:
@@ -191,7 +217,7 @@ def video_clips(
     protocol: Protocol | None = None,
     max_bad_share: float = 0.01,
     cache_bytes: int = 0,
-    workers: int = 2,
+    workers: int | None = None,
     ahead_bytes: int = AHEAD_BYTES,
     seed: int = 0,
 ) -> VideoClips:
@@ -216,7 +242,7 @@ def video_clips(
             (and beyond 3 videos, or half of a set of fewer than 6; 0 allows none) a training stops.
         protocol: "train" for random clips or "test" for evenly spread ones; by default, that of the split.
         cache_bytes: disk for decoded clips; for test splits, and for sets small enough.
-        workers: threads that decode.
+        workers: threads that decode; by default `ada3d_gym.workers.default_workers()`.
         ahead_bytes: memory for clips that are decoded ahead; see `VideoClips`.
         seed: of the random clips.
 

@@ -52,6 +52,7 @@ def evaluate(
     videos: int | None = None,
     seed: int = 0,
     device: str = "cpu",
+    workers: int | None = None,
     output: Path | None = None,
     json: Path | None = None,
     trust: bool = False,
@@ -73,6 +74,7 @@ def evaluate(
         videos: judge on the first so many only.
         seed: beside an id, of everything random.
         device: where networks run.
+        workers: threads that decode; the cores of this machine over the processes on it by default.
         output: file that gets the line; results.jsonl of the run's folder, or runs/evaluations.jsonl.
         json: file that gets the result, too.
         trust: import an agent's module that a run's folder names, and read weights elsewhere that it names.
@@ -87,7 +89,7 @@ def evaluate(
         known = ", ".join(ENVIRONMENTS) + did_you_mean([what], ENVIRONMENTS)
         raise InputError(f"{what!r} is neither the folder of a run nor a registered id ({known})")
     asked = {key: value for key, value in {**given, "views": views}.items() if value is not None}
-    replaced = dict(asked)
+    replaced = asked | {"workers": workers}  # not those of the machine that it was trained on
     if folder is None:
         run_ = compose(what, agent or "upper", seed, config=config, assignments=set, environment=given)
     elif agent or set or config:

@@ -30,7 +30,7 @@ from ada3d_gym.video.records import shown
 Name = Literal["fcvid", "activitynet", "mini-kinetics", "mini-kinetics-adafocus", "kinetics", "videos"]
 State = list[int] | None
 CACHE = "ADA3D_CACHE names another folder for indexes"
-RULES = 3  # of what passes `probe`: files that passed by others are probed again
+RULES = 4  # of what passes `probe`: files that passed by others are probed again
 
 
 def index_videos(
@@ -111,7 +111,8 @@ def probe_files(files: list[Path], journal: Path, *, workers: int, timeout: floa
         _append(lines, journal, "")  # ends a line that an interruption cut short
         found = probe_all(missing, workers=workers, timeout=timeout, thorough=thorough)
         for file, probe in tqdm(found, total=len(missing), desc="probing", unit="video", disable=None):
-            _append(lines, journal, json.dumps([str(file), _state(file), asdict(probe), RULES]))
+            found_out = asdict(probe) | {"packets": probe.packets.hex()}
+            _append(lines, journal, json.dumps([str(file), _state(file), found_out, RULES]))
             probes[file] = probe
     return probes
 
@@ -128,8 +129,8 @@ def _read_journal(path: Path) -> dict[Path, tuple[State, Probe]]:
         try:
             file, state, probe, rules = json.loads(line)
             if rules == RULES:
-                journal[Path(file)] = state, Probe(**probe)
-        except (ValueError, TypeError):
+                journal[Path(file)] = state, Probe(**{**probe, "packets": bytes.fromhex(probe["packets"])})
+        except (ValueError, TypeError, KeyError):
             continue
     return journal
 

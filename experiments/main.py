@@ -21,6 +21,7 @@ COMMANDS = {
     "benchmark": ("benchmark.commands:COMMANDS", "which algorithm finds better policies: suites, reports, submissions"),
     "paper": ("paper.commands:COMMANDS", "the paper's tables and figures, each as a command"),
     "index-videos": ("index_videos:index_videos", "finds and checks the videos of a data set, once"),
+    "shards": ("shards:shards", "writes indexed videos into few large files, smaller and quick to seek in if wanted"),
     "pretrain": ("pretrain:pretrain", "trains the networks that ship with the package"),
     "pretrain-untrimmed": (
         "pretrain_untrimmed:pretrain_untrimmed",

@@ -56,6 +56,7 @@ def predict(
     gif: Path | None = None,
     upper: bool = False,
     device: str = "cpu",
+    workers: int | None = None,
     data_root: Path | None = None,
     trust: bool = False,
     profile: bool = False,
@@ -74,6 +75,7 @@ def predict(
         gif: moving picture that gets these clips, dropped frames grey; of the first 20 videos.
         upper: run the whole network beside it.
         device: where networks run.
+        workers: threads that decode; the cores of this machine over the processes on it by default.
         data_root: of the run's data set, where its agent is one that cannot be made without it (dqn, sac, …).
         trust: import an agent's module that the run's folder names, and read weights elsewhere that it names.
         profile: measure where the time goes, and print it; --json gets it, too.
@@ -93,7 +95,7 @@ def predict(
     interrupted = False
     with measured(device, profile) as recorded:
         policy = _policy(folder, device, data_root, trust)
-        predictor = Predictor.from_pretrained(folder, device=device, policy=policy)
+        predictor = Predictor.from_pretrained(folder, device=device, policy=policy, workers=workers)
         stages = predictor.classifier.stage_names
         stream = predictor.stream(asked, top_k=top, views=views, upper=upper, pixels=pixels, isolated=True)
         bar = tqdm(stream, total=len(asked), desc="predicting", unit="video", disable=len(asked) < 2 or None)

@@ -56,6 +56,7 @@ def start(
     set: tuple[str, ...] = (),
     seed: int = 0,
     device: str = "cpu",
+    workers: int | None = None,
     dry_run: bool = False,
     output: Path | None = None,
 ) -> None:
@@ -76,6 +77,7 @@ def start(
         set: options of the agent, as epochs=3.
         seed: of everything random.
         device: where networks run.
+        workers: threads that decode; the cores of this machine over the processes on it by default.
         dry_run: stop before training.
         output: folder of all results; runs/start-FOLDER by default.
     """
@@ -106,7 +108,7 @@ def start(
     given = plain({"folder": folder.absolute(), "minutes": minutes, "split": split, "seed": seed, "device": device})
     given |= plain({"chosen": chosen, "set": options, "scratch": recipe})
     collection = collect(folder)
-    runs = Runs(place, GAMMAS if gamma is None else (gamma,), seed, device)
+    runs = Runs(place, GAMMAS if gamma is None else (gamma,), seed, device, workers)
     with claimed(place, given, computed=computed):
         found = survey(collection, index_path("videos", runs.lists, "probes").with_suffix(".jsonl"))
         print("\n".join(found.lines()) + "\n", flush=True)

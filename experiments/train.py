@@ -82,6 +82,7 @@ def train(
     seed: int = 0,
     device: str = "cpu",
     precision: Precision | None = None,
+    workers: int | None = None,
     output: Path | None = None,
     json: Path | None = None,
     profile: bool = False,
@@ -125,6 +126,7 @@ def train(
         seed: of everything random.
         device: where networks run.
         precision: of all passes that train a network; weights are float32 in any case. float32 by default.
+        workers: threads that decode; the cores of this machine over the processes on it by default.
         output: folder of the run; runs/ENV-AGENT-seedN by default.
         json: file that gets the results, too.
         profile: measure where the time goes, and write `profile.json` into the run's folder.
@@ -132,7 +134,7 @@ def train(
     """
     checked_device(device)
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
-    given |= {"outcomes": outcomes, "classes": classes, "observation_size": observation_size}
+    given |= {"outcomes": outcomes, "classes": classes, "observation_size": observation_size, "workers": workers}
     if transfer is not None and (agent or trunk or trunk_epochs):
         raise InputError("--agent, --trunk and --trunk-epochs make a policy, and --transfer takes one that is made")
     run_ = compose(

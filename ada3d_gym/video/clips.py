@@ -15,12 +15,15 @@ from ada3d_gym.video.ahead import DecodeAhead, Outcome
 from ada3d_gym.video.bad_clips import BadClips
 from ada3d_gym.video.cache import ClipCache
 from ada3d_gym.video.columns import RecordColumns
+from ada3d_gym.video.decoders.packets import Packets
 from ada3d_gym.video.decoders.video import Video, check_file
 from ada3d_gym.video.records import REMEDY, VideoError, VideoRecord, scaled_size
 from ada3d_gym.video.sampling import ClipSampler
 from ada3d_gym.video.squares import Squares
+from ada3d_gym.workers import default_workers
 
 Ids = NDArray[np.int64]
+Known = tuple[bool | None, int, float, bytes]  # seekable, frames, rate, packets, as in a record
 AHEAD_BYTES = 2**30
 
 
@@ -41,7 +44,7 @@ class VideoClips:
         remedy: what a user can do about a bad file of this set.
         max_bad_share: share of the videos that may turn out to hold clips that cannot be decoded, in [0, 1], for a
             training to go on without those clips; see `usable` and `BadClips`. None raises for the first such clip.
-        workers: threads that decode.
+        workers: threads that decode; by default `ada3d_gym.workers.default_workers()`.
         ahead_bytes: memory for decoded clips: those under way, and those whose observation has just been shown. Two
             batches should fit, for the next to be decoded while one is worked on. Where one does not, clips are decoded
             several times.
@@ -60,7 +63,7 @@ class VideoClips:
         key: dict[str, Any] | None = None,
         remedy: str = REMEDY,
         max_bad_share: float | None = None,
-        workers: int = 2,
+        workers: int | None = None,
         ahead_bytes: int = AHEAD_BYTES,
         dataset: str = "",
     ):
@@ -88,15 +91,17 @@ class VideoClips:
         if max_bad_share is not None:
             self._bad = BadClips(len(records), self.views, max_bad_share, sampler.seed)
         self._decodable: NDArray[np.bool_] | None = None  # (clips,), where somebody has found out before
-        self._known: dict[Path, tuple[bool, int, float]] = {}  # found out for records that do not say
+        self._known: dict[Path, Known] = {}  # found out for records that do not say
         shape = (self.num_frames, 3, self.size, self.size)
         self._cache: ClipCache | None = None
         if cache is not None:
-            videos = [(record.path.name, record.sha256 or _fingerprint(record.path)) for record in records]
+            videos = [(record.path.name, record.sha256 or _fingerprint(record)) for record in records]
             self._cache = ClipCache(
                 cache, len(self), shape, {**(key or {}), **_shaping(sampler), "videos": videos}, cache_bytes
             )
-        self._ahead = DecodeAhead(self._decode, self._video_of, workers, ahead_bytes // int(np.prod(shape)))
+        self._ahead = DecodeAhead(
+            self._decode, self._video_of, workers or default_workers(), ahead_bytes // int(np.prod(shape))
+        )
 
     def but(self, **changed: Any) -> VideoClips:
         """Other clips of these videos, or of some: with these arguments changed, such as `records` or `sampler`."""
@@ -268,14 +273,15 @@ class VideoClips:
 
     def _open(self, record: VideoRecord, size: tuple[int, int] | None = None) -> Video:
         check_file(record, self.remedy)
+        said = record.seekable, record.frames, record.rate, record.packets
+        seekable, count, rate, packed = self._known.get(record.path, said)
         try:
-            video = Video(
-                record.path, size, *self._known.get(record.path, (record.seekable, record.frames, record.rate))
-            )
+            video = Video(record.source, size, seekable, count, rate, Packets.unpack(packed) if packed else None)
         except VideoError as error:
             raise VideoError(error.path, error.problem, self.remedy) from error
-        if record.seekable is None:
-            self._known[record.path] = video.seekable, len(video), video.rate
+        if not packed and (seekable is None or video.packets):
+            packed = video.packets.pack() if video.packets else b""
+            self._known[record.path] = video.seekable, len(video), video.rate, packed
         if record.frames and len(video) != record.frames:
             problem = f"has {len(video)} frames instead of the {record.frames} of its index"
             raise VideoError(record.path, problem, self.remedy)
@@ -309,10 +315,14 @@ def _shaping(sampler: ClipSampler) -> dict[str, Any]:
     return {key: value for key, value in vars(sampler).items() if value is not None}
 
 
-def _fingerprint(path: Path) -> str:
-    """What tells a file without a checksum from another of the same name."""
+def _fingerprint(record: VideoRecord) -> str:
+    """What tells a file without a checksum from another of the same name, as it was indexed: so many files take long to
+    look up, over a network above all."""
+    path = record.path.absolute()
+    if record.changed:
+        return f"{path} {record.size} {record.changed}"
     try:
         status = path.stat()
     except OSError:
-        return str(path.absolute())
-    return f"{path.absolute()} {status.st_size} {status.st_mtime_ns}"
+        return str(path)
+    return f"{path} {status.st_size} {status.st_mtime_ns}"

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ada3d_gym.errors import Ada3DError
+from ada3d_gym.video.sources import Part, Source
 
 REMEDY = "replace the file or drop it from the list"
 
 
-def shown(path: Path | str) -> str:
+def shown(path: Source | str) -> str:
     """A path on one line that any output takes: bytes that are no text in this system's encoding, line breaks and other
     control characters are written as escapes."""
     unprintable = {"Cc", "Cs"}  # control characters; what stands for bytes that could not be decoded
@@ -30,7 +31,7 @@ class VideoError(Ada3DError, RuntimeError):
     The message names the file, what was expected and what to do. Never raised for a caller's mistake.
     """
 
-    def __init__(self, path: Path | str, problem: str, remedy: str = REMEDY):
+    def __init__(self, path: Source | str, problem: str, remedy: str = REMEDY):
         super().__init__(f"{shown(path)}: {problem}; {remedy}")
         self.path = Path(path)
         self.problem = problem
@@ -43,7 +44,7 @@ class VideoError(Ada3DError, RuntimeError):
 class NumberingError(VideoError):
     """A video that can be decoded, but not so that its frames have numbers."""
 
-    def __init__(self, path: Path | str, problem: str = "", remedy: str = REMEDY):
+    def __init__(self, path: Source | str, problem: str = "", remedy: str = REMEDY):
         super().__init__(path, problem or "does not start with a key frame, so its frames cannot be numbered", remedy)
 
 
@@ -56,7 +57,7 @@ class VideoRecord:
     """One video of a data set.
 
     Attributes:
-        path: the encoded file.
+        path: the encoded file, or what a part of a file is called.
         labels: class indices, in `[0, C)`; more than one for multi-label sets.
         frames: number of frames, or 0 where it is not known before opening.
         sha256: hex digest that a damaged file is found by, or `""` where none is known.
@@ -70,6 +71,10 @@ class VideoRecord:
             not known.
         speed: of a motion (MotionShapes: slow, fast), or `""`.
         windows: half-open frame ranges within `visible`, where the class can be seen in these only.
+        packets: which frames the file holds, packed (`packets.Packets`), so that a clip is read without looking for
+            them; empty where that is not known before opening.
+        changed: when the file was changed last (nanoseconds since 1970), or 0 where it is not known before opening.
+        part: where the bytes are, for a video that has no file of its own; `path` is then that of the part.
     """
 
     path: Path
@@ -85,6 +90,14 @@ class VideoRecord:
     visible: tuple[int, int] | None = None
     speed: str = ""
     windows: tuple[tuple[int, int], ...] = ()
+    packets: bytes = field(default=b"", repr=False)
+    changed: int = 0
+    part: Part | None = None
+
+    @property
+    def source(self) -> Source:
+        """Where the bytes are."""
+        return self.part or self.path
 
     def shows_class(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of the frames with these numbers show the class; all, where it is not known."""

@@ -56,6 +56,7 @@ class Phase:
         batch: clips in an update, or in a forward pass where nothing is trained.
         training: which network has gradients: "classifier", "selection", both ("joint") or none ("").
         alone: it runs in one process, whatever there is.
+        tested: whether its clips are those of test videos, all of a video together.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Phase:
     batch: int
     training: str = ""
     alone: bool = False
+    tested: bool = False
 
     def times(self, count: int) -> Phase:
         """The same, so many times."""
@@ -185,7 +187,7 @@ def judging(run: Run, method: str, videos: Videos, macs: float, views: int | Non
     counts = (run.settings.get("views") or protocol, *run.also_views) if views is None else (views,)
     clips = [count * videos.test for count in counts]
     return [
-        Phase(f"judging {method}, {count} clips", each, each, each * macs, 0, 128)
+        Phase(f"judging {method}, {count} clips", each, each, each * macs, 0, 128, tested=True)
         for count, each in zip(counts, clips, strict=True)
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from contextlib import nullcontext
 
 import decord
 import numpy as np
@@ -12,23 +12,25 @@ from numpy.typing import NDArray
 
 from ada3d_gym.video.indexing.progress import advance, is_watched
 from ada3d_gym.video.records import NumberingError, VideoError
+from ada3d_gym.video.sources import Part, Source, opened_source
 
 decord.logging.set_level(decord.logging.QUIET)
 
 # All that decord was seen to raise on bad files, and on a path that is no text: it takes one in UTF-8 alone.
-_UNREADABLE = (RuntimeError, DECORDError, IndexError, UnicodeError)
+_UNREADABLE = (RuntimeError, DECORDError, IndexError, UnicodeError, OSError)
 _STRIDE = 128  # frames that are decoded in one call while somebody waits for a sign of progress
 
 
 class DecordReader:
     """An open file; see `Video`."""
 
-    def __init__(self, path: Path, size: tuple[int, int] | None = None):
+    def __init__(self, path: Source, size: tuple[int, int] | None = None):
         self.path, self.size = path, size
         width, height = size or (-1, -1)
         try:
             # One thread: decord's default costs up to twice the CPU time. Absolute: "a:b.mp4" is no protocol's address.
-            self._reader = decord.VideoReader(str(path.absolute()), width=width, height=height, num_threads=1)
+            with opened_source(path) if isinstance(path, Part) else nullcontext(str(path.absolute())) as file:
+                self._reader = decord.VideoReader(file, width=width, height=height, num_threads=1)
             self._frames = len(self._reader)
         except _UNREADABLE as error:
             raise VideoError(path, f"cannot be opened as a video ({_first_line(error)})") from error

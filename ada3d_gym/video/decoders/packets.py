@@ -3,10 +3,11 @@ decord finds frames by number."""
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import av
@@ -18,9 +19,12 @@ from numpy.typing import NDArray
 from ada3d_gym.video.indexing.ends import is_cut, lacks_frames, shortage
 from ada3d_gym.video.indexing.progress import advance
 from ada3d_gym.video.records import NumberingError, TruncatedError, VideoError
+from ada3d_gym.video.sources import Part, Source, file_of, opened_source
 
 UNREADABLE = (av.error.FFmpegError, OSError, ValueError, IndexError)  # all that PyAV was seen to raise on bad files
 _TIMED = {"mov", "matroska", "flv"}  # MP4 and QuickTime, Matroska and WebM, Flash: elsewhere FFmpeg guesses at times
+_PACKED = 1  # form of packed packets
+_HEAD = struct.Struct("<?d")  # whether numbers have 32 bits, not 64; the tick
 _DURATION_IN_HEADER = {"matroska", "avi", "flv", "asf"}  # elsewhere FFmpeg takes it from what is there, or guesses
 
 
@@ -49,24 +53,59 @@ class Packets:
     tick: float
     deep: bool = False
 
+    def pack(self) -> bytes:
+        """What a clip is read by, in some 30 to 60 bytes where frames are evenly spaced.
+
+        Numbers are kept as steps from one to the next, which repeat, and those are compressed. The rate is not kept.
+        """
+        head = [_PACKED, self.seekable + 2 * self.deep, len(self.times)]
+        steps = [np.diff(part, prepend=0) for part in (self.times, self.keys)]
+        numbers = np.concatenate([np.array(head, np.int64), *steps])
+        ends = np.iinfo(np.int32)
+        narrow = bool(ends.min <= numbers.min() and numbers.max() <= ends.max)
+        kind = "<i4" if narrow else "<i8"
+        return _HEAD.pack(narrow, self.tick) + zlib.compress(numbers.astype(kind).tobytes(), 9)
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Packets:
+        """What `pack` made, without the rate.
+
+        Raises:
+            ValueError: for anything else.
+        """
+        try:
+            narrow, tick = _HEAD.unpack_from(packed)
+            numbers = np.frombuffer(zlib.decompress(packed[_HEAD.size :]), "<i4" if narrow else "<i8")
+            version, flags, count = numbers[:3].tolist()
+        except (zlib.error, struct.error) as error:
+            raise ValueError("no packed packets") from error
+        if version != _PACKED or not 0 <= count <= len(numbers) - 3:
+            raise ValueError(f"packets packed in form {version}")
+        steps = numbers[3 : 3 + count], numbers[3 + count :]
+        times, keys = (part.cumsum(dtype=np.int64) for part in steps)
+        return cls(times, keys, 0.0, bool(flags & 1), tick, bool(flags & 2))
+
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[Any, Any]]:
-    """A file's container and the stream to decode.
+def opened(path: Source) -> Iterator[tuple[Any, Any]]:
+    """A video's container and the stream to decode.
 
     Raises:
         VideoError: if the file cannot be opened or read, inside the block too; a picture is no video.
     """
     try:
         # An absolute path is no protocol's address ("a:b.mp4"). Tags in another encoding say nothing about the video.
-        with av.open(str(path.absolute()), metadata_errors="replace") as container:
+        with ExitStack() as stack:
+            part = stack.enter_context(opened_source(path)) if isinstance(path, Part) else None
+            file = part or str(file_of(path).absolute())
+            container = stack.enter_context(av.open(file, metadata_errors="replace"))
             yield container, _video_stream(path, container)
     except UNREADABLE as error:
         problem = getattr(error, "strerror", None) or type(error).__name__
         raise VideoError(path, f"cannot be read as a video ({problem})") from error
 
 
-def _video_stream(path: Path, container: Any) -> Any:
+def _video_stream(path: Source, container: Any) -> Any:
     """The stream that FFmpeg would show, but no cover picture."""
     streams = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
     if not streams or container.format.name.endswith(("_pipe", "image2")):
@@ -75,7 +114,7 @@ def _video_stream(path: Path, container: Any) -> Any:
     return best if best in streams else streams[0]
 
 
-def scan(path: Path) -> Packets:
+def scan(path: Source) -> Packets:
     """Reads all packets of a file.
 
     Raises:
@@ -131,7 +170,7 @@ def scan(path: Path) -> Packets:
     return Packets(np.array(sorted(times), np.int64), np.array(sorted(keys), np.int64), rate, seekable, tick, deep)
 
 
-def frame_times(path: Path) -> NDArray[np.float64] | None:
+def frame_times(path: Source) -> NDArray[np.float64] | None:
     """Seconds (N,) of each frame that is shown from the first one, however far apart they are (phones vary that).
 
     None where the container does not hold them.

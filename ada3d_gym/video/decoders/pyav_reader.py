@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from ada3d_gym.video.decoders.packets import Packets, opened, scan
 from ada3d_gym.video.indexing.progress import advance
 from ada3d_gym.video.records import VideoError
 from ada3d_gym.video.scaling import Scaler
+from ada3d_gym.video.sources import Source
 
 
 class PyAVReader:
@@ -26,7 +26,7 @@ class PyAVReader:
     x264 writes) are never decoded: that changes no pixel of the others.
 
     Args:
-        path: of the file.
+        path: of the file, or where in a file it is.
         size: (width, height) to scale frames to.
         packets: of the file, where they are known.
         frames: how many there are, where that is known; otherwise, those without times are decoded to be counted.
@@ -37,7 +37,7 @@ class PyAVReader:
     """
 
     def __init__(
-        self, path: Path, size: tuple[int, int] | None = None, packets: Packets | None = None, frames: int = 0
+        self, path: Source, size: tuple[int, int] | None = None, packets: Packets | None = None, frames: int = 0
     ):
         self.path, self.size, self._scaler = path, size, Scaler()
         packets = packets or scan(path)

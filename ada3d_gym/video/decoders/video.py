@@ -10,9 +10,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ada3d_gym.video.decoders.packets import scan
+from ada3d_gym.video.decoders.packets import Packets, scan
 from ada3d_gym.video.decoders.pyav_reader import PyAVReader
 from ada3d_gym.video.records import REMEDY, NumberingError, VideoError, VideoRecord
+from ada3d_gym.video.sources import Source, opened_source, size_of
 
 try:
     from ada3d_gym.video.decoders.decord_reader import DecordReader
@@ -20,22 +21,27 @@ except ImportError:  # decord has wheels for Linux on x86-64 and for Windows alo
     DecordReader = None  # type: ignore[assignment,misc]
 
 
-SMALL = 2**16  # bytes of a file up to which opening it costs more than decoding it: decord opens faster than PyAV
+SMALL = 2**16  # bytes of a file up to which looking for its packets costs more than what PyAV saves then
 
 
 def check_file(record: VideoRecord, remedy: str = REMEDY) -> None:
     """Raises `VideoError` if the file is missing or, where its size or checksum is known, differs from the index."""
     try:
-        if not record.path.is_file():
+        size = size_of(record.source)
+        if size is None:
             raise VideoError(record.path, "is missing or not a file", remedy)
-        size = record.path.stat().st_size
-        content = record.path.read_bytes() if record.sha256 else b""
+        digest = _digest(record.source) if record.sha256 else ""
     except OSError as error:
         raise VideoError(record.path, f"cannot be read ({error.strerror or error})", remedy) from error
     if record.size and size != record.size:
         raise VideoError(record.path, f"has {size} bytes instead of the {record.size} of its index", remedy)
-    if record.sha256 and hashlib.sha256(content).hexdigest() != record.sha256:
+    if digest != record.sha256:
         raise VideoError(record.path, "does not match the checksum in its index, so it is damaged", remedy)
+
+
+def _digest(source: Source) -> str:
+    with opened_source(source) as file:
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 class Reader(Protocol):
@@ -50,19 +56,21 @@ class Reader(Protocol):
 class Video:
     """An open video: `len(video)` frames, read by number.
 
-    PyAV reads, and leaves out frames that nothing needs. decord reads small files, tries what PyAV finds damaged, and
-    reads colours of more than 8 bits at their own size, where it has a wheel and would give the frames that are asked
-    for (see `packets`). Opened, read and dropped in one thread: a decord reader must not be shared by threads or
-    survive a fork.
+    PyAV reads, and leaves out frames that nothing needs. decord reads small files whose packets are not known, tries
+    what PyAV finds damaged, and reads colours of more than 8 bits at their own size, where it has a wheel and would
+    give the frames that are asked for (see `packets`). Opened, read and dropped in one thread: a decord reader must not
+    be shared by threads or survive a fork.
 
     Args:
-        path: of the file.
+        path: of the file, or where in a file it is.
         size: (width, height) to scale frames to while decoding, antialiased; by default the video's own, which is that
             of its first frame if the size changes.
         seekable: whether decord numbers the file's frames rightly, where that is known; otherwise its packets are read
             to find out, at a fifth of the price of a clip.
         frames: how many there are, where that is known. It saves decoding a whole file whose frames must be counted.
         rate: frames a second, where that is known.
+        packets: of the file, where they are known. It saves reading all of it to find them. They are believed: check
+            before that the file is still the one that they are of.
 
     Raises:
         VideoError: naming the file, if it is not there or cannot be read as a video.
@@ -70,15 +78,17 @@ class Video:
 
     def __init__(
         self,
-        path: Path,
+        path: Source,
         size: tuple[int, int] | None = None,
         seekable: bool | None = None,
         frames: int = 0,
         rate: float = 0.0,
+        packets: Packets | None = None,
     ):
         self.path, self.size = path, size
-        check_file(VideoRecord(path, ()))  # a pipe would be waited for
-        self._packets = scan(path) if seekable is None else None
+        if packets is None:  # else it has been checked before; a pipe would be waited for
+            check_file(VideoRecord(path, ()) if isinstance(path, Path) else VideoRecord(path.path, (), part=path))
+        self._packets = scan(path) if packets is None and seekable is None else packets
         self.seekable = self._packets.seekable if self._packets else bool(seekable)
         self._reader = self._open(frames)
         self._frames = len(self._reader)
@@ -88,6 +98,11 @@ class Video:
 
     def __len__(self) -> int:
         return self._frames
+
+    @property
+    def packets(self) -> Packets | None:
+        """Those of the file, where they had to be known."""
+        return self._packets
 
     @property
     def decoded(self) -> bool:
@@ -115,15 +130,15 @@ class Video:
     def _open(self, frames: int) -> Reader:
         if DecordReader is None or not self.seekable:
             return PyAVReader(self.path, self.size, self._packets, frames)
-        if self.path.stat().st_size <= SMALL:
+        if self._packets is None and (size_of(self.path) or 0) <= SMALL:
             return self._open_decord()
         try:
-            packets = self._packets or scan(self.path)
+            self._packets = self._packets or scan(self.path)
         except VideoError:
             return self._open_decord()
-        if packets.deep and self.size is None:  # as it was read for networks that have been trained
+        if self._packets.deep and self.size is None:  # as it was read for networks that have been trained
             return self._open_decord()
-        return PyAVReader(self.path, self.size, packets)
+        return PyAVReader(self.path, self.size, self._packets)
 
     def _read_otherwise(self, wanted: list[int], error: VideoError) -> NDArray[np.uint8]:
         """Frames that the reader at hand does not give, from the others."""

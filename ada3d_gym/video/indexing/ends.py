@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, BinaryIO
+
+from ada3d_gym.video.sources import Source, opened_source
 
 _SLACK = 16  # bytes: some programs count an AVI's own header, or a byte of padding, into its size
 _TAIL = 4096  # bytes: a download that is not finished ends in zeros, where room was made for it beforehand
@@ -16,7 +17,7 @@ _ASF_EMPTY = 50  # bytes of a data object without any packet, as it is in a reco
 _EBML_HEADER, _EBML_SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
 
 
-def is_cut(path: Path) -> bool | None:
+def is_cut(path: Source) -> bool | None:
     """True if the file ends before its outermost element does, or in zeros; False if that element is whole.
 
     None where that is not known: the container has no such sizes (MPEG streams, FLV), or they were never written (live
@@ -25,7 +26,7 @@ def is_cut(path: Path) -> bool | None:
     Raises:
         OSError: if it cannot be read.
     """
-    with path.open("rb") as file:
+    with opened_source(path) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         begin = file.read(16)

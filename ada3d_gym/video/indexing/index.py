@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.files import replacing
+from ada3d_gym.video.indexing.archives import Archives
 from ada3d_gym.video.indexing.listing import Listing
 from ada3d_gym.video.indexing.locating import Problem as Problem
 from ada3d_gym.video.indexing.probe import Probe
 from ada3d_gym.video.records import VideoRecord
 
-FORMAT = 3
+FORMAT = 4
+WITHOUT_PACKETS = 3  # the format before: read as it is
 
 
 class IndexFileError(InputError):
@@ -44,6 +46,7 @@ class VideoIndex(Sequence[VideoRecord]):
     Attributes:
         class_names: C names.
         problems: the videos left out.
+        old: it is of an earlier version and lacks the videos' packets, so that each clip reads all of its file.
         lists: the files of lists as they were when they were read, see `states`.
     """
 
@@ -56,6 +59,9 @@ class VideoIndex(Sequence[VideoRecord]):
         labels: Sequence[NDArray[np.int64]] | NDArray[np.int64],
         figures: NDArray[np.float64],
         problems: Sequence[Problem] = (),
+        packets: Sequence[bytes] = (),
+        changed: NDArray[np.int64] | None = None,
+        archives: Archives | None = None,
     ):
         self.class_names, self.problems = tuple(class_names), tuple(problems)
         self._paths = paths
@@ -63,7 +69,12 @@ class VideoIndex(Sequence[VideoRecord]):
         self._flat = np.concatenate([np.asarray(each, np.int64) for each in labels] or [np.empty(0, np.int64)])
         self._ends = counts.cumsum()
         self._figures = figures
+        self._packets = np.frombuffer(b"".join(packets), np.uint8)
+        self._packet_ends = np.array([len(each) for each in packets] or [0] * len(paths), np.int64).cumsum()
+        self._changed = np.zeros(len(paths), np.int64) if changed is None else changed
+        self._archives = archives
         self.lists = {}
+        self.old = False
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -79,8 +90,10 @@ class VideoIndex(Sequence[VideoRecord]):
             raise IndexError(f"video {index} of {len(self)}")
         index %= len(self)
         frames, width, height, rate, size, seekable = self._figures[index].tolist()
+        path = Path(self._paths[index])
+        part = self._archives.part(index, path, int(size)) if self._archives else None
         return VideoRecord(
-            Path(self._paths[index]),
+            part.path if part else path,
             self.labels(index),
             frames=int(frames),
             size=int(size),
@@ -88,6 +101,9 @@ class VideoIndex(Sequence[VideoRecord]):
             height=int(height),
             rate=rate,
             seekable=bool(seekable),
+            packets=self._packets[slice(*_bounds(self._packet_ends, index))].tobytes(),
+            changed=int(self._changed[index]),
+            part=part,
         )
 
     @property
@@ -97,9 +113,7 @@ class VideoIndex(Sequence[VideoRecord]):
 
     def labels(self, index: int) -> tuple[int, ...]:
         """Class indices of a video."""
-        end = int(self._ends[index])
-        start = int(self._ends[index - 1]) if index else 0
-        return tuple(self._flat[start:end].tolist())
+        return tuple(self._flat[slice(*_bounds(self._ends, index))].tolist())
 
     @property
     def report(self) -> str:
@@ -124,8 +138,12 @@ class VideoIndex(Sequence[VideoRecord]):
                 labels=self._flat.astype(np.int32),
                 ends=self._ends,
                 figures=self._figures,
+                packets=self._packets,
+                packet_ends=self._packet_ends,
+                changed=self._changed,
                 problems=np.frombuffer(problems.encode(), np.uint8),
                 lists=np.frombuffer(json.dumps(self.lists).encode(), np.uint8),
+                **(self._archives.columns() if self._archives else {}),
             )
 
     @classmethod
@@ -137,12 +155,19 @@ class VideoIndex(Sequence[VideoRecord]):
         """
         try:
             with np.load(path, allow_pickle=False) as file:
-                if int(file["format"]) != FORMAT:
+                if int(file["format"]) not in (FORMAT, WITHOUT_PACKETS):
                     raise IndexFileError(f"{path}: an index of format {int(file['format'])}; make it anew")
                 index = cls.__new__(cls)
                 index.class_names = _unpack(file["class_names"].tobytes().decode("utf-8", "surrogateescape"))
                 index._paths = _unpack(os.fsdecode(file["paths"].tobytes()))  # as it is on disk, in any encoding
                 index._flat, index._ends, index._figures = file["labels"], file["ends"], file["figures"]
+                index.old = int(file["format"]) == WITHOUT_PACKETS
+                index._packets = np.empty(0, np.uint8) if index.old else file["packets"]
+                none = np.zeros(len(index._paths), np.int64)
+                index._packet_ends, index._changed = (
+                    none if index.old else file[name] for name in ("packet_ends", "changed")
+                )
+                index._archives = Archives.of(file, path.absolute().parent)
                 found = json.loads(file["problems"].tobytes())
                 index.problems = tuple(Problem(*problem) for problem in found)
                 index.lists = json.loads(file["lists"].tobytes())
@@ -152,7 +177,7 @@ class VideoIndex(Sequence[VideoRecord]):
             if isinstance(error, IndexFileError):
                 raise
             raise IndexFileError(f"{path}: not a video index ({error}); make it anew") from error
-        if not len(index._paths) == len(index._ends) == len(index._figures):
+        if len({len(part) for part in (index._paths, index._ends, index._figures, index._packet_ends)}) > 1:
             raise IndexFileError(f"{path}: its parts do not fit together; make it anew")
         return index
 
@@ -168,7 +193,7 @@ def make_index(
         probes: of those files.
         min_frames: videos of fewer are left out as "too short".
     """
-    paths, labels, figures, problems = [], [], [], list(listing.problems)
+    paths, labels, good, problems = [], [], [], list(listing.problems)
     for entry, file in zip(listing.entries, files, strict=True):
         if not isinstance(file, Path):
             problems.append(file or Problem(entry.path, "missing", "no such file below the root"))
@@ -183,8 +208,21 @@ def make_index(
             continue
         paths.append(str(file))
         labels.append(np.array(entry.labels, np.int64))
-        figures.append((found.frames, found.width, found.height, found.rate, found.size, found.seekable))
-    return VideoIndex(listing.class_names, paths, labels, np.array(figures, np.float64).reshape(-1, 6), problems)
+        good.append(found)
+    changed = np.array([each.changed for each in good], np.int64)
+    packets = [each.packets for each in good]
+    return VideoIndex(listing.class_names, paths, labels, figures(good), problems, packets, changed)
+
+
+def figures(found: Iterable[Probe | VideoRecord]) -> NDArray[np.float64]:
+    """(N, 6) what `VideoIndex` keeps of so many videos in numbers."""
+    rows = [(each.frames, each.width, each.height, each.rate, each.size, bool(each.seekable)) for each in found]
+    return np.array(rows, np.float64).reshape(-1, 6)
+
+
+def _bounds(ends: NDArray[np.int64], index: int) -> tuple[int, int]:
+    """Of part `index` in a flat array whose parts end there."""
+    return int(ends[index - 1]) if index else 0, int(ends[index])
 
 
 def _pack(texts: Sequence[bytes]) -> NDArray[np.uint8]:

@@ -34,7 +34,7 @@ class Probe:
     Attributes:
         cause: "" for a good file, or the kind of problem.
         detail: the problem in words.
-        frames, width, height, rate, size, seekable: as in `VideoRecord`.
+        frames, width, height, rate, size, seekable, packets, changed: as in `VideoRecord`.
         seconds: that it took.
     """
 
@@ -46,6 +46,8 @@ class Probe:
     rate: float = 0.0
     size: int = 0
     seekable: bool = False
+    packets: bytes = field(default=b"", repr=False)
+    changed: int = 0
     seconds: float = field(default=0.0, compare=False)
 
 
@@ -65,7 +67,7 @@ def probe(path: Path, thorough: bool = False) -> Probe:
     try:
         if not path.is_file():
             return Probe("missing", "is not there" if not path.exists() else "is a folder or no file")
-        size = path.stat().st_size
+        about = path.stat()
         video = Video(path)
     except NumberingError as error:
         return Probe("no key frame", error.problem)
@@ -80,13 +82,16 @@ def probe(path: Path, thorough: bool = False) -> Probe:
         frames = video.read([0] if video.decoded else [0, count // 2, count - 1])
         if thorough and (detail := _damage(path)):
             return Probe("damaged", detail)
-        if path.stat().st_size != size:
+        if path.stat().st_size != about.st_size:
             return Probe("truncated", "grows while it is read; index it again when it is complete")
     except VideoError as error:
         return Probe("truncated", error.problem)
     except OSError as error:
         return Probe("unreadable", error.strerror or str(error))
-    return Probe("", "", count, frames.shape[2], frames.shape[1], video.rate, size, video.seekable)
+    packets = video.packets.pack() if video.packets else b""
+    height, width = frames.shape[1:3]
+    rate, size, changed = video.rate, about.st_size, about.st_mtime_ns
+    return Probe("", "", count, width, height, rate, size, video.seekable, packets, changed)
 
 
 def _damage(path: Path) -> str:
