@@ -210,6 +210,7 @@ def _reinforce(run: Run, videos: Videos, networks: Networks, share: float) -> li
     options = run.options
     pulls = options["samples"] + (options["baseline"] == "greedy")
     seen = networks.selection + (networks.trunk if options["baseline"] == "value" else 0)  # a second look, for values
+    seen += networks.selection if options["micro_batch"] else 0  # and one before rewards are known
 
     def stage(name: str, epochs: int, size: int, macs: float, joint: bool) -> Phase:
         clips = epochs * videos.train
