@@ -16,11 +16,15 @@ from torch.utils.tensorboard.summary import scalar
 
 from ada3d_gym import parallel
 from ada3d_gym.agents.agent import OnEpoch
+from ada3d_gym.agents.midway import Midway
 from ada3d_gym.agents.states import load_state, save_state
+from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.pace import Pace
 from ada3d_gym.experiments.profiles import keep_profile, section_seconds
 from ada3d_gym.files import writing
 
 SECONDS = "seconds"  # of an epoch, among its figures in TensorBoard
+SAVE_MINUTES = "ADA3D_SAVE_MINUTES"  # environment variable: between checkpoints within an epoch
 
 
 class Learner(Protocol):
@@ -28,6 +32,8 @@ class Learner(Protocol):
 
     epoch: int
 
+    @property
+    def midway(self) -> Midway | None: ...
     def learn(self, until: int, on_epoch: OnEpoch) -> None: ...
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
@@ -36,7 +42,7 @@ class Learner(Protocol):
 def train_to(folder: Path, name: str, learner: Learner, until: int) -> None:
     """Trains up to an epoch, from the last checkpoint, with a checkpoint and TensorBoard figures each epoch.
 
-    Figures are printed too, with the folder's name, since several runs may be trained at once. Of several processes
+    A longer epoch has a checkpoint every ten minutes, or as many as the environment variable `SAVE_MINUTES` says. Figures are printed too, with the folder's name, since several runs may be trained at once. Of several processes
     that train one, the first writes.
 
     Raises:
@@ -45,6 +51,9 @@ def train_to(folder: Path, name: str, learner: Learner, until: int) -> None:
     path = folder / f"{name}.pt"
     if learner.epoch == 0 and (state := load_state(path)):
         learner.load_state_dict(state)
+    pace = Pace(60 * save_minutes())
+    if learner.midway is not None:
+        learner.midway.on_update = lambda batches: _save_midway(folder, name, learner, pace, batches)
     if parallel.rank() > 0:
         learner.learn(until, lambda epoch, figures: keep_profile())
         return
@@ -63,6 +72,31 @@ def train_to(folder: Path, name: str, learner: Learner, until: int) -> None:
         print(f"{folder.name}, {name} epoch {epoch}: {shown}", flush=True)
 
     learner.learn(until, on_epoch)
+
+
+def save_minutes() -> float:
+    """Between checkpoints within an epoch.
+
+    Raises:
+        InputError: where the environment variable holds no such number.
+    """
+    given = os.environ.get(SAVE_MINUTES, "10")
+    try:
+        minutes = float(given)
+    except ValueError:
+        minutes = -1.0
+    if not minutes >= 0:
+        raise InputError(f"{SAVE_MINUTES}={given!r}: expected a number of minutes, at least 0")
+    return minutes
+
+
+def _save_midway(folder: Path, name: str, learner: Learner, pace: Pace, batches: int) -> None:
+    if not pace.due(batches):
+        return
+    state = learner.state_dict()  # of all processes
+    if parallel.rank() == 0:
+        with writing(folder):
+            save_state(folder / f"{name}.pt", state)
 
 
 class FigureLog:
