@@ -155,6 +155,19 @@ def gather(value: T) -> list[T]:
     return values
 
 
+def share(data: bytes) -> bytes:
+    """The first process's bytes, in all."""
+    if world() == 1:
+        return data
+    length = gather(len(data))[0]
+    device = torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
+    flat = torch.empty(length, dtype=torch.uint8, device=device)
+    if rank() == 0 and length:
+        flat.copy_(torch.frombuffer(bytearray(data), dtype=torch.uint8))
+    dist.broadcast(flat, 0)
+    return flat.cpu().numpy().tobytes()
+
+
 def gather_rows(tensor: Tensor, whole: int) -> Tensor:
     """The rows of all processes, one process's after another's, for a tensor (..., B) of this one's of `whole` rows."""
     if world() == 1:

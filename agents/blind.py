@@ -48,6 +48,7 @@ class TuningAgent(Agent):
     """
 
     data_parallel = True
+    midway: Midway
     search_epochs: int = 0
     stream: Stream
     """Of the order of clips and the masks of the classifier's training."""

@@ -103,6 +103,13 @@ class Random:
         """Masks (count, T + K) for as many clips, the same in every process."""
         return self._draw(count, self._rng)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Where `draw` is in its stream."""
+        return self._rng.bit_generator.state  # type: ignore[return-value]
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._rng.bit_generator.state = state
+
     def _draw(self, count: int, rng: np.random.Generator) -> NDArray[np.int8]:
         if isinstance(self.frames, np.ndarray):
             u = rng.random((count, self.num_frames)) < self.frames

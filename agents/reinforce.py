@@ -15,10 +15,10 @@ from ada3d_gym.agents.agent import Policy
 from ada3d_gym.agents.baselines import Batch, make_baseline
 from ada3d_gym.agents.exploration import Exploration, entropy
 from ada3d_gym.agents.figures import MaskWatch, Meter
-from ada3d_gym.agents.midway import Draws, Midway
+from ada3d_gym.agents.midway import Draws, Kept, Midway
 from ada3d_gym.agents.portable import Portable
 from ada3d_gym.agents.progress import epoch_batches
-from ada3d_gym.agents.reference import Random
+from ada3d_gym.agents.reference import Fixed, Random
 from ada3d_gym.agents.reinforce_options import ReinforceConfig
 from ada3d_gym.agents.selecting import SelectingAgent, as_arrays
 from ada3d_gym.agents.tried import Tried
@@ -72,7 +72,8 @@ class Reinforce(SelectingAgent):
         self.other = other
         self.total_epochs = config.epochs + config.joint_epochs
         self._exploration = Exploration(config, self.total_epochs, spawn(config.seed, Stream.REINFORCE_ACT))
-        self.midway = Midway() if config.heads == "both" else None  # another policy's draws are not kept
+        known = config.heads == "both" or isinstance(other, (Random, Fixed))
+        self.midway = Midway() if known else None  # nobody knows what another policy draws
 
     @torch.inference_mode()
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
@@ -113,7 +114,10 @@ class Reinforce(SelectingAgent):
         generator = torch_generator(masks, self._on)
         source = self.bandit.source
         meter, watch = Meter(), MaskWatch(source)
-        begun = self.midway.begin(meter=meter, watch=watch, draws=Draws(generator)) if self.midway else 0
+        kept: dict[str, Kept] = {"meter": meter, "watch": watch, "draws": Draws(generator)}
+        if isinstance(self.other, Random):
+            kept["other"] = self.other
+        begun = self.midway.begin(**kept) if self.midway else 0
         size = (joint and config.joint_batch_size) or config.batch_size
         batches = epoch_batches(source, ids, size, self.phase, self.epoch - phase, length, done=begun)
         parts = parts_of_updates(len(ids), size, config.accumulate)[begun:]

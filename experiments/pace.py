@@ -6,7 +6,7 @@ import time
 
 from ada3d_gym import parallel
 
-FIRST = 8  # batches after which the pace is first looked at
+_GROWTH = 4  # clocks are compared after four times as many batches at the latest, as the first ones may be fast
 
 
 class Pace:
@@ -18,20 +18,27 @@ class Pace:
 
     def __init__(self, seconds: float):
         self._seconds = seconds
-        self._at, self._next = 0, FIRST if seconds else 1
-        self._since = time.perf_counter()
+        self._seen = 0
+        self._start(0)
+
+    def _start(self, batches: int) -> None:
+        self._from = batches
+        self._begun = self._since = time.perf_counter()
+        self._next = batches + 1
 
     def due(self, batches: int) -> bool:
-        """Whether to save now that so many batches of the epoch are done."""
-        if batches <= self._at:  # of a new epoch, before which the last one was saved
-            self._at, self._next, self._since = 0, FIRST if self._seconds else 1, time.perf_counter()
+        """Whether to save now that so many batches of the epoch are done; asked after each update, by all processes."""
+        if self._seen == 0 or batches <= self._seen:  # an epoch begins, or goes on from its middle: all was just saved
+            self._start(batches if self._seconds else batches - 1)
+        self._seen = batches
         if batches < self._next:
             return False
-        elapsed = max(parallel.gather(time.perf_counter() - self._since))
-        each = elapsed / max(batches - self._at, 1)
-        save = elapsed >= 0.9 * self._seconds
+        now = time.perf_counter()
+        elapsed, begun = (max(each) for each in zip(*parallel.gather((now - self._since, now - self._begun)), strict=True))
+        save = elapsed >= self._seconds
         if save:
-            self._at, self._since = batches, time.perf_counter()
-        wait = self._seconds if save else self._seconds - elapsed
-        self._next = batches + max(1, int(wait / max(each, 1e-9)))
+            self._since = now
+        wait = self._seconds - (0.0 if save else elapsed)
+        done = max(batches - self._from, 1)
+        self._next = batches + min(max(int(wait * done / max(begun, 1e-9)), 1), _GROWTH * done)
         return save
