@@ -31,6 +31,7 @@ from tabulate import tabulate
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.folders import check_output
 from ada3d_gym.experiments.paper.decoding import Feeding
 from ada3d_gym.experiments.paper.phases import Networks, Phase, judging, pretraining
 from ada3d_gym.experiments.paper.phases import Videos as Counts
@@ -83,6 +84,8 @@ def feeding_check(
     count = videos or (64 if quick else 300)
     if count < PART**2:
         raise InputError(f"videos={count}: expected at least {PART**2}")
+    if json is not None:
+        check_output(json, "--json")
     part, whole = (feeding_videos(each, each // PART) for each in (count // PART, count))
     rates = Feeding.read(feeding, whole.seconds, whole.bytes_a_second).formats["files"]
     cores = default_workers()
