@@ -76,7 +76,7 @@ class Reinforce(SelectingAgent):
 
         Where no frame is likelier kept than dropped, the likeliest is kept: without any there is nothing to classify.
         """
-        logits = self._form.get()(torch.from_numpy(observations).to(self._on))
+        logits: MaskLogits = self._output(observations)
         u, v = as_arrays(greedy(logits) if deterministic else self._exploration.draw(logits))
         return join_mask(*self._with_other(u, v, lambda: self._of_other(observations)))
 

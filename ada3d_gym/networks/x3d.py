@@ -152,7 +152,9 @@ class MaskedX3d(DescribedNetwork):
         return torch.cat(parts)
 
     def _of_frames(self, frames: Tensor, packing: Packing) -> Tensor:
-        frames = self.stem(frames, packing)
+        return self._of_stem(self.stem(frames, packing), packing)
+
+    def _of_stem(self, frames: Tensor, packing: Packing) -> Tensor:
         for stage in self.blocks.values():
             for block in stage:  # type: ignore[attr-defined]
                 frames = block(frames, packing)
