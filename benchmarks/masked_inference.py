@@ -1,6 +1,6 @@
 """Do masks save the time that they save in operations?
 
-    python -m benchmarks.masked_inference            # I3D-R50 and SlowOnly, 224 pixels, batches of 1, 4 and 16
+    python -m benchmarks.masked_inference            # I3D-R50, SlowOnly and X3D-S, batches of 1, 4 and 16
     python -m benchmarks.masked_inference --quick    # batches of 2 alone, fewer rounds, no compiled forms, no training
     python -m benchmarks.masked_inference --device cuda --precision bfloat16 --batch 8 32 128
 
@@ -184,6 +184,9 @@ def ratios(case: Case, ways: dict[str, Callable[[], object]], dense: list[str], 
     for name, taken in seconds.items():
         whole = name in dense or name == "ours, all on"
         figures[name] = float(np.median(np.array(taken) / seconds[fastest] / (1 if whole else shares)))
+    if "ours, all on" in seconds:
+        over = np.array(seconds["ours"]) / seconds["ours, all on"]
+        figures["ours over all on"] = float(np.median(over / shares))
     return figures
 
 
@@ -275,6 +278,7 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, float]:
         alike = [row for row in rows if row["batch"] == batch]
         summary[f"mixed_over_mac_ratio_at_{batch}"] = worst("ours", alike)
     keys = {"train_step_over_mac_share": "training step", "compiled_over_mac_ratio": "ours, compiled"}
+    keys["mixed_over_all_on_over_mac_ratio"] = "ours over all on"
     keys |= {f"{name.replace(' ', '_')}_over_mac_ratio": name for name in PEERS}
     return summary | {name: worst(key, rows) for name, key in keys.items() if any(key in row for row in rows)}
 

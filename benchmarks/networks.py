@@ -8,8 +8,9 @@ from typing import Any
 
 from torch import nn
 
-from ada3d_gym.networks.spec import I3D_R50, SLOWONLY_R50, NetworkSpec
+from ada3d_gym.networks.spec import I3D_R50, SLOWONLY_R50, X3D_S, NetworkSpec
 from benchmarks.dense import DenseResNet3d
+from benchmarks.dense_x3d import DenseX3d
 
 
 @dataclass(frozen=True)
@@ -34,4 +35,11 @@ class Subject:
 
 
 # Usage is that of the paper's Tables 1 and 4 on FCVID.
-SUBJECTS = {each.spec.name: each for each in (Subject(I3D_R50, 5.7, 2.2), Subject(SLOWONLY_R50, 6.6, 1.3))}
+SUBJECTS = {
+    each.spec.name: each
+    for each in (
+        Subject(I3D_R50, 5.7, 2.2),
+        Subject(SLOWONLY_R50, 6.6, 1.3),
+        Subject(X3D_S, 5.7 / 8 * X3D_S.frames, 2.2, DenseX3d, X3D_S.side, X3D_S.frames),  # I3D's shares
+    )
+}

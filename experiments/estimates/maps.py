@@ -2,10 +2,11 @@
 
 Of the classifier's training, each convolution leaves two maps for the backward pass: what it puts out, which batch norm
 looks at again, and that normed, which the next convolution looks at again (ReLU works in place). A shortcut is added
-into the block's last map, so it leaves one. A side tap over time leaves its output and a copy of its input, as
-`gathered_conv` works; the stem of large frames has none (`segment_conv`), and on a CPU nor have other convolutions of
-large frames, whose training takes less than `saved_maps` says. Gradients of maps come and go. Masks that drop frames or
-stages leave less.
+into the block's last map, so it leaves one. What swish puts out comes beside, and of every other block what a gate puts
+out, so a channelwise convolution leaves one map and a half more. A side tap over time leaves its output and a copy of
+its input, as `gathered_conv` works; the stem of large frames has none (`segment_conv`), and on a CPU nor have
+channelwise convolutions and others of large frames, whose training takes less than `saved_maps` says. Gradients of maps
+come and go. Masks that drop frames or stages leave less.
 """
 
 from __future__ import annotations
@@ -19,20 +20,23 @@ from torch import Tensor, nn
 from ada3d_gym.building import build_trunk
 from ada3d_gym.networks.masked import LARGE_FRAME
 from ada3d_gym.networks.selection import Aggregation, ClipTrunk
-from ada3d_gym.networks.spec import ResNet3dSpec
+from ada3d_gym.networks.spec import NetworkSpec, ResNet3dSpec
 
 FLOAT = 4  # bytes
 
 
-def saved_maps(spec: ResNet3dSpec, size: int, frames: int) -> int:
+def saved_maps(spec: NetworkSpec, size: int, frames: int) -> int:
     """Bytes of a clip of so many frames that the backward pass of the classifier needs, everything kept."""
     values, beside = 0, 0  # of a frame, and of the taps that look at others
     for conv in spec.convolutions(size):
         out = conv.out_channels * conv.out_side**2
-        values += out if conv.name.endswith("shortcut") else 2 * out
-        if conv.name == "stem":
+        once = conv.name == "stem_xy" or conv.name.endswith("shortcut")
+        values += out if once else 2 * out
+        if conv.groups > 1 and conv.name != "stem":
+            values += 3 * out // 2
+        if conv.in_channels == 3:
             values += conv.in_channels * conv.side**2  # its input: pixels
-            if spec.stem_pool:
+            if isinstance(spec, ResNet3dSpec) and spec.stem_pool:
                 pooled = conv.out_channels * (-(-conv.out_side // 2)) ** 2
                 values += 3 * pooled  # and their places, of 8 bytes
         shown = conv.in_channels * conv.side**2
@@ -42,7 +46,7 @@ def saved_maps(spec: ResNet3dSpec, size: int, frames: int) -> int:
     return FLOAT * (frames * values + beside)
 
 
-def largest_map(spec: ResNet3dSpec, size: int) -> int:
+def largest_map(spec: NetworkSpec, size: int) -> int:
     """Bytes of one frame in the largest map."""
     return FLOAT * spec.largest_map(size)
 

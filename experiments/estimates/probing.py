@@ -14,7 +14,7 @@ from ada3d_gym.experiments.estimates.maps import new_trunk, saved_bytes, weight_
 from ada3d_gym.networks.families import make_network
 from ada3d_gym.networks.inference import inference_form
 from ada3d_gym.networks.selection import Aggregation, SelectionNetwork
-from ada3d_gym.networks.spec import ResNet3dSpec
+from ada3d_gym.networks.spec import NetworkSpec
 
 SECONDS = 0.5  # that are timed, of each kind of step
 BYTES = 2e8  # of maps in a timed step, or of one clip: small networks are faster on several clips
@@ -39,7 +39,7 @@ class Probe:
 
 
 @lru_cache
-def probe_classifier(spec: ResNet3dSpec, classes: int, frames: int, size: int, device: str) -> Probe:
+def probe_classifier(spec: NetworkSpec, classes: int, frames: int, size: int, device: str) -> Probe:
     """Of the classifier, everything kept."""
     with torch.random.fork_rng(devices=[]):
         network = make_network(spec, classes).to(device)

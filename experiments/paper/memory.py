@@ -20,7 +20,7 @@ from ada3d_gym.experiments.runs import Run
 from ada3d_gym.networks.classifier import FORWARD_MAPS
 from ada3d_gym.networks.families import make_network
 from ada3d_gym.networks.selection import Aggregation
-from ada3d_gym.networks.spec import SPECS, ResNet3dSpec
+from ada3d_gym.networks.spec import SPECS, NetworkSpec
 
 CONTEXT = 2**30  # of a CUDA context with cuDNN's workspaces; an assumption
 PROCESS = 2 * 2**30  # of a process with torch on a GPU; an assumption
@@ -55,7 +55,7 @@ class Setting:
         return cls(settings["backbone"], settings["num_frames"], *sizes(settings), aggregation, classes)
 
     @property
-    def spec(self) -> ResNet3dSpec:
+    def spec(self) -> NetworkSpec:
         return SPECS[self.backbone]
 
     @property
