@@ -78,7 +78,7 @@ class FoldedChannelwise(KeepsPacked):
 
 def by_runs(frames: Tensor) -> bool:
     """Whether a 3D convolution for each run of clips is faster than copies of frames and 2D ones."""
-    return frames.is_cpu
+    return frames.is_cpu and not torch.compiler.is_compiling()  # which would make code for each number of runs
 
 
 def activated(parts: list[Tensor], activation: Literal["relu", "swish"], factors: Tensor | None = None) -> Tensor:

@@ -98,7 +98,7 @@ def test_compiled_code_is_made_a_few_times_for_all_masks_and_answers_the_same():
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
     rng = np.random.default_rng(0)
-    for count in (1, 2, 5, 16, 3, 9, 1):
+    for count in (1, 5, 9, 3):
         clips = rng.integers(0, 256, (count, T, 3, 32, 32), np.uint8)
         u, v = rng.random((count, T)) < 0.6, rng.random((count, K)) < 0.5
         if count == 9:

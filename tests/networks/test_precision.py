@@ -12,14 +12,14 @@ import torch
 import ada3d_gym  # noqa: F401 (registers environments)
 from ada3d_gym.agents.reinforce import Reinforce, ReinforceConfig
 from ada3d_gym.bandit import ClipBandit
-from ada3d_gym.building import build_bandit
+from ada3d_gym.building import build_bandit, build_observer
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.pixels import Pixels
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.selection import ClipTrunk, SelectionNetwork
 from ada3d_gym.networks.spec import I3D_TINY
-from ada3d_gym.observers import FeatureObserver
+from ada3d_gym.observers import Observer
 from ada3d_gym.outcomes.storage import TableError
 from ada3d_gym.precision import Precision
 from ada3d_gym.prediction.policies import NetworkPolicy
@@ -27,21 +27,24 @@ from ada3d_gym.prediction.policies import NetworkPolicy
 HALF = [each for each in get_args(Precision) if each != "float32"]
 
 
-@pytest.fixture(scope="module", params=HALF)
-def half(request: pytest.FixtureRequest, bandit: ClipBandit) -> ClipBandit:
-    return build_bandit(split="test", precision=request.param)
-
-
 @pytest.fixture(scope="module")
 def masks() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
-    return rng.random((40, 8)) < 0.7, rng.random((40, 5)) < 0.5
+    return rng.random((24, 8)) < 0.7, rng.random((24, 5)) < 0.5
 
 
-def test_a_pull_in_half_precision_is_near_one_in_float32(half: ClipBandit, masks: tuple[np.ndarray, np.ndarray]):
-    whole = build_bandit(split="test")
-    ids = np.tile(np.arange(0, 100, 5), 2)
-    told, expected = half.pull(ids, *masks), whole.pull(ids, *masks)
+def in_precision(bandit: ClipBandit, precision: Precision | None, observer: Observer | None = None) -> ClipBandit:
+    classifier = NetworkClassifier(bandit.classifier.network, 32, precision=precision)
+    return ClipBandit(bandit.source, classifier, bandit.reward, observer, precision=precision)
+
+
+@pytest.mark.parametrize("precision", HALF)
+def test_a_pull_in_half_precision_is_near_one_in_float32(
+    precision: Precision, bandit: ClipBandit, masks: tuple[np.ndarray, np.ndarray]
+):
+    half = in_precision(bandit, precision)
+    ids = np.tile(np.arange(0, 60, 5), 2)
+    told, expected = half.pull(ids, *masks), bandit.pull(ids, *masks)
     assert told.scores.dtype == np.float32
     assert np.abs(told.scores - expected.scores).max() < 0.1
     assert (told.prediction == expected.prediction).mean() > 0.9
@@ -49,13 +52,13 @@ def test_a_pull_in_half_precision_is_near_one_in_float32(half: ClipBandit, masks
 
 
 def test_float32_is_what_is_computed_by_default(bandit: ClipBandit, masks: tuple[np.ndarray, np.ndarray]):
-    ids, named = np.arange(40), NetworkClassifier(bandit.classifier.network, 32, precision="float32")
-    clips = bandit.source.clips(ids)
+    clips = bandit.source.clips(np.arange(24))
+    named = in_precision(bandit, "float32").classifier
     assert np.array_equal(named.scores(clips, *masks), bandit.classifier.scores(clips, *masks))
 
 
 def test_environments_take_a_precision_by_its_name():
-    env = gym.make("Ada3D-MotionShapes-v1", precision="bfloat16")
+    env = gym.make("Ada3D-MotionShapes-v1", split="test", videos=28, precision="bfloat16")
     assert env.unwrapped.bandit.classifier.dtype == torch.bfloat16
     with pytest.raises(InputError, match="precision='half'"):
         build_bandit(precision="half")
@@ -64,33 +67,39 @@ def test_environments_take_a_precision_by_its_name():
 
 
 def test_a_table_answers_in_no_other_precision_than_its_own():
-    assert build_bandit(outcomes="table", precision="float32").classifier.table.about.dtype == "float32"
+    assert (
+        build_bandit(split="test", videos=28, outcomes="table", precision="float32").classifier.table.about.dtype
+        == "float32"
+    )
     with pytest.raises(TableError, match="precision=float32, and this environment of precision=bfloat16"):
-        build_bandit(outcomes="table", precision="bfloat16")
+        build_bandit(split="test", videos=28, outcomes="table", precision="bfloat16")
+
+
+def features(bandit: ClipBandit, precision: Precision | None) -> Observer:
+    return build_observer(bandit.source, "features", precision=precision)
 
 
 def test_features_of_frames_leave_in_float32(bandit: ClipBandit):
-    found = [build_bandit(split="test", observation="features", precision=each).observer for each in (None, *HALF)]
-    assert all(isinstance(each, FeatureObserver) for each in found)
-    expected, *others = (observer(np.arange(4)) for observer in found)
-    for features in others:
-        assert features.dtype == np.float32
-        assert np.abs(features - expected).max() < 0.05 * np.abs(expected).max()
+    expected, *others = (features(bandit, each)(np.arange(4)) for each in (None, *HALF))
+    for told in others:
+        assert told.dtype == np.float32
+        assert np.abs(told - expected).max() < 0.05 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("precision", HALF)
 @pytest.mark.parametrize("observation", ["pixels", "features"])
-def test_policies_act_in_half_precision_as_in_float32(precision: Precision, observation: str):
+def test_policies_act_in_half_precision_as_in_float32(precision: Precision, observation: str, bandit: ClipBandit):
     torch.manual_seed(0)
-    bandits = [build_bandit(split="test", observation=observation, precision=each) for each in (None, precision)]
+    observers = [features(bandit, each) if observation == "features" else None for each in (None, precision)]
+    bandits = [in_precision(bandit, *each) for each in zip((None, precision), observers, strict=True)]
     trunk = ClipTrunk(8, "mobilenet_v2_tiny")
     if observation == "features":
         trunk.drop_backbone()
     selection = SelectionNetwork(trunk, 5, keep=0.5)
     for head in (selection.frame_head, selection.stage_head):
         torch.nn.init.normal_(head.weight, std=0.3)
-    shown = bandits[0].observer(np.arange(60))
-    acts = [Reinforce(selection, each, ReinforceConfig()).act(shown) for each in bandits]
+    shown = bandits[0].observer(np.arange(24))
+    acts = [Reinforce(selection, each, ReinforceConfig(joint_epochs=0)).act(shown) for each in bandits]
     assert (acts[0] == acts[1]).mean() > 0.95
     assert acts[1].dtype == np.int8
 
