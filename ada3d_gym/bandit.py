@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.observers import Observer, PixelObserver
-from ada3d_gym.protocols import Classifier, ClipAnswers, ClipSource, Ids, Mask, one_view_each, usable
+from ada3d_gym.precision import Precision
+from ada3d_gym.protocols import (
+    Classifier,
+    ClipAnswers,
+    ClipSource,
+    Ids,
+    Mask,
+    SharingClassifier,
+    one_view_each,
+    usable,
+)
 from ada3d_gym.rewards import Answers, Reward
 
 Order = Literal["epochs", "iid"]
@@ -90,6 +100,8 @@ class ClipBandit:
         observer: what a policy is shown of a clip; its pixels by default.
         order: of the draws. "epochs": all videos in random order, a random view of each, over and over; "iid": any clip
             at any time.
+        precision: in which the networks of policies compute where they act; None is their own. Classifier and observer
+            have theirs.
 
     Attributes:
         on_pull: None, or what is called with the ids and masks u and v of every pull.
@@ -104,12 +116,13 @@ class ClipBandit:
         reward: Reward,
         observer: Observer | None = None,
         order: Order = "epochs",
+        precision: Precision | None = None,
     ):
         if order not in get_args(Order):
             raise InputError(f"unknown order {order!r}: expected one of {', '.join(get_args(Order))}")
         self.source, self.classifier, self.reward = source, classifier, reward
         self.observer = observer or PixelObserver(source)
-        self.order = order
+        self.order, self.precision = order, precision
         everything = (np.ones((1, length), np.bool_) for length in (self.num_frames, self.num_stages))
         self._full_macs = int(classifier.macs(*everything)[0])
         self.seed(None)
@@ -208,7 +221,24 @@ class ClipBandit:
         return Outcome(**told, **shown, answers=answers)
 
     def _computed(self, ids: Ids, u: Mask, v: Mask) -> Answers:
-        scores = self.classifier.scores(self.source.clips(ids), u, v)
+        scores = self._scores(ids, u, v)
         targets = self.source.targets(ids)
         correct = targets[np.arange(len(ids)), scores.argmax(1)] & u.any(1)
         return Answers(correct, scores, targets, u, v, self.classifier.macs(u, v) / self._full_macs)
+
+    def _scores(self, ids: Ids, u: Mask, v: Mask) -> NDArray[np.float32]:
+        """(B, C); a clip that is asked about several times is read once."""
+        distinct, of = first_of_each(ids)
+        clips = self.source.clips(distinct)
+        if len(distinct) == len(ids):
+            return self.classifier.scores(clips, u, v)
+        if isinstance(self.classifier, SharingClassifier):
+            return self.classifier.scores_of(clips, of, u, v)
+        return self.classifier.scores(clips[of], u, v)
+
+
+def first_of_each(ids: Ids) -> tuple[Ids, NDArray[np.int64]]:
+    """The ids without repetitions (A,), as they come, and where among them each of `ids` is (B,)."""
+    _, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
+    order = first.argsort()
+    return ids[first[order]], order.argsort()[inverse]

@@ -85,6 +85,17 @@ class Classifier(Protocol):
         """Multiply-accumulates (B,) of each clip."""
 
 
+@runtime_checkable
+class SharingClassifier(Protocol):
+    """What a classifier has besides, if it takes several masks of one clip without a copy of the clip for each.
+
+    A `Classifier` without it is given `clips[of]`.
+    """
+
+    def scores_of(self, clips: NDArray[np.uint8], of: NDArray[np.int64], u: Mask, v: Mask) -> NDArray[np.float32]:
+        """The `scores` (B, C) of `clips[of]` under masks u (B, T) and v (B, K), for clips (A, T, 3, H, W)."""
+
+
 class ClipAnswers(Classifier):
     """A classifier that knows its answers by clip id: it is asked for those, and no clip is decoded or computed.
 

@@ -14,8 +14,8 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.datasets import EMBEDDED_SETS
 from ada3d_gym.experiments.results import Result
 from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.networks.described import DescribedNetwork
 from ada3d_gym.networks.pixels import Channels
-from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.selection import SelectionNetwork
 from ada3d_gym.networks.selection_file import save_selection
 from ada3d_gym.prediction.config import SELECTION, ClipConfig, ModelConfig, PolicyConfig
@@ -38,7 +38,7 @@ def write_config(agent: Agent, name: str, results: Iterable[Result], folder: Pat
     classifier = bandit.classifier
     assert isinstance(classifier, NetworkClassifier)
     network = classifier.network
-    assert isinstance(network, MaskedResNet3d)
+    assert isinstance(network, DescribedNetwork)
     ModelConfig(
         class_names=bandit.source.class_names,
         backbone=network.spec,

@@ -13,12 +13,22 @@ from torch import Tensor
 from ada3d_gym.errors import InputError
 from ada3d_gym.forking import check_device
 from ada3d_gym.networks.current import CurrentForm
+from ada3d_gym.networks.described import DescribedNetwork
+from ada3d_gym.networks.given import GivenFrames
 from ada3d_gym.networks.masked import MaskedNetwork
-from ada3d_gym.precision import Precision
-from ada3d_gym.profiling import section, timed
+from ada3d_gym.networks.transfer import fetched
+from ada3d_gym.precision import Precision, dtype_of
+from ada3d_gym.profiling import timed
 
 FORWARD_BYTES = 2**30  # of feature maps at once
 FORWARD_MAPS = 3  # of the largest at once: a convolution's input and output, and the residual
+
+Compute = Callable[..., tuple[Tensor, ...]]
+"""Values (B, …) of a network, frames that masks keep (N, 3, H, W), clip by clip, and the masks u and v."""
+
+
+def _probabilities(network: MaskedNetwork, *batch: Tensor) -> tuple[Tensor, ...]:
+    return (network(*batch).float().softmax(1),)
 
 
 class NetworkClassifier:
@@ -30,16 +40,18 @@ class NetworkClassifier:
         device: where it runs.
         batch_size: clips in one forward pass at the most. On a CPU, fewer where their feature maps would take more than
             `FORWARD_BYTES`: it is as fast with them.
-        dtype: of weights and activations; the network's own by default.
+        dtype: of weights and activations; the network's own by default. What it answers is float32 in any case.
+        precision: the same by its name, "float32", "bfloat16" or "float16".
+        compile: have `torch.compile` make the network's code, for GPUs: True for its backend "inductor", or another's
+            name. The first call then takes minutes. On a CPU the plain form is faster.
 
     Attributes:
         micro_batch: clips in a pass of its training at the most, where whole batches take too much memory; see
             `ada3d_gym.finetuning.ClassifierTrainer`. None, all of a batch, at first.
-        precision: of the passes of its training; "float32" at first.
+        precision: of the passes of its training; that in which it answers, at first.
     """
 
     micro_batch: int | None = None
-    precision: Precision = "float32"
 
     def __init__(
         self,
@@ -49,11 +61,21 @@ class NetworkClassifier:
         device: torch.device | str = "cpu",
         batch_size: int = 128,
         dtype: torch.dtype | None = None,
+        precision: Precision | None = None,
+        compile: bool | str = False,
     ):
+        if precision is not None:
+            if dtype not in (None, dtype_of(precision)):
+                raise InputError(f"precision={precision!r} beside dtype={dtype}: give one or the other")
+            dtype = dtype_of(precision)
+        self.precision: Precision = precision or "float32"
         self.device, self.batch_size, self.dtype = torch.device(device), batch_size, dtype
         check_device(self.device)
         self.network = network.to(device)
-        self._form = CurrentForm(self.network, dtype)
+        if compile and not isinstance(network, DescribedNetwork):
+            raise InputError(f"compile={compile!r}: {type(network).__name__} is not of ada3d_gym.networks.spec.SPECS")
+        backend = "inductor" if compile is True else compile or None
+        self._form = CurrentForm(self.network, dtype, backend)
         self.stage_names = network.stage_names
         self.size, self.macs = size, network.count(size)
 
@@ -63,7 +85,23 @@ class NetworkClassifier:
         Raises:
             ValueError: on a GPU, in a process forked off one that uses it.
         """
-        (scores,) = self._computed(clips, u, v, lambda network, *batch: (network(*batch).softmax(1),))
+        (scores,) = self._computed(clips, u, v, _probabilities)
+        return scores
+
+    def scores_of(
+        self, clips: NDArray[np.uint8], of: NDArray[np.int64], u: NDArray[np.bool_], v: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """The `scores` (B, C) of `clips[of]`, which are never made: each clip is copied to the device once.
+
+        Args:
+            clips: (A, T, 3, H, W) uint8.
+            of: (B,) int64, the clip that each mask is of, in [0, A).
+            u, v: masks (B, T) and (B, K).
+
+        Raises:
+            ValueError: on a GPU, in a process forked off one that uses it.
+        """
+        (scores,) = self._computed(clips, u, v, _probabilities, of)
         return scores
 
     def scores_packed(self, frames: Tensor, u: NDArray[np.bool_], v: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -77,7 +115,7 @@ class NetworkClassifier:
         Raises:
             ValueError: for another number of frames; on a GPU, in a process forked off one that uses it.
         """
-        (scores,) = self._computed(frames, u, v, lambda network, *batch: (network(*batch).softmax(1),))
+        (scores,) = self._computed(frames, u, v, _probabilities)
         return scores
 
     def features(
@@ -94,7 +132,7 @@ class NetworkClassifier:
 
         def compute(network: MaskedNetwork, *batch: Tensor) -> tuple[Tensor, Tensor]:
             features, logits = network.with_features(*batch)
-            return features, logits.softmax(1)
+            return features, logits.float().softmax(1)
 
         features, scores = self._computed(clips, u, v, compute)
         return features, scores
@@ -106,7 +144,8 @@ class NetworkClassifier:
         clips: NDArray[np.uint8] | Tensor,
         u: NDArray[np.bool_],
         v: NDArray[np.bool_],
-        compute: Callable[..., tuple[Tensor, ...]],
+        compute: Compute,
+        of: NDArray[np.int64] | None = None,
     ) -> list[NDArray[np.float32]]:
         """Each value (B, …) that `compute` has of the network, clips and masks; zeros where u keeps no frame.
 
@@ -114,22 +153,19 @@ class NetworkClassifier:
         """
         check_device(self.device)
         network = self._form.get()
-        pixels = torch.as_tensor(clips)
-        ends = np.append(0, u.sum(1).cumsum()) if pixels.dim() == 4 else np.arange(len(u) + 1)
-        if len(pixels) != ends[-1]:
-            raise InputError(f"got {len(pixels)} packed frames or clips: the masks are for {ends[-1]}")
-        parts = []
-        size = self._in_one_pass(u.shape[1], pixels.shape[-1])
-        for start in range(0, len(u), size):
-            stop = min(start + size, len(u))
-            batch = (pixels[ends[start] : ends[stop]], torch.from_numpy(u[start:stop]), torch.from_numpy(v[start:stop]))
-            with section("transfer"):
-                there = [each.to(self.device) for each in batch]
-            computed = compute(network, *there)
-            parts.append([values.float().cpu() for values in computed])
-        results = [torch.cat(column).numpy() for column in zip(*parts, strict=True)]
-        for values in results:
-            values[np.logical_not(u.any(1))] = 0
+        given = GivenFrames(torch.as_tensor(clips), u, of)
+        size = self._in_one_pass(u.shape[1], given.side)
+        parts, orders = [], []
+        for rows, frames in given.batches(v, size, self.batch_size, self.device):
+            masks = torch.from_numpy(u[rows]), torch.from_numpy(v[rows])  # they are packed on the host
+            parts.append(compute(network, frames, *masks))
+            orders.append(rows)
+        order = np.concatenate(orders)
+        results = []
+        for values in fetched([torch.cat(column) for column in zip(*parts, strict=True)]):
+            results.append(np.empty_like(values))
+            results[-1][order] = values
+            results[-1][np.logical_not(u.any(1))] = 0
         return results
 
     def _in_one_pass(self, frames: int, size: int) -> int:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
-from ada3d_gym.networks.spec import ResNet3dSpec
+from ada3d_gym.networks.spec import NetworkSpec
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class MacCounter:
     head: int
 
     @classmethod
-    def of_spec(cls, spec: ResNet3dSpec, size: int, classes: int) -> MacCounter:
+    def of_spec(cls, spec: NetworkSpec, size: int, classes: int) -> MacCounter:
         """Of a network from its table.
 
         Args:
@@ -44,11 +44,11 @@ class MacCounter:
         side_taps = dict.fromkeys(spec.stages, 0)
         for conv in spec.convolutions(size):
             length, kernel = conv.kernel
-            per_tap = conv.in_channels * conv.out_channels * kernel**2 * conv.out_side**2
+            per_tap = conv.in_channels // conv.groups * conv.out_channels * kernel**2 * conv.out_side**2
             frame += per_tap
             if length > 1:
                 side_taps[conv.stage] += (length - 1) * per_tap
-        return cls(frame, np.array(list(side_taps.values()), np.int64), spec.features * classes)
+        return cls(frame, np.array(list(side_taps.values()), np.int64), spec.clip_macs(classes))
 
     def __call__(self, u: NDArray[np.bool_], v: NDArray[np.bool_]) -> NDArray[np.int64]:
         """MACs (B,) int64 of each clip, for frame masks u (B, T) and stage masks v (B, K); 0 where no frame is kept."""

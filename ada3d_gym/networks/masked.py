@@ -11,16 +11,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from itertools import groupby
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ada3d_gym.errors import InputError
 from ada3d_gym.networks.macs import MacCounter
-from ada3d_gym.networks.spans import Span, span_conv
+from ada3d_gym.networks.packing import Packing as Packing
+from ada3d_gym.networks.packing import Segment as Segment
+from ada3d_gym.networks.packing import take_frames
+from ada3d_gym.networks.spans import span_conv
 
 
 class MaskedNetwork(nn.Module, ABC):
@@ -69,7 +69,7 @@ class MaskedNetwork(nn.Module, ABC):
             clips: (B, T, 3, H, W), normalised, or uint8 (then normalised here, the kept frames alone); or those frames
                 alone, packed clip by clip, (N, 3, H, W).
             u: frame masks (B, T) bool. A clip that keeps no frame gets zeros for features.
-            v: stage masks (B, K) bool.
+            v: stage masks (B, K) bool. Masks may stay on the CPU where the clips are on a GPU: nothing then waits.
         """
 
     def with_features(self, clips: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,88 +80,6 @@ class MaskedNetwork(nn.Module, ABC):
         """
         logits: Tensor = self(clips, u, v)
         return logits, logits
-
-
-class Segment(NamedTuple):
-    """Packed frames start to stop: clips of `length` frames each, or frames by themselves where it is 1."""
-
-    start: int
-    stop: int
-    length: int
-
-
-class Packing:
-    """Which frame of which clip each packed frame is, and who its neighbours are.
-
-    Args:
-        u: frame masks (B, T) bool.
-        v: stage masks (B, K) bool, on the same device.
-
-    Attributes:
-        kept: (N,) int64 positions of the packed frames in the flattened (B * T) frames.
-        clip: (N,) int64 clip of each packed frame.
-        counts: (B,) int64 kept frames of each clip.
-    """
-
-    def __init__(self, u: Tensor, v: Tensor):
-        self.kept = u.flatten().nonzero().squeeze(1)
-        self.clip = self.kept // u.shape[1]
-        self.counts = u.sum(1)
-        self._v = v
-        self._pairs: dict[tuple[int, int], Tensor] = {}
-        self._lengths: list[list[int]] | None = None
-
-    def pairs(self, stage: int, distance: int) -> Tensor:
-        """Packed frames (P,) whose neighbour `distance` later exists in a clip with `stage` (0 to K - 1) on."""
-        key = stage, distance
-        if key not in self._pairs:
-            on = self._v[self.clip[distance:], stage]
-            linked = (self.clip[distance:] == self.clip[:-distance]) & on
-            self._pairs[key] = linked.nonzero().squeeze(1)
-        return self._pairs[key]
-
-    def segments(self, stage: int) -> list[Segment]:
-        """All packed frames in order, cut where the number of frames that a stage looks at together changes."""
-        if self._lengths is None:
-            counts = self.counts[:, None]
-            together = torch.where(self._v & (counts > 1), counts, 1)
-            self._lengths = torch.cat([counts, together], 1).T.tolist()
-        segments, start = [], 0
-        for length, clips in groupby(zip(*self._lengths[:: stage + 1][:2], strict=True), lambda clip: clip[1]):
-            stop = start + sum(count for count, _ in clips)
-            if stop > start:
-                segments.append(Segment(start, stop, length))
-            start = stop
-        return segments
-
-    def spans(self, stage: int) -> list[Span]:
-        """(start, stop) in the packed frames of each clip that has `stage` on and keeps two frames or more."""
-        return [
-            (start, start + segment.length)
-            for segment in self.segments(stage)
-            if segment.length > 1
-            for start in range(segment.start, segment.stop, segment.length)
-        ]
-
-    def pack(self, clips: Tensor) -> Tensor:
-        """(B, T, C, H, W) to the kept frames (N, C, H, W), which are taken as they are where they come packed."""
-        if clips.dim() == 5:
-            return clips.flatten(0, 1)[self.kept]
-        if len(clips) != len(self.kept):
-            raise InputError(f"got {len(clips)} packed frames, and the masks keep {len(self.kept)}")
-        return clips
-
-    def mean(self, frames: Tensor) -> Tensor:
-        """Mean over each clip's frames: (N, D) to (B, D); zeros for a clip that keeps none."""
-        total = frames.new_zeros(len(self.counts), frames.shape[1]).index_add(0, self.clip, frames)
-        return total / self.counts.clamp(min=1).to(frames.dtype)[:, None]
-
-
-def take_frames(frames: Tensor, index: Tensor) -> Tensor:
-    """`frames[index]`, channels last in and out (plain indexing of such a batch loses its layout)."""
-    _, channels, height, width = frames.shape
-    rows = frames.permute(0, 2, 3, 1).reshape(len(frames), -1).index_select(0, index)
-    return rows.view(len(index), height, width, channels).permute(0, 3, 1, 2)
 
 
 def add_frames(frames: Tensor, index: Tensor, more: Tensor) -> Tensor:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ada3d_gym.networks.macs import MacCounter
-from ada3d_gym.networks.masked import MaskedNetwork, Packing, TemporalConv
+from ada3d_gym.networks.channelwise import ChannelwiseConv
+from ada3d_gym.networks.described import DescribedNetwork, by_block
+from ada3d_gym.networks.masked import Packing, TemporalConv
 from ada3d_gym.networks.pixels import Pixels
 from ada3d_gym.networks.recomputing import recomputed
 from ada3d_gym.networks.spec import STAGE_NAMES, ConvSpec, ResNet3dSpec
@@ -19,7 +19,11 @@ class ConvNorm(nn.Module):
     def __init__(self, conv: ConvSpec, stages: tuple[int, ...]):
         super().__init__()
         stage = stages.index(conv.stage) if conv.kernel[0] > 1 else -1
-        self.conv = TemporalConv(conv.in_channels, conv.out_channels, conv.kernel, conv.stride, stage)
+        self.conv = (
+            TemporalConv(conv.in_channels, conv.out_channels, conv.kernel, conv.stride, stage)
+            if conv.groups == 1
+            else ChannelwiseConv(conv.out_channels, conv.kernel, conv.stride, stage)
+        )
         self.norm = nn.BatchNorm2d(conv.out_channels)
 
     def forward(self, frames: Tensor, packing: Packing) -> Tensor:
@@ -43,7 +47,7 @@ class Bottleneck(nn.Module):
         return F.relu(out, inplace=True)
 
 
-class MaskedResNet3d(MaskedNetwork):
+class MaskedResNet3d(DescribedNetwork):
     """A 3D ResNet that computes only the frames and temporal taps each clip keeps.
 
     Args:
@@ -52,14 +56,13 @@ class MaskedResNet3d(MaskedNetwork):
         dropout: before the last layer, as in PySlowFast (0.5).
     """
 
+    spec: ResNet3dSpec
+
     def __init__(self, spec: ResNet3dSpec, classes: int, dropout: float = 0.5):
         super().__init__()
         self.spec = spec
         self.pixels = Pixels()
-        blocks: dict[str, dict[str, ConvSpec]] = {}
-        for conv in spec.convolutions(size=224):  # sizes do not shape weights
-            block, _, part = conv.name.rpartition(".")
-            blocks.setdefault(block, {})[part] = conv
+        blocks = by_block(spec)
         self.stem: nn.Module = ConvNorm(blocks.pop("")["stem"], spec.stages)
         self.pool = nn.MaxPool2d(3, 2, 1) if spec.stem_pool else nn.Identity()
         self.blocks = nn.ModuleDict({name: nn.ModuleList() for name in STAGE_NAMES[1:]})
@@ -67,45 +70,13 @@ class MaskedResNet3d(MaskedNetwork):
             stage = self.blocks[name.partition(".")[0]]
             assert isinstance(stage, nn.ModuleList)
             stage.append(Bottleneck(convs, spec.stages))
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(spec.features, classes)
-        nn.init.normal_(self.head.weight, std=0.01)
-        nn.init.zeros_(self.head.bias)
+        self._add_head(classes, dropout)
 
-    @property
-    def stage_names(self) -> tuple[str, ...]:
-        return tuple(STAGE_NAMES[stage] for stage in self.spec.stages)
+    def _of_frames(self, frames: Tensor, packing: Packing) -> Tensor:
+        """Averaged over space and each clip's kept frames."""
+        return self._of_stem(self.pool(F.relu(self.stem(frames, packing), inplace=True)), packing)
 
-    @property
-    def classes(self) -> int:
-        return self.head.out_features
-
-    @property
-    def features(self) -> int:
-        return self.head.in_features
-
-    def count(self, size: int) -> MacCounter:
-        return MacCounter.of_spec(self.spec, size, self.classes)
-
-    def largest_map(self, size: int) -> int:
-        return self.spec.largest_map(size)
-
-    def forward(self, clips: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.dropout(self._features(clips, u, v)))
-        return logits
-
-    def with_features(self, clips: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        features = self._features(clips, u, v)
-        return features, self.head(self.dropout(features))
-
-    def _features(self, clips: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        """(B, D), averaged over space and each clip's kept frames."""
-        packing = Packing(u, v)
-        frames = packing.pack(clips)
-        if frames.dtype == torch.uint8:
-            frames = self.pixels(frames)
-        frames = frames.contiguous(memory_format=torch.channels_last)
-        frames = self.pool(F.relu(self.stem(frames, packing), inplace=True))
+    def _of_stem(self, frames: Tensor, packing: Packing) -> Tensor:
         for stage in self.blocks.values():
             for block in stage:  # type: ignore[attr-defined]
                 frames = recomputed(block, frames, packing) if self.recompute else block(frames, packing)

@@ -61,7 +61,7 @@ class _OneByOne:
         for clip in clips:
             for start in range(0, len(self._u), size):
                 u, v = self._u[start : start + size], self._v[start : start + size]
-                scores.append(self._classifier.scores(np.broadcast_to(clip, (len(u), *clip.shape)).copy(), u, v))
+                scores.append(self._classifier.scores_of(clip[None], np.zeros(len(u), np.int64), u, v))
         return np.concatenate(scores).reshape(len(clips), len(self._u), -1)
 
 

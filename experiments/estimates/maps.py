@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ada3d_gym.building import build_trunk
 from ada3d_gym.networks.masked import LARGE_FRAME
 from ada3d_gym.networks.selection import Aggregation, ClipTrunk
-from ada3d_gym.networks.spec import ResNet3dSpec
+from ada3d_gym.networks.spec import NetworkSpec, ResNet3dSpec
 from ada3d_gym.precision import Precision, autocast, dtype_of
 
 # Largest maps of a clip that come and go in a backward pass, and in one that computes blocks anew: counted on a CPU.
@@ -32,7 +32,7 @@ def value_bytes(precision: Precision) -> int:
 
 
 def saved_maps(
-    spec: ResNet3dSpec, size: int, frames: int, precision: Precision = "float32", recompute: bool = False
+    spec: NetworkSpec, size: int, frames: int, precision: Precision = "float32", recompute: bool = False
 ) -> int:
     """Bytes of a clip of so many frames that the backward pass of the classifier needs, everything kept.
 
@@ -48,9 +48,9 @@ def saved_maps(
         block = conv.name.rpartition(".")[0]
         out, shown = conv.out_channels * conv.out_side**2, conv.in_channels * conv.side**2
         values = frames * (out if conv.name.endswith("shortcut") else 2 * out)
-        if conv.name == "stem":
+        if not blocks:
             values += frames * shown  # its input: pixels
-            if spec.stem_pool:
+            if isinstance(spec, ResNet3dSpec) and spec.stem_pool:
                 pooled = frames * conv.out_channels * (-(-conv.out_side // 2)) ** 2
                 values, places = values + pooled, 8 * pooled
         if conv.name != "stem" or shown < LARGE_FRAME:
@@ -58,27 +58,27 @@ def saved_maps(
             values += linked * (shown + out)
         blocks[block] = blocks.get(block, 0) + values
         inputs.setdefault(block, frames * shown)
-    stem = blocks.pop("")
+    stem = blocks.pop("")  # and what else is in no block
     inputs.pop("")
     first = next(iter(inputs))
     kept = sum(size for name, size in inputs.items() if name != first) + max(blocks.values())
     return value_bytes(precision) * (stem + (kept if recompute else sum(blocks.values()))) + places
 
 
-def passing_maps(spec: ResNet3dSpec, size: int, frames: int, precision: Precision, recompute: bool) -> int:
+def passing_maps(spec: NetworkSpec, size: int, frames: int, precision: Precision, recompute: bool) -> int:
     """Bytes of a clip of so many frames that come and go in the backward pass: gradients of the largest maps."""
     return (ANEW if recompute else GRADIENTS) * frames * largest_map(spec, size, precision)
 
 
 def step_maps(
-    spec: ResNet3dSpec, size: int, frames: int, precision: Precision = "float32", recompute: bool = False
+    spec: NetworkSpec, size: int, frames: int, precision: Precision = "float32", recompute: bool = False
 ) -> int:
     """Bytes of a clip at the peak of a pass, forward and backward; arguments as of `saved_maps`."""
     saved = saved_maps(spec, size, frames, precision, recompute)
     return saved + passing_maps(spec, size, frames, precision, recompute)
 
 
-def largest_map(spec: ResNet3dSpec, size: int, precision: Precision = "float32") -> int:
+def largest_map(spec: NetworkSpec, size: int, precision: Precision = "float32") -> int:
     """Bytes of one frame in the largest map."""
     return value_bytes(precision) * spec.largest_map(size)
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from ada3d_gym.experiments.estimates.maps import new_trunk, saved_bytes, saved_maps, weight_bytes
+from ada3d_gym.networks.families import make_network
 from ada3d_gym.networks.inference import inference_form
-from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.selection import Aggregation, SelectionNetwork
-from ada3d_gym.networks.spec import ResNet3dSpec
+from ada3d_gym.networks.spec import NetworkSpec
 from ada3d_gym.precision import Precision, autocast
 
 SECONDS = 0.5  # that are timed, of each kind of step
@@ -41,7 +41,7 @@ class Probe:
 
 @lru_cache
 def probe_classifier(
-    spec: ResNet3dSpec,
+    spec: NetworkSpec,
     classes: int,
     frames: int,
     size: int,
@@ -51,7 +51,7 @@ def probe_classifier(
 ) -> Probe:
     """Of the classifier, everything kept; `recompute`: what is inside its blocks is computed anew."""
     with torch.random.fork_rng(devices=[]):
-        network = MaskedResNet3d(spec, classes).to(device)
+        network = make_network(spec, classes).to(device)
     network.recompute = recompute
     u, v = (torch.ones(MOST, length, dtype=torch.bool, device=device) for length in (frames, spec.num_stages))
 

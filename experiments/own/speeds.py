@@ -15,7 +15,7 @@ from ada3d_gym.experiments.estimates.machine import free_memory
 from ada3d_gym.experiments.estimates.maps import saved_maps
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.classifier import NetworkClassifier
-from ada3d_gym.networks.resnet3d import MaskedResNet3d
+from ada3d_gym.networks.families import make_network
 from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.seeding import torch_seed
 from ada3d_gym.video.clips import VideoClips
@@ -67,7 +67,7 @@ def measure(
     batch = fitting(backbone, frames, size, device)
     pixels = rng.integers(0, 256, (batch, frames, 3, size, size), dtype=np.uint8)
     with torch_seed(np.random.SeedSequence(0)):
-        network = MaskedResNet3d(SPECS[backbone], len(clips.class_names))
+        network = make_network(SPECS[backbone], len(clips.class_names))
         trunk = build_trunk(frames, observation_size, "random")
         selection = torch.nn.Sequential(trunk, torch.nn.Linear(trunk.features, frames)).to(device)
     classifier = NetworkClassifier(network, size, device=device)

@@ -19,9 +19,9 @@ from ada3d_gym.experiments.estimates.maps import (
 from ada3d_gym.experiments.paper.phases import OBSERVED, Phase, Videos, sizes
 from ada3d_gym.experiments.runs import Run
 from ada3d_gym.networks.classifier import FORWARD_MAPS
-from ada3d_gym.networks.resnet3d import MaskedResNet3d
+from ada3d_gym.networks.families import make_network
 from ada3d_gym.networks.selection import Aggregation
-from ada3d_gym.networks.spec import SPECS, ResNet3dSpec
+from ada3d_gym.networks.spec import SPECS, NetworkSpec
 from ada3d_gym.precision import Precision
 
 CONTEXT = 2**30  # of a CUDA context with cuDNN's workspaces; an assumption
@@ -75,7 +75,7 @@ class Setting:
         )
 
     @property
-    def spec(self) -> ResNet3dSpec:
+    def spec(self) -> NetworkSpec:
         return SPECS[self.backbone]
 
     @property
@@ -92,7 +92,7 @@ class Setting:
 def weights(of: Setting) -> tuple[int, int]:
     """Bytes of the classifier's weights, and of the selection network's trunk."""
     with torch.device("meta"):
-        network = MaskedResNet3d(of.spec, of.classes)
+        network = make_network(of.spec, of.classes)
     return weight_bytes(network), weight_bytes(new_trunk(of.frames, of.observed, of.aggregation))
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ada3d_gym.networks.checkpoints.fitting import CheckpointError, sound
 from ada3d_gym.networks.checkpoints.names import FORMATS, OWN, Format, detect, is_left_out, without_pools
 from ada3d_gym.networks.checkpoints.states import State, find_state
 from ada3d_gym.networks.checkpoints.weights import centre_of
+from ada3d_gym.networks.described import DescribedNetwork
 from ada3d_gym.networks.pixels import PIXEL_MEAN, PIXEL_STD
-from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.seeding import torch_generator
 
 
@@ -36,6 +36,7 @@ class LoadReport:
         where: the key in the file that the weights were under, "" for none.
         prefix: what was taken off all their names, such as "module.".
         left: other keys in the file that hold tensors, such as an optimizer's or an average of the weights.
+        without: names here of batch norms that the file has none for, and that do nothing now.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class LoadReport:
     prefix: str = ""
     left: tuple[str, ...] = ()
     shortened: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [
@@ -67,10 +69,12 @@ class LoadReport:
             lines.append(f"skipped: {_first(self.skipped)}")
         if self.shortened:
             lines.append(f"centre taps alone, of a network with more 3D stages: {_first(self.shortened)}")
+        if self.without:
+            lines.append(f"without: {_first(self.without)}, which the file has none for")
         return "\n".join(lines)
 
 
-def load_checkpoint(network: MaskedResNet3d, path: Path | str, *, seed: int = 0) -> LoadReport:
+def load_checkpoint(network: DescribedNetwork, path: Path | str, *, seed: int = 0) -> LoadReport:
     """Fills a network from a checkpoint of PySlowFast (.pyth, Caffe2 .pkl), pytorchvideo, MMAction2 (SlowOnly),
     torchvision (2D ResNet, inflated with zero side taps) or this package.
 
@@ -116,6 +120,7 @@ def load_checkpoint(network: MaskedResNet3d, path: Path | str, *, seed: int = 0)
         found.prefix,
         found.left,
         tuple(plan.shortened),
+        tuple(plan.without),
     )
 
 
@@ -133,7 +138,7 @@ class _Plan:
     """Where each tensor goes, before the network is touched."""
 
     path: Path
-    network: MaskedResNet3d
+    network: DescribedNetwork
     form: Format
     state: State = field(default_factory=dict)
     loaded: list[str] = field(default_factory=list)
@@ -141,6 +146,7 @@ class _Plan:
     skipped: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
     shortened: list[str] = field(default_factory=list)
+    without: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.expected = self.network.state_dict()
@@ -169,7 +175,7 @@ class _Plan:
             value = centre
             self.shortened.append(name)
         is_head = name.startswith("head.")
-        if is_head and value.ndim == 5:
+        if wanted.ndim == 2 and value.ndim == 5:  # a linear layer as a convolution
             value = value.flatten(1)
         of_others = is_head and value.shape[1:] == wanted.shape[1:] and value.shape != wanted.shape
         if value.shape != wanted.shape and not of_others:
@@ -181,14 +187,28 @@ class _Plan:
         self.state[name] = value
 
     def check_complete(self) -> None:
-        """Everything but the head, the pixels and counters of batches must have come."""
+        """Everything but the head, the pixels, counters of batches and some norms must have come."""
+        self._see_to_norms()
         for name, wanted in self.expected.items():
-            if name in self.keys or name.startswith(("head.", "pixels.")):
+            if name in self.keys or name in self.state or name.startswith(("head.", "pixels.")):
                 continue
             if name.endswith("num_batches_tracked"):
                 self.state[name] = torch.zeros_like(wanted)
             else:
                 raise self._refusal(f"nothing in it is {name}, expected with shape {tuple(wanted.shape)}")
+
+    def _see_to_norms(self) -> None:
+        """Says of each norm that may be missing whether it is there."""
+        for name in self.expected:
+            norm, _, key = name.rpartition(".")
+            if key != "_extra_state" or name in self.keys:
+                continue
+            missing = not any(each.startswith(f"{norm}.") for each in self.keys)
+            self.state[name] = torch.tensor(not missing)
+            if missing:
+                self.without.append(norm)
+                fresh = nn.BatchNorm2d(len(self.expected[f"{norm}.weight"])).state_dict()
+                self.state |= {f"{norm}.{each}": value for each, value in fresh.items()}
 
     def fill_head(self, seed: int) -> str:
         """Keeps or starts the head; says which."""

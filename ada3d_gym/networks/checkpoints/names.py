@@ -1,7 +1,7 @@
 """What other projects call the weights of these networks, as patterns over their keys.
 
-Sources: PySlowFast's `video_model_builder.py` and its Caffe2 model zoo, pytorchvideo's `create_resnet`, MMAction2's
-`ResNet3dSlowOnly`, torchvision's `resnet50`.
+Sources: PySlowFast's `video_model_builder.py` and its Caffe2 model zoo, pytorchvideo's `create_resnet` and `create_x3d`,
+MMAction2's `ResNet3dSlowOnly`, torchvision's `resnet50`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _STATISTICS = r"(weight|bias|running_mean|running_var|num_batches_tracked)"
+_GATE = {"1": "squeeze", "2": "excite", "0": "squeeze"}  # PySlowFast's 1 and 2 are pytorchvideo's 0 and 2
 _CAFFE2 = {"s": "weight", "b": "bias", "rm": "running_mean", "riv": "running_var"}
 
 # What a checkpoint may hold beside the weights of its network, and why nothing is lost with it. All else that has no
@@ -83,6 +84,15 @@ FORMATS = (
                 lambda m: f"blocks.res{m[1]}.{m[2]}.{m[3]}.norm.{m[4]}",
             ),
             (r"head\.projection\.(weight|bias)", lambda m: f"head.{m[1]}"),
+            # of X3D alone
+            (r"s1\.pathway0_stem\.conv_xy\.weight", lambda m: "stem.conv_xy.weight"),
+            (
+                r"s(\d)\.pathway0_res(\d+)\.branch2\.se\.fc([12])\.(weight|bias)",
+                lambda m: f"blocks.res{m[1]}.{m[2]}.gate.{_GATE[m[3]]}.{m[4]}",
+            ),
+            (r"head\.conv_5\.weight", lambda m: "conv5.conv.weight"),
+            (rf"head\.conv_5_bn\.{_STATISTICS}", lambda m: f"conv5.norm.{m[1]}"),
+            (r"head\.lin_5\.weight", lambda m: "lin5.weight"),
         ),
     ),
     Format(
@@ -119,6 +129,20 @@ FORMATS = (
                 lambda m: f"blocks.res{int(m[1]) + 1}.{m[2]}.{m[4]}.{m[3]}.{m[5]}",
             ),
             (r"blocks\.\d\.proj\.(weight|bias)", lambda m: f"head.{m[1]}"),
+            # of X3D alone, whose stem calls the convolution over space conv_t and that over time conv_xy
+            (r"blocks\.0\.conv\.conv_t\.weight", lambda m: "stem.conv_xy.weight"),
+            (r"blocks\.0\.conv\.conv_xy\.weight", lambda m: "stem.conv.weight"),
+            (
+                rf"blocks\.(\d)\.res_blocks\.(\d+)\.branch2\.norm_b\.0\.{_STATISTICS}",
+                lambda m: f"blocks.res{int(m[1]) + 1}.{m[2]}.b.norm.{m[3]}",
+            ),
+            (
+                r"blocks\.(\d)\.res_blocks\.(\d+)\.branch2\.norm_b\.1\.block\.([02])\.(weight|bias)",
+                lambda m: f"blocks.res{int(m[1]) + 1}.{m[2]}.gate.{_GATE[m[3]]}.{m[4]}",
+            ),
+            (r"blocks\.\d\.pool\.pre_conv\.weight", lambda m: "conv5.conv.weight"),
+            (rf"blocks\.\d\.pool\.pre_norm\.{_STATISTICS}", lambda m: f"conv5.norm.{m[1]}"),
+            (r"blocks\.\d\.pool\.post_conv\.weight", lambda m: "lin5.weight"),
         ),
     ),
     Format(
