@@ -48,11 +48,10 @@ class NetworkClassifier:
     Attributes:
         micro_batch: clips in a pass of its training at the most, where whole batches take too much memory; see
             `ada3d_gym.finetuning.ClassifierTrainer`. None, all of a batch, at first.
-        precision: of the passes of its training; "float32" at first.
+        precision: of the passes of its training; that in which it answers, at first.
     """
 
     micro_batch: int | None = None
-    precision: Precision = "float32"
 
     def __init__(
         self,
@@ -69,6 +68,7 @@ class NetworkClassifier:
             if dtype not in (None, dtype_of(precision)):
                 raise InputError(f"precision={precision!r} beside dtype={dtype}: give one or the other")
             dtype = dtype_of(precision)
+        self.precision: Precision = precision or "float32"
         self.device, self.batch_size, self.dtype = torch.device(device), batch_size, dtype
         check_device(self.device)
         self.network = network.to(device)

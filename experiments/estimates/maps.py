@@ -62,7 +62,7 @@ def saved_maps(
             values += linked * (shown + out)
         blocks[block] = blocks.get(block, 0) + values
         inputs.setdefault(block, frames * shown)
-    stem = blocks.pop("")
+    stem = blocks.pop("")  # and what else is in no block
     inputs.pop("")
     first = next(iter(inputs))
     kept = sum(size for name, size in inputs.items() if name != first) + max(blocks.values())

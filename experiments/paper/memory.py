@@ -99,29 +99,37 @@ def weights(of: Setting) -> tuple[int, int]:
 def gpu_memory(phase: Phase, of: Setting, processes: int) -> float:
     """Bytes at the peak on each GPU: weights, what their training holds (gradients and momentum), maps and context.
 
-    Of several processes that train a run together, each has its part of a batch, and takes it in passes. The classifier
-    that answers is a copy of the one that is trained, with batch norm folded in.
+    The classifier that answers is a copy of the one that is trained, with batch norm folded in.
     """
     classifier, trunk = weights(of)
     held: float = CONTEXT + classifier + trunk
-    clips = -(-phase.batch // processes)
-    answered = of.frames * FORWARD_MAPS  # maps of a clip
     copied = classifier * value_bytes(of.precision) / value_bytes("float32")  # weights of passes of this precision
-    if not phase.training:  # whole batches go to one process each
-        return held + copied + min(phase.batch, BATCH) * answered * largest_map(of.spec, of.test, of.precision)
-    maps = 0
     if phase.training in ("classifier", "joint"):
         held += 2 * classifier + (copied if of.precision != "float32" else 0)
+    if phase.training in ("selection", "joint"):
+        held += 2 * trunk
+    return held + (copied if phase.pulls else 0) + gpu_maps(phase, of, processes)
+
+
+def gpu_maps(phase: Phase, of: Setting, processes: int = 1) -> int:
+    """Bytes of feature maps at the peak on each GPU.
+
+    Of several processes that train a run together, each has its part of a batch, and takes it in passes.
+    """
+    clips = -(-phase.batch // processes) if phase.training else phase.batch  # whole batches are judged by one each
+    side = of.train if phase.training else of.test
+    asked = min(clips, BATCH) * of.frames * FORWARD_MAPS * largest_map(of.spec, side, of.precision)
+    maps = 0 if phase.training else asked
+    if phase.training in ("classifier", "joint"):
         each = step_maps(of.spec, of.train, of.frames, of.precision, of.recompute)
         maps = min(clips, of.micro_batch or clips) * each
     if phase.training in ("selection", "joint"):
-        held += 2 * trunk + (copied if phase.pulls else 0)
         at_once = min(clips, (of.selection_batch if phase.pulls else of.micro_batch) or clips)
         watched = at_once * saved_by_trunk(of.frames, of.observed, of.aggregation, of.precision)
-        asked = min(clips, BATCH) * answered * largest_map(of.spec, of.train, of.precision) if phase.pulls else 0
+        asked = asked if phase.pulls else 0
         # In a single pass, maps are held while rewards are asked for; in several, they come after.
         maps = max(maps, watched + asked if at_once == clips else max(watched, asked))
-    return held + maps
+    return maps
 
 
 def host_memory(phase: Phase, of: Setting, videos: Videos, processes: int, gpus: int, cores: int) -> float:
