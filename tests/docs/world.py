@@ -40,6 +40,10 @@ def _nothing(sets: Path, names: dict[str, Any]) -> Changes:
     return {}
 
 
+def _own_networks(sets: Path, names: dict[str, Any]) -> Changes:
+    return {'weights="DEFAULT"': "weights=None"}  # which would be downloaded
+
+
 def _checkpoint(sets: Path, names: dict[str, Any]) -> Changes:
     write_caffe2(Path("I3D_8x8_R50.pkl"), slowfast_state(I3D_R50.name))
     return {}
@@ -79,6 +83,7 @@ OF_PAGES: dict[str, Callable[[Path, dict[str, Any]], Changes]] = {
     "clip-selection.md": _untrimmed,
     "exporting.md": _exporting,
     "motionshapes.md": _nothing,
+    "own-networks.md": _own_networks,
     "predicting.md": _predicting,
     "untrimmed.md": _untrimmed,
 }
