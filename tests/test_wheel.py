@@ -17,7 +17,7 @@ from ada3d_gym.video.motionshapes.files import MOTIONSHAPES
 from tests.models import constant_model
 from tests.processes import ROOT
 
-SOURCES = ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
+SOURCES = ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff")
 PACKAGE = ("ada3d_gym", "agents", "experiments")
 ID = "Ada3D-MotionShapes-v1"
 

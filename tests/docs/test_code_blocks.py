@@ -39,6 +39,6 @@ def _marks(page: str) -> list[pytest.MarkDecorator]:
 def test_the_blocks_of_a_page_run_in_order(page: str, sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "__main__"}
-    changes = prepare(page, sets, names)
+    changes = prepare(page, sets)
     for block in PAGES[page]:
         block.run(names, changes)

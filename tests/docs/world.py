@@ -5,14 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from ada3d_gym.experiments.export import export
 from ada3d_gym.experiments.train import train
-from ada3d_gym.networks.resnet3d import MaskedResNet3d
-from ada3d_gym.networks.spec import I3D_R50, I3D_TINY
+from ada3d_gym.networks.spec import I3D_R50
 from ada3d_gym.registration import SETS
 from ada3d_gym.shipped import UNTRIMMED_SELECTION
 from ada3d_gym.video.motionshapes.files import MOTIONSHAPES
@@ -23,24 +19,27 @@ Changes = dict[str, str]
 """Patterns, and what a test types in their place."""
 
 
-def prepare(page: str, sets: Path, names: dict[str, Any]) -> Changes:
+def prepare(page: str, sets: Path) -> Changes:
     """Puts what the blocks of a page read into the working folder.
 
     Args:
         page: its path in the repository.
         sets: folder of tiny data sets, indexed.
-        names: to which those are added that the page's text, and not its blocks, defines.
     """
     if page.startswith("docs/environments/") and page.split("/")[-1] not in OF_PAGES:
         return _public_set({name.lower(): its for name, its in SETS.items()}[Path(page).stem], sets)
-    return OF_PAGES.get(page.split("/")[-1], _nothing)(sets, names)
+    return OF_PAGES.get(page.split("/")[-1], _nothing)(sets)
 
 
-def _nothing(sets: Path, names: dict[str, Any]) -> Changes:
+def _nothing(sets: Path) -> Changes:
     return {}
 
 
-def _checkpoint(sets: Path, names: dict[str, Any]) -> Changes:
+def _own_networks(sets: Path) -> Changes:
+    return {'weights="DEFAULT"': "weights=None"}  # which would be downloaded
+
+
+def _checkpoint(sets: Path) -> Changes:
     write_caffe2(Path("I3D_8x8_R50.pkl"), slowfast_state(I3D_R50.name))
     return {}
 
@@ -50,7 +49,7 @@ def _public_set(name: str, sets: Path) -> Changes:
     return {'"FOLDER"': repr(str(sets / name)), r'\.pkl"': '.pkl", "backbone": "i3d_tiny", "size": 32'}
 
 
-def _untrimmed(sets: Path, names: dict[str, Any]) -> Changes:
+def _untrimmed(sets: Path) -> Changes:
     Path("RUN").mkdir()
     shutil.copy(sets / "i3d_tiny.safetensors", "RUN/classifier.safetensors")
     shutil.copy(UNTRIMMED_SELECTION, "RUN/selection.safetensors")
@@ -61,24 +60,23 @@ def _untrimmed(sets: Path, names: dict[str, Any]) -> Changes:
     }
 
 
-def _predicting(sets: Path, names: dict[str, Any]) -> Changes:
+def _predicting(sets: Path) -> Changes:
     constant_model(Path("runs/shapes"))
     return {'"/tmp/clips/videos"': repr(str(MOTIONSHAPES.records("test", 1)[0].path))}
 
 
-def _exporting(sets: Path, names: dict[str, Any]) -> Changes:
+def _exporting(sets: Path) -> Changes:
     train("Ada3D-MotionShapes-v1", agent="fixed", videos=14, set=("mask=0101010100011",), output=Path("runs/mine"))
     export(Path("runs/mine"), Path("models/mine"))
-    clips = np.zeros((1, 8, 3, 32, 32), np.uint8)
-    names |= {"clips": clips, "small": clips, "network": MaskedResNet3d(I3D_TINY, 4).eval(), "path": Path("graph.onnx")}
-    return {r"\[True, False, True\]": "[True, False, True, False, True]", "size=112": "size=32"}
+    return {}
 
 
-OF_PAGES: dict[str, Callable[[Path, dict[str, Any]], Changes]] = {
+OF_PAGES: dict[str, Callable[[Path], Changes]] = {
     "checkpoints.md": _checkpoint,
     "clip-selection.md": _untrimmed,
     "exporting.md": _exporting,
     "motionshapes.md": _nothing,
+    "own-networks.md": _own_networks,
     "predicting.md": _predicting,
     "untrimmed.md": _untrimmed,
 }
