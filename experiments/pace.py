@@ -34,7 +34,9 @@ class Pace:
         if batches < self._next:
             return False
         now = time.perf_counter()
-        elapsed, begun = (max(each) for each in zip(*parallel.gather((now - self._since, now - self._begun)), strict=True))
+        elapsed, begun = (
+            max(each) for each in zip(*parallel.gather((now - self._since, now - self._begun)), strict=True)
+        )
         save = elapsed >= self._seconds
         if save:
             self._since = now
