@@ -2,12 +2,13 @@
 # make test   lint, type check and tests
 # make test-all   the slow tests too: every id, every algorithm on every observation, killed and resumed runs
 # make docs   the site, from docs/ and the docstrings; its first page is docs/_build/html/index.html
+# make test-gpu   on a machine with a CUDA GPU: its tests, then the figures of docs/networks.md, in runs/gpu
 # Each sets .venv up first, once.
 
 PYTHON ?= python3
 export OMP_WAIT_POLICY = passive  # spinning OpenMP threads make torch crawl when anything else runs
 
-.PHONY: demo docs test test-all clean
+.PHONY: demo docs test test-all test-gpu clean
 
 demo: .venv/ready
 	.venv/bin/python -m experiments.demo $(ARGS)
@@ -25,6 +26,19 @@ docs: .venv/docs-ready
 .venv/docs-ready: .venv/ready
 	.venv/bin/pip install --quiet --editable ".[docs]"
 	touch $@
+
+test-gpu: .venv/ready
+	.venv/bin/python -c "import torch, sys; sys.exit(0 if torch.cuda.is_available() else 'make test-gpu: PyTorch finds no CUDA GPU on this machine')"
+	.venv/bin/pytest -m gpu $(ARGS)
+	mkdir -p runs/gpu
+	for precision in bfloat16 float32; do \
+		.venv/bin/python -m benchmarks.masked_inference --device cuda --precision $$precision --batch 8 32 128 \
+			--json runs/gpu/masked_inference-$$precision.json || exit 1; \
+		.venv/bin/python -m benchmarks.selection --device cuda --precision $$precision \
+			--json runs/gpu/selection-$$precision.json || exit 1; \
+		.venv/bin/python -m benchmarks.training --device cuda --precision $$precision \
+			--json runs/gpu/training-$$precision.json || exit 1; \
+	done
 
 .venv/ready: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv

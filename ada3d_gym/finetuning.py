@@ -15,6 +15,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from ada3d_gym import parallel
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.networks.transfer import to_device
 from ada3d_gym.precision import Precision
 from ada3d_gym.profiling import section, timed
 from ada3d_gym.protocols import Classifier, ClipAnswers
@@ -151,7 +152,7 @@ class ClassifierTrainer:
         self._set_mode()
         draws = self._draws.next() if self.dropout else None
         with section("transfer"):
-            beside = torch.from_numpy(np.concatenate([u, v, targets], 1)[rows]).to(device)
+            beside = to_device(np.concatenate([u, v, targets], 1)[rows], device)
         frames, stages, wanted = beside.split([u.shape[1], v.shape[1], targets.shape[1]], 1)
         size = self.classifier.micro_batch
         passes = np.array_split(np.arange(len(rows)), -(-len(rows) // size) if size else 1)
@@ -160,7 +161,7 @@ class ClassifierTrainer:
             own = slice(each[0], each[-1] + 1)
             with self._updates.averaging(part.last and number == len(passes) - 1):
                 with section("transfer"):
-                    batch = torch.from_numpy(clips[rows[own]]).to(device)
+                    batch = to_device(clips[rows[own]], device)
                 dropped = nullcontext() if draws is None else torch_seed(_of_pass(draws, number), device)
                 with dropped, self._updates.computing():
                     logits = self._updates.network(batch, frames[own], stages[own])

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ada3d_gym.networks.channelwise import ChannelwiseConv, channelwise_tap, segment_of
-from ada3d_gym.networks.folding import fold_norm
-from ada3d_gym.networks.fused import ONEDNN, FusedConv2d
+from ada3d_gym.networks.folding import fold_norm, own_copy
+from ada3d_gym.networks.fused import ONEDNN, FusedConv2d, KeepsPacked
 from ada3d_gym.networks.masked import Packing, Segment, gathered_conv
 from ada3d_gym.networks.resnet3d import ConvNorm
 from ada3d_gym.networks.x3d import Gate, GatedBottleneck, MaskedX3d, ShortcutNorm, Stem
@@ -26,7 +26,7 @@ def folded_parts(network: MaskedX3d) -> dict[int, nn.Module]:
     return parts
 
 
-class FoldedChannelwise(nn.Module):
+class FoldedChannelwise(KeepsPacked):
     """A `ChannelwiseConv` and the batch norm behind it."""
 
     def __init__(self, conv: ChannelwiseConv, norm: nn.BatchNorm2d):
@@ -35,7 +35,6 @@ class FoldedChannelwise(nn.Module):
         self.weight, self.bias = nn.Buffer(weight), nn.Buffer(bias)
         self.stride, self.stage = conv.stride, conv.stage
         self.flat = FusedConv2d(weight[:, :, weight.shape[2] // 2], bias, conv.stride, len(weight))  # the centre tap
-        self._packed: tuple[torch.dtype, Tensor] | None = None
 
     def parts(self, frames: Tensor, packing: Packing) -> list[Tensor]:
         """(N, C, H, W) to outputs (n, C, H', W') that follow each other in the packed batch, N frames in all."""
@@ -79,7 +78,7 @@ class FoldedChannelwise(nn.Module):
 
 def by_runs(frames: Tensor) -> bool:
     """Whether a 3D convolution for each run of clips is faster than copies of frames and 2D ones."""
-    return frames.is_cpu
+    return frames.is_cpu and not torch.compiler.is_compiling()  # which would make code for each number of runs
 
 
 def activated(parts: list[Tensor], activation: Literal["relu", "swish"], factors: Tensor | None = None) -> Tensor:
@@ -112,7 +111,7 @@ def _relu(part: Tensor, *, out: Tensor) -> Tensor:
 class FoldedStem(nn.Module):
     def __init__(self, stem: Stem):
         super().__init__()
-        self.space = FusedConv2d(stem.conv_xy.weight[:, :, 0], None, stem.conv_xy.stride)
+        self.space = FusedConv2d(own_copy(stem.conv_xy.weight[:, :, 0], torch.channels_last), None, stem.conv_xy.stride)
         self.time = FoldedChannelwise(stem.conv, stem.norm)
 
     def forward(self, frames: Tensor, packing: Packing) -> Tensor:
@@ -159,6 +158,6 @@ def spatial_means(frames: Tensor) -> Tensor:
 def _pointwise(conv_norm: ConvNorm) -> FusedConv2d:
     conv, norm = conv_norm.conv, conv_norm.norm
     if isinstance(norm, ShortcutNorm) and not norm.used:
-        return FusedConv2d(conv.weight[:, :, 0], None, conv.stride)
+        return FusedConv2d(own_copy(conv.weight[:, :, 0], torch.channels_last), None, conv.stride)
     weight, bias = fold_norm(conv, norm)
     return FusedConv2d(weight[:, :, 0], bias, conv.stride)

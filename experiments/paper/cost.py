@@ -35,6 +35,7 @@ from ada3d_gym.experiments.paper.reproduction import (
     reported,
 )
 from ada3d_gym.files import writing
+from ada3d_gym.precision import Precision
 from ada3d_gym.registration import ENVIRONMENTS, check_id
 from ada3d_gym.workers import default_workers
 
@@ -47,7 +48,7 @@ ASSUMPTIONS = (
     "a backward pass counts twice its forward pass; masks of REINFORCE's stage 1 count as whole clips",
     "clips of 16 frames take twice as long to decode; the next batch is decoded while one is computed",
     "GPUs have something to do at all times, though runs wait for those that they are made of",
-    "memory is estimated from feature maps, weights and optimizers, everything kept",
+    "memory is estimated from feature maps, weights and optimizers, every frame and stage on",
 )
 
 
@@ -66,6 +67,9 @@ def cost(
     videos: int | None = None,
     test_videos: int | None = None,
     share: float | None = None,
+    precision: Precision | None = None,
+    micro_batch: int | None = None,
+    recompute: bool | None = None,
     config: Path | None = None,
     data_root: Path | None = None,
     device: str = "cpu",
@@ -89,6 +93,9 @@ def cost(
         videos: of the training split, instead of the index's or published number.
         test_videos: of the test split, likewise.
         share: of the operations of a whole clip under learned masks; the paper's by default.
+        precision: of passes; the configuration's by default. Memory follows it, times do not.
+        micro_batch: clips in a pass of each network's training, where whole batches take too much memory.
+        recompute: have the classifier's feature maps computed anew in its backward pass, see `ada3d train`.
         config: YAML file of settings; experiments/configs/DATASET.yaml by default.
         data_root: folder of the videos, whose index is then used.
         device: where operations are measured.
@@ -97,6 +104,7 @@ def cost(
     check_id(env)
     rates = {"gpu_gmacs_per_second": gpu_gmacs_per_second, "decode_clips_per_second": decode_clips_per_second}
     counts = {"gpus": gpus, "cores": cores, "seeds": seeds, "videos": videos, "test_videos": test_videos}
+    counts["micro_batch"] = micro_batch
     for name, value in {**rates, **counts, "share": share}.items():
         if value is not None and not 0 < value < float("inf"):
             raise InputError(f"{name}={value}: expected more than 0")
@@ -112,7 +120,7 @@ def cost(
         check_output(json, "--json")
     dataset = ENVIRONMENTS[env]["dataset"]
     found, video_bytes, seconds, source = _videos(dataset, data_root, videos, test_videos)
-    plan = Reproduction(dataset, found, config, share)
+    plan = Reproduction(dataset, found, config, share, precision, micro_batch, recompute)
     jobs = {table: list(plan.jobs(table)) for table in tables or reported(dataset)}
     fed = None
     if feeding is not None:

@@ -13,7 +13,10 @@ import pytest
 from ada3d_gym.datasets import video_clips
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.paper.decoding import SOURCES, Feeding
+from ada3d_gym.networks.macs import MacCounter
+from ada3d_gym.networks.spec import I3D_TINY
 from benchmarks.feeding import FORMATS, cells, places
+from benchmarks.feeding_check import composed, predicted
 from benchmarks.feeding_figures import row, summary
 from benchmarks.feeding_process import Cell, Fed, Format, Job, Kind, Place, batches, feed, fill_cache
 from benchmarks.feeding_videos import Videos, feeding_videos
@@ -129,6 +132,17 @@ def test_the_cost_model_reads_every_figure(tmp_path: Path):
     assert longer["files"].training.read == pytest.approx(2e5)
     assert longer["decord"].training.read == pytest.approx(5e6)  # whole files, five times as long
     assert fed.cache.rate == pytest.approx(25)
+
+
+def test_what_is_predicted_is_what_a_run_does(videos: Videos):
+    run = composed(videos, "i3d_tiny")
+    assert (run.agent, run.classifier_epochs, run.trunk_epochs) == ("pretrained", 1, 1)
+    found = predicted(run, videos)
+    assert {name: phase.clips for name, phase in found.items()} == {"trunk": 8, "classifier": 8, "judged": 20}
+    assert [phase.tested for phase in found.values()] == [False, False, True]
+    whole = MacCounter.of_spec(I3D_TINY, 224, 4).full(8)
+    assert found["classifier"].macs == 3 * 8 * whole
+    assert found["trunk"].macs < 0.01 * found["classifier"].macs  # so that decoding takes most of the time
 
 
 def test_another_file_is_told(tmp_path: Path):

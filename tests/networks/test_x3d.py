@@ -5,38 +5,25 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 from pytorchvideo.models.x3d import create_x3d
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks import channelwise, inference_x3d, x3d
-from ada3d_gym.networks.checkpoints.loading import LoadReport, load_checkpoint
-from ada3d_gym.networks.checkpoints.weights import CheckpointError, load_weights, save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.conversion.convert import convert
 from ada3d_gym.networks.graph_files import GraphError, check_classifier, write_graph
 from ada3d_gym.networks.graphs import classifier_graph
 from ada3d_gym.networks.inference import inference_form
 from ada3d_gym.networks.macs import MacCounter, count_macs
-from ada3d_gym.networks.spec import I3D_TINY, SPECS, X3D_M, X3D_S, X3D_TINY, X3D_XS, X3dSpec
+from ada3d_gym.networks.spec import SPECS, X3D_M, X3D_S, X3D_TINY, X3D_XS, X3dSpec
 from ada3d_gym.networks.x3d import MaskedX3d
-from tests.networks.x3d_peer import CLASSES, SMALL, as_slowfast, cut, masked_logits, randomise, small_peer, temporal
-
-SIDE = 32
-
-
-def loaded(peer: nn.Module, folder: Path, slowfast: bool = False) -> tuple[MaskedX3d, LoadReport]:
-    """Our network with a peer's weights, in float64 and inference mode."""
-    network = MaskedX3d(SMALL, CLASSES, dropout=0.0).double().eval()
-    state = peer.state_dict()
-    torch.save({"model_state": as_slowfast(state) if slowfast else state}, folder / "x3d.pyth")
-    return network, load_checkpoint(network, folder / "x3d.pyth")
+from tests.networks.x3d_peer import CLASSES, SIDE, SMALL, batch, cut, loaded, masked_logits, small_peer, temporal
 
 
 @pytest.fixture(scope="module")
@@ -61,17 +48,6 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 def counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Convolutions as such, padded taps included: PyTorch counts no products of single values."""
     monkeypatch.setattr(channelwise, "by_segments", lambda frames, weight: True)
-
-
-def batch(frames: int = 8, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Seven clips: everything, no stage, no frame, one frame, ends that are far apart, two random ones."""
-    generator = torch.Generator().manual_seed(seed)
-    clips = torch.randn(7, frames, 3, SIDE, SIDE, generator=generator, dtype=torch.float64)
-    u, v = (torch.rand(7, length, generator=generator) < 0.6 for length in (frames, 5))
-    u[0], v[0], u[1], v[1] = True, True, True, False
-    u[2], u[3] = False, torch.arange(frames) == 3
-    u[4], v[4] = torch.arange(frames) % (frames - 1) == 0, True
-    return clips, u, v
 
 
 @pytest.mark.parametrize("frames", [4, 13])
@@ -219,50 +195,6 @@ def test_it_can_be_trained():
     assert not np.allclose(classifier.scores(clips, u, v), before)
 
 
-def test_an_environment_with_a_checkpoint(sets: Path, tmp_path: Path):
-    peer = create_x3d(model_num_class=400, head_activation=None).eval()
-    randomise(peer, 0)
-    torch.save({"model_state": as_slowfast(peer.state_dict())}, tmp_path / "x3d_s.pyth")
-    options = {"data_root": str(sets / "kinetics"), "checkpoint": str(tmp_path / "x3d_s.pyth"), "videos": 2}
-    with pytest.warns(UserWarning, match=r"the head is fresh, 4 classes: the file's head\.projection\.weight is for"):
-        env = gym.make("ada3d_gym:Ada3D-Kinetics-X3DS-v0", split="test", **options)
-    env.reset(seed=0)
-    info = env.step(np.ones(13 + 5, np.int8))[-1]
-    assert info["macs"] == MacCounter.of_spec(X3D_S, 160, 4).full(13)
-
-
-@pytest.mark.parametrize("slowfast", [True, False], ids=["PySlowFast", "pytorchvideo"])
-@pytest.mark.parametrize("shortcut_norm", [True, False], ids=["a norm on each shortcut", "none on the first"])
-def test_checkpoints(slowfast: bool, shortcut_norm: bool, tmp_path: Path):
-    peer = small_peer(shortcut_norm=shortcut_norm)
-    network, report = loaded(peer, tmp_path, slowfast)
-    assert report.format == ("PySlowFast" if slowfast else "pytorchvideo")
-    assert len(report.loaded) == len(peer.state_dict())
-    assert not report.skipped
-    assert report.without == (() if shortcut_norm else ("blocks.res2.0.shortcut.norm",))
-    assert ("which the file has none for" in str(report)) is not shortcut_norm
-    clips, u, v = batch()
-    expected = masked_logits(peer, clips, u, v)
-    own = MaskedX3d(SMALL, CLASSES).double().eval()
-    save_weights(network, tmp_path / "own.safetensors")
-    load_weights(own, tmp_path / "own.safetensors")
-    again = MaskedX3d(SMALL, CLASSES).double().eval()
-    assert load_checkpoint(again, tmp_path / "own.safetensors").format == "ada3d-gym"
-    with torch.no_grad():
-        for each in (network, own, again, inference_form(network, torch.float64)):
-            torch.testing.assert_close(each(clips, u, v), expected, rtol=1e-9, atol=1e-9)
-
-
-def test_weights_of_other_networks_are_refused(tmp_path: Path, network: MaskedX3d):
-    torch.save(small_peer().state_dict(), tmp_path / "x3d.pyth")
-    with pytest.raises(CheckpointError, match="weights of another network than x3d_s"):
-        load_checkpoint(MaskedX3d(X3D_S, CLASSES), tmp_path / "x3d.pyth")
-    state = {key: value for key, value in small_peer().state_dict().items() if "norm_b.1.block.2" not in key}
-    torch.save(state, tmp_path / "x3d.pyth")
-    with pytest.raises(CheckpointError, match=r"nothing in it is blocks\.res2\.0\.gate\.excite\.weight"):
-        load_checkpoint(MaskedX3d(SMALL, CLASSES), tmp_path / "x3d.pyth")
-
-
 @pytest.mark.parametrize(
     ("spec", "side", "published"),
     [(X3D_XS, 160, 0.605), (X3D_S, 160, 1.963), (X3D_M, 224, 4.732), (X3D_S, 182, None), (X3D_M, 256, None)],
@@ -285,21 +217,6 @@ def test_the_counter_agrees_with_pytorch_on_what_is_computed(network: MaskedX3d,
         u[0, :2] = True
         measured = count_macs(network, batch()[0][:1], torch.tensor(u), torch.tensor(v))
         assert counter(u, v).tolist() == [measured]
-
-
-def test_full_size_in_single_precision(tmp_path: Path):
-    peer = create_x3d(input_clip_length=4, model_num_class=7, dropout_rate=0, head_activation=None).eval()
-    randomise(peer, 1)
-    torch.save({"model_state": peer.state_dict()}, tmp_path / "x3d.pyth")
-    network = MaskedX3d(X3D_XS, 7).eval()
-    load_checkpoint(network, tmp_path / "x3d.pyth")
-    clips = torch.randn(1, 4, 3, 160, 160, generator=torch.Generator().manual_seed(0))
-    ones = torch.ones(1, 9, dtype=torch.bool)
-    with torch.inference_mode():
-        expected = peer(clips.transpose(1, 2))
-        for form in (network, inference_form(network)):
-            got = form(clips, ones[:, :4], ones[:, 4:])
-            assert (got - expected).abs().max() / expected.abs().max() < 1e-4
 
 
 @pytest.mark.parametrize("suffix", [pytest.param(".onnx", marks=pytest.mark.slow), ".pt2"])
@@ -326,8 +243,3 @@ def test_pytorchvideos_own_can_be_converted(peer: nn.Module, network: MaskedX3d)
     gated = {1: 1, 2: 1, 3: 3, 4: 2}  # blocks of each stage
     gates = sum(2 * SMALL.inner(stage) * SMALL.gate(stage) * blocks for stage, blocks in gated.items())
     assert theirs.frame - ours.frame == ours.head - theirs.head == gates  # computed for each frame
-
-
-def test_other_networks_have_no_gates():
-    assert not any("gate" in key for key in MaskedX3d(X3D_S, 2).blocks["res3"][1].state_dict())
-    assert I3D_TINY.clip_macs(3) == 64 * 4 * 3
