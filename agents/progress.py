@@ -23,18 +23,19 @@ def epoch_batches(
     epoch: int,
     epochs: int,
     expect: Callable[[Ids], None] | None = None,
+    done: int = 0,
 ) -> Iterator[tuple[float, int, Ids]]:
     """(share of the epoch done, size, rows of this process) of each batch of clip ids; `epoch` of `epochs` are done.
 
     Clips that cannot be decoded have stand-ins in their places. `expect` is told of clips that will be asked for soon,
-    by default the source's.
+    by default the source's. The first `done` batches are left out.
     """
     batches = [ids[start : start + size] for start in range(0, len(ids), size)]
     mine = [batch[parallel.rows(len(batch))] for batch in batches]
     tell = expect or source.expect
     title = f"{name}, epoch {epoch + 1} of {epochs}"
-    with closing(Progress(len(ids), title, quiet=parallel.rank() > 0)) as shown:
-        for number, batch in enumerate(batches):
+    with closing(Progress(len(ids), title, quiet=parallel.rank() > 0, done=min(done * size, len(ids)))) as shown:
+        for number in range(done, len(batches)):
             tell(np.concatenate(mine[number : number + 2]))  # the next batch is decoded beside this one's networks
-            yield number * size / len(ids), len(batch), usable(source, mine[number])
-            shown.add(len(batch))
+            yield number * size / len(ids), len(batches[number]), usable(source, mine[number])
+            shown.add(len(batches[number]))

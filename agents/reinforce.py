@@ -15,9 +15,10 @@ from ada3d_gym.agents.agent import Policy
 from ada3d_gym.agents.baselines import Batch, make_baseline
 from ada3d_gym.agents.exploration import Exploration, entropy
 from ada3d_gym.agents.figures import MaskWatch, Meter
+from ada3d_gym.agents.midway import Draws, Kept, Midway
 from ada3d_gym.agents.portable import Portable
 from ada3d_gym.agents.progress import epoch_batches
-from ada3d_gym.agents.reference import Random
+from ada3d_gym.agents.reference import Fixed, Random
 from ada3d_gym.agents.reinforce_options import ReinforceConfig
 from ada3d_gym.agents.selecting import SelectingAgent, as_arrays
 from ada3d_gym.agents.tried import Tried
@@ -72,6 +73,8 @@ class Reinforce(SelectingAgent):
         self.other = other
         self.total_epochs = config.epochs + config.joint_epochs
         self._exploration = Exploration(config, self.total_epochs, spawn(config.seed, Stream.REINFORCE_ACT))
+        known = config.heads == "both" or isinstance(other, (Random, Fixed))
+        self.midway = Midway() if known else None  # nobody knows what another policy draws
 
     @torch.inference_mode()
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
@@ -112,10 +115,14 @@ class Reinforce(SelectingAgent):
         generator = torch_generator(masks, self._on)
         source = self.bandit.source
         meter, watch = Meter(), MaskWatch(source)
+        kept: dict[str, Kept] = {"meter": meter, "watch": watch, "draws": Draws(generator)}
+        if isinstance(self.other, Random):
+            kept["other"] = self.other
+        begun = self.midway.begin(**kept) if self.midway else 0
         size = (joint and config.joint_batch_size) or config.batch_size
-        batches = epoch_batches(source, ids, size, self.phase, self.epoch - phase, length)
-        parts = parts_of_updates(len(ids), size, config.accumulate)
-        for number, ((done, whole, batch), part) in enumerate(zip(batches, parts, strict=True), start=1):
+        batches = epoch_batches(source, ids, size, self.phase, self.epoch - phase, length, done=begun)
+        parts = parts_of_updates(len(ids), size, config.accumulate)[begun:]
+        for number, ((done, whole, batch), part) in enumerate(zip(batches, parts, strict=True), start=begun + 1):
             progress = (self.epoch - phase + done) / length
             self._set_lr(progress)
             self._exploration.anneal(self.epoch + done)
@@ -133,6 +140,10 @@ class Reinforce(SelectingAgent):
                 with during(self.phase, self.epoch + 1, number):
                     loss = self.trainer.step(source.clips(batch), u, v, source.targets(batch), part)
                 meter.add(classifier_loss=loss)
+            if part.last and self.midway:
+                self.midway.updated(number)
+        if self.midway:
+            self.midway.end()
         self._exploration.anneal(self.epoch + 1)
         return meter.means() | watch.figures()
 
@@ -168,7 +179,8 @@ class Reinforce(SelectingAgent):
             objective = torch.zeros((), device=self._on)
             for rows, piece in passes:
                 with self._updates.averaging(last=part.last and piece.last):
-                    own = self._logits(self._network, clips[rows])
+                    with section("selection"):
+                        own = self._logits(self._network, clips[rows])
                     objective += self._ascend(own, tried.of(rows), weight * piece.share) * piece.share
         opened = [entropy(p).mean() for p in self._exploration.keep(logits)]
         _, *entropies = self._updates.fetch("the policy's objective", objective, *opened)
@@ -270,6 +282,8 @@ class Reinforce(SelectingAgent):
     def state_dict(self) -> dict[str, Any]:
         """All that `learn` goes on from."""
         state = super().state_dict() | {"baseline": self.baseline.state_dict()}
+        if self.midway and (midway := self.midway.state_dict()):
+            state["midway"] = midway
         if self.trainer is not None:
             state["trainer"] = self.trainer.state_dict()
         return state
@@ -281,5 +295,7 @@ class Reinforce(SelectingAgent):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self.baseline.load_state_dict(state["baseline"])
+        if self.midway:
+            self.midway.load_state_dict(state.get("midway", {}))
         if self.trainer is not None:
             self.trainer.load_state_dict(state["trainer"])

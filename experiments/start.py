@@ -31,6 +31,7 @@ from ada3d_gym.experiments.own.proposal import GAMMAS
 from ada3d_gym.experiments.own.report import write_report
 from ada3d_gym.experiments.own.runs import AGENT, Runs
 from ada3d_gym.experiments.own.survey import survey
+from ada3d_gym.experiments.profiles import PROFILE, profiled
 from ada3d_gym.experiments.runs import assignment, plain
 from ada3d_gym.experiments.scratch.options import ScratchOptions
 from ada3d_gym.networks.spec import SPECS
@@ -59,6 +60,7 @@ def start(
     workers: int | None = None,
     dry_run: bool = False,
     output: Path | None = None,
+    profile: bool = False,
 ) -> None:
     """Surveys a folder of videos, proposes settings, trains a policy and its rivals, and writes a report.
 
@@ -80,6 +82,8 @@ def start(
         workers: threads that decode; the cores of this machine over the processes on it by default.
         dry_run: stop before training.
         output: folder of all results; runs/start-FOLDER by default.
+        profile: measure where the time of this process goes, and write `profile.json` into the output folder. Rivals
+            may be trained in processes of their own, and are then "other".
     """
     checked_device(device)
     if not 0 < minutes <= MOST_MINUTES:
@@ -109,7 +113,7 @@ def start(
     given |= plain({"chosen": chosen, "set": options, "scratch": recipe})
     collection = collect(folder)
     runs = Runs(place, GAMMAS if gamma is None else (gamma,), seed, device, workers)
-    with claimed(place, given, computed=computed):
+    with claimed(place, given, computed=computed), profiled(place / PROFILE, device, profile):
         found = survey(collection, index_path("videos", runs.lists, "probes").with_suffix(".jsonl"))
         print("\n".join(found.lines()) + "\n", flush=True)
         splits = share_out(found.videos, found.class_names, shares, seed, collection.folder)

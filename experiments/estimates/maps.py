@@ -2,10 +2,11 @@
 
 Of the classifier's training, each convolution leaves two maps for the backward pass: what it puts out, which batch norm
 looks at again, and that normed, which the next convolution looks at again (ReLU works in place). A shortcut is added
-into the block's last map, so it leaves one. A side tap over time leaves its output and a copy of its input, as
-`gathered_conv` works; the stem of large frames has none (`segment_conv`), and on a CPU nor have other convolutions of
-large frames, whose training takes less than `saved_maps` says. Gradients of maps come and go. Masks that drop frames or
-stages leave less.
+into the block's last map, so it leaves one. What swish puts out comes beside, and of every other block what a gate puts
+out, so a channelwise convolution leaves one map and a half more. A side tap over time leaves its output and a copy of
+its input, as `gathered_conv` works; the stem of large frames has none (`segment_conv`), and on a CPU nor have
+channelwise convolutions and others of large frames, whose training takes less than `saved_maps` says. Gradients of maps
+come and go. Masks that drop frames or stages leave less.
 """
 
 from __future__ import annotations
@@ -47,8 +48,11 @@ def saved_maps(
     for conv in spec.convolutions(size):
         block = conv.name.rpartition(".")[0]
         out, shown = conv.out_channels * conv.out_side**2, conv.in_channels * conv.side**2
-        values = frames * (out if conv.name.endswith("shortcut") else 2 * out)
-        if not blocks:
+        once = conv.name == "stem_xy" or conv.name.endswith("shortcut")
+        values = frames * (out if once else 2 * out)
+        if conv.groups > 1 and conv.name != "stem":
+            values += 3 * frames * out // 2
+        if conv.in_channels == 3:
             values += frames * shown  # its input: pixels
             if isinstance(spec, ResNet3dSpec) and spec.stem_pool:
                 pooled = frames * conv.out_channels * (-(-conv.out_side // 2)) ** 2

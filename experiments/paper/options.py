@@ -30,8 +30,8 @@ class PaperOptions:
         quick: few videos and one epoch of each kind, to see every part run; its numbers mean nothing.
         output: folder of all runs; OUTPUT/ID/seedN/METHOD has one, OUTPUT/ID/pretrained what they share.
         device: where networks run.
-        precision: of all passes that train a network; the configuration's by default.
         workers: threads that decode, of each process; its part of the cores by default.
+        precision: of all passes that train a network; the configuration's by default.
         data_root: folder of the videos; what the set's environment variable names by default.
         checkpoint: weights of I3D to begin from; for MotionShapes, the shipped ones by default.
         slowonly_checkpoint: the same of SlowOnly; this package's weights of an I3D fit, too.
@@ -48,8 +48,8 @@ class PaperOptions:
     quick: bool = False
     output: Path = Path("runs/paper")
     device: str = "cpu"
-    precision: Precision | None = None
     workers: int | None = None
+    precision: Precision | None = None
     data_root: Path | None = None
     checkpoint: Path | None = None
     slowonly_checkpoint: Path | None = None
