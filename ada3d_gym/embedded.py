@@ -34,6 +34,7 @@ def embedded_clips(
     videos: int | None = None,
     sampling: Sampling = "strided",
     classes: Classes | None = None,
+    workers: int | None = None,
 ) -> VideoClips:
     """Clips of an embedded data set's split, rendered and cached on first use.
 
@@ -47,6 +48,7 @@ def embedded_clips(
         sampling: "strided", or "whole" for frames spread over all of the video; see `ClipSampler`.
         classes: only the videos of these classes, whose labels then count among them: names, or the half "a" or "b",
             see `ada3d_gym.video.motionshapes.halves`; all by default.
+        workers: threads that decode; by default `ada3d_gym.workers.default_workers()`.
 
     Raises:
         ValueError: for a split, number of frames, number of videos or class that the set does not have.
@@ -57,8 +59,9 @@ def embedded_clips(
     if num_frames < 1 or (num_frames not in _STRIDES and not whole):
         raise InputError(f"num_frames={num_frames}: MotionShapes has clips of {' or '.join(map(str, _STRIDES))} frames")
     drawn.check(split)
-    if views is not None and views < 1:
-        raise InputError(f"views={views}: expected at least 1")
+    for key, value in (("views", views), ("workers", workers)):
+        if value is not None and value < 1:
+            raise InputError(f"{key}={value}: expected at least 1")
     names = CLASSES if classes is None else chosen_classes(classes)
     most = count_embedded(name, split, names)
     if videos is not None and not 0 < videos <= most:
@@ -74,6 +77,7 @@ def embedded_clips(
         cache=cache_folder() / "clips",
         key={**drawn.describe(), "split": split},
         remedy=REMEDY,
+        workers=workers,
         dataset=name,
     )
 

@@ -10,6 +10,7 @@ What processes tell each other at every step are tensors, on their device; Pytho
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
@@ -23,24 +24,58 @@ from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from ada3d_gym.devices import checked_device
+from ada3d_gym.errors import Ada3DError
+from ada3d_gym.watching import lost, watched
 
 T = TypeVar("T")
 
 
+class LostProcess(Ada3DError):
+    """Another process that trains or judges the same run has ended, or cannot be reached."""
+
+
 @contextmanager
 def joined(device: str) -> Iterator[str]:
-    """Joins the other processes, where torchrun has started several; yields this one's device ("cuda": one each)."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    """Joins the other processes, where torchrun has started several; yields this one's device ("cuda": one each).
+
+    Raises:
+        LostProcess: where another one ends meanwhile; where one falls silent, this one ends itself
+            (`ada3d_gym.watching`).
+    """
+    if not several():
         yield device
         return
     on_gpu = torch.device(device).type == "cuda"
     if on_gpu:
         device = checked_device(f"cuda:{os.environ['LOCAL_RANK']}")
+    if dist.is_initialized():  # within another one
+        yield device
+        return
+    if on_gpu:
         torch.cuda.set_device(device)
     # Between batches of training processes meet at once, but a part of a test split takes as long as it takes.
+    # `watched` ends what would wait for one that is gone.
     dist.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(days=1))
-    yield device
+    name = gather(secrets.token_hex(8))[0]  # torchrun's count of restarts differs between nodes
+    with watched(name, dist.get_rank(), dist.get_world_size()):
+        try:
+            yield device
+            dist.barrier()  # so that who is done first does not look like one that is gone
+        except RuntimeError as error:
+            if (told := lost(error)) is None:
+                raise
+            raise LostProcess(told) from error
     dist.destroy_process_group()  # after an error it would wait for the others; torchrun ends them
+
+
+def is_first() -> bool:
+    """Whether this process is to print and write, of several that torchrun has started, joined or not."""
+    return not several() or int(os.environ.get("RANK", "0")) == 0
+
+
+def several() -> bool:
+    """Whether torchrun has started several processes, joined or not."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def world() -> int:
@@ -85,7 +120,8 @@ def wrap(module: nn.Module) -> nn.Module:
     if world() == 1:
         return module
     # Buffers change in the training of batch norm alone, and `share_buffers` is for that.
-    return DistributedDataParallel(module, find_unused_parameters=True, broadcast_buffers=False)
+    options: Any = {"find_unused_parameters": True, "broadcast_buffers": False, "gradient_as_bucket_view": True}
+    return DistributedDataParallel(module, **options)
 
 
 def averaging(module: nn.Module, last: bool) -> AbstractContextManager[Any]:
@@ -118,6 +154,19 @@ def gather(value: T) -> list[T]:
     values: list[Any] = [None] * world()
     dist.all_gather_object(values, value)
     return values
+
+
+def share(data: bytes) -> bytes:
+    """The first process's bytes, in all."""
+    if world() == 1:
+        return data
+    length = gather(len(data))[0]
+    device = torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
+    flat = torch.empty(length, dtype=torch.uint8, device=device)
+    if rank() == 0 and length:
+        flat.copy_(torch.frombuffer(bytearray(data), dtype=torch.uint8))
+    dist.broadcast(flat, 0)
+    return flat.cpu().numpy().tobytes()
 
 
 def gather_rows(tensor: Tensor, whole: int) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 
 from ada3d_gym.errors import InputError, did_you_mean
+from ada3d_gym.networks.spec import X3D_M, X3D_S, X3D_XS
 
 SETS = {
     "MotionShapes": "motionshapes",
@@ -22,6 +23,7 @@ SETS = {
 }
 NETWORKS = {"": "i3d", "SlowOnly-": "slowonly"}
 FRAMES = {"": 8, "16-": 16}
+X3DS = {"X3DXS": X3D_XS, "X3DS": X3D_S, "X3DM": X3D_M}  # each on clips as it was trained on
 VERSIONS = {"motionshapes": 1}  # 0 for all others
 
 ENVIRONMENTS: dict[str, dict[str, Any]] = {
@@ -33,6 +35,17 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
     for name, dataset in SETS.items()
     for network, backbone in NETWORKS.items()
     for length, num_frames in FRAMES.items()
+} | {
+    f"Ada3D-{name}-{network}-v0": {
+        "dataset": dataset,
+        "num_frames": spec.frames,
+        "stride": spec.stride,
+        "size": spec.side,
+        "backbone": spec.name,
+    }
+    for name, dataset in SETS.items()
+    if dataset != "motionshapes"
+    for network, spec in X3DS.items()
 }
 
 UNTRIMMED: dict[str, dict[str, Any]] = {

@@ -6,6 +6,13 @@ import os
 
 from ada3d_gym.errors import InputError
 
+_PROCESSES = "LOCAL_WORLD_SIZE"  # on this machine, as torchrun says
+
+
+def share_cores(processes: int) -> None:
+    """From now on this process, and those that it starts, count on a part of the cores, with as many others like it."""
+    os.environ[_PROCESSES] = str(processes * _processes())
+
 
 def default_workers() -> int:
     """Cores that this process may use over the processes of its kind on the machine, at least 1.
@@ -18,9 +25,11 @@ def default_workers() -> int:
     """
     from joblib import cpu_count  # takes 0.1 s to import, and comes with scikit-learn
 
-    given = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    return max(1, int(cpu_count()) // _processes())
+
+
+def _processes() -> int:
+    given = os.environ.get(_PROCESSES, "1")
     if not given.isdecimal() or not int(given):
-        raise InputError(
-            f"LOCAL_WORLD_SIZE={given}: expected the number of processes on this machine, as torchrun sets"
-        )
-    return max(1, int(cpu_count()) // int(given))
+        raise InputError(f"{_PROCESSES}={given}: expected the number of processes on this machine, as torchrun sets")
+    return int(given)

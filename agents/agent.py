@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from numpy.typing import NDArray
 
 from ada3d_gym import parallel
+from ada3d_gym.agents.midway import Midway
 from ada3d_gym.agents.portable import Portable
 from ada3d_gym.agents.states import MissingState, load_state, save_state
 from ada3d_gym.bandit import ClipBandit
@@ -57,6 +58,8 @@ class Agent(ABC):
         trunk_observation: what it is shown where it is to train the backbone of its network, too; None of an agent that
             has none, which is then shown `observation`.
         macs: multiply-accumulates of its own networks for one clip.
+        midway: where `train_epoch` can go on from the middle of an epoch, see `ada3d_gym.agents.midway`; None where an
+            epoch is repeated from its start.
         feedback: "bandit" where it learns from the masks that it tries; "full" where it looks up what all masks of a
             clip would have been paid, which takes an outcome table.
     """
@@ -69,6 +72,7 @@ class Agent(ABC):
     epoch: int = 0
     total_epochs: int = 0
     macs: int = 0
+    midway: Midway | None = None
 
     def __init__(self, bandit: ClipBandit, options: Any, *, seed: int = 0, device: str = "cpu"):
         self.bandit, self.options, self.seed, self.device = bandit, options, seed, device

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ada3d_gym.agents.agent import Agent
+from ada3d_gym.agents.midway import Midway
 from ada3d_gym.agents.reference import Blind, RandomFineTuning
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
@@ -47,6 +48,7 @@ class TuningAgent(Agent):
     """
 
     data_parallel = True
+    midway: Midway
     search_epochs: int = 0
     stream: Stream
     """Of the order of clips and the masks of the classifier's training."""
@@ -56,6 +58,7 @@ class TuningAgent(Agent):
         self.total_epochs = self.search_epochs + options.joint_epochs
         self.trainer: ClassifierTrainer | None = None
         self._tuning: RandomFineTuning | None = None
+        self.midway = Midway()
         if options.joint_epochs:
             self.trainer = ClassifierTrainer(
                 bandit.classifier,
@@ -79,17 +82,21 @@ class TuningAgent(Agent):
             epochs, size, seed, name = options.joint_epochs, options.joint_batch_size, self.seed, "fine-tuning"
             policy, trainer = self.tuned_for(), self.trainer
             assert trainer is not None
-            self._tuning = RandomFineTuning(self.bandit, policy, trainer, epochs, size, seed, name, stream=self.stream)
+            own: Any = {"stream": self.stream, "midway": self.midway}
+            self._tuning = RandomFineTuning(self.bandit, policy, trainer, epochs, size, seed, name, **own)
         self._tuning.epoch = self.epoch - self.search_epochs
         return self._tuning.train_epoch()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"epoch": self.epoch} | ({"trainer": self.trainer.state_dict()} if self.trainer else {})
+        midway = self.midway.state_dict()
+        trainer = {"trainer": self.trainer.state_dict()} if self.trainer else {}
+        return {"epoch": self.epoch} | trainer | ({"midway": midway} if midway else {})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.load_policy_state(state)
         if self.trainer is not None:
             self.trainer.load_state_dict(state["trainer"])
+        self.midway.load_state_dict(state.get("midway", {}))
 
     def load_policy_state(self, state: dict[str, Any]) -> None:
         self.epoch = state["epoch"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ada3d_gym import parallel
 from ada3d_gym.bandit import Outcome
@@ -40,9 +42,16 @@ class Meter:
         if outcome.regret is not None:
             self.add(regret=outcome.regret.mean())
 
+    def state_dict(self) -> dict[str, list[float]]:
+        """Of this process."""
+        return {name: list(values) for name, values in self._values.items()}
+
+    def load_state_dict(self, state: dict[str, list[float]]) -> None:
+        self._values = {name: list(values) for name, values in state.items()}
+
     def means(self) -> dict[str, float]:
         parts = parallel.gather(self._values)
-        return {name: float(np.mean([part[name] for part in parts])) for name in self._values}
+        return {name: float(np.mean(np.concatenate([part[name] for part in parts]))) for name in self._values}
 
 
 class MaskWatch:
@@ -57,6 +66,21 @@ class MaskWatch:
         """Masks u (B, T) and v (B, K) of clips."""
         self._ids.append(ids)
         self._masks.append((u, v))
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Of this process."""
+        if not self._ids:
+            return {}
+        parts = (self._ids, *zip(*self._masks, strict=True))
+        return {
+            name: torch.from_numpy(np.concatenate(part)) for name, part in zip(("ids", "u", "v"), parts, strict=True)
+        }
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self._ids, self._masks = [], []
+        if state:
+            ids, u, v = (state[name].numpy() for name in ("ids", "u", "v"))
+            self.add(ids, u, v)
 
     def figures(self) -> dict[str, float]:
         """`distinct_masks`; `keep_frames` and `keep_stages`, shares, also as `keep_frames/FAMILY`.

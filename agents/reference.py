@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from ada3d_gym import parallel
 from ada3d_gym.agents.agent import Agent, OnEpoch
+from ada3d_gym.agents.figures import Meter
+from ada3d_gym.agents.midway import Midway
 from ada3d_gym.agents.progress import epoch_batches
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.divergence import check_state, during
@@ -101,6 +103,13 @@ class Random:
         """Masks (count, T + K) for as many clips, the same in every process."""
         return self._draw(count, self._rng)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Where `draw` is in its stream."""
+        return self._rng.bit_generator.state  # type: ignore[return-value]
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._rng.bit_generator.state = state
+
     def _draw(self, count: int, rng: np.random.Generator) -> NDArray[np.int8]:
         if isinstance(self.frames, np.ndarray):
             u = rng.random((count, self.num_frames)) < self.frames
@@ -147,6 +156,7 @@ class RandomFineTuning:
         epochs, batch_size, seed: as in the joint phase it is compared with.
         name: for the progress bar.
         stream: where the order of clips and the masks are drawn from.
+        midway: of its epochs; its own by default.
     """
 
     def __init__(
@@ -160,11 +170,12 @@ class RandomFineTuning:
         name: str = "Random FT",
         *,
         stream: Stream = Stream.RANDOM_FT,
+        midway: Midway | None = None,
     ):
         self.bandit, self.policy, self.trainer = bandit, policy, trainer
         self.epochs, self.batch_size, self.seed, self.name = epochs, batch_size, seed, name
         self.stream = stream
-        self.epoch = 0
+        self.epoch, self.midway = 0, midway or Midway()
 
     def learn(self, until: int, on_epoch: OnEpoch) -> None:
         """Trains up to epoch `until`; `on_epoch` gets the number of epochs done and the last one's figures."""
@@ -181,15 +192,20 @@ class RandomFineTuning:
         order, draws = (spawn(self.seed, self.stream, self.epoch, part) for part in range(2))
         if not isinstance(self.policy, Agent):
             self.policy.reseed(draws)
-        ids = self.bandit.epoch(np.random.default_rng(order))
-        losses = []
-        batches = epoch_batches(source, ids, self.batch_size, self.name, self.epoch, self.epochs)
-        for step, (done, size, batch) in enumerate(batches, start=1):
+        ids, meter = self.bandit.epoch(np.random.default_rng(order)), Meter()
+        begun = self.midway.begin(meter=meter)
+        if not isinstance(self.policy, Agent):
+            for first in range(0, begun * self.batch_size, self.batch_size):  # as they were drawn before
+                self.policy.draw(len(ids[first : first + self.batch_size]))
+        batches = epoch_batches(source, ids, self.batch_size, self.name, self.epoch, self.epochs, done=begun)
+        for step, (done, size, batch) in enumerate(batches, start=begun + 1):
             u, v = split_mask(self._masks(batch, size), self.bandit.num_frames, self.bandit.num_stages)
             self.trainer.set_progress((self.epoch + done) / self.epochs)
             with during(self.name, self.epoch + 1, step):
-                losses.append(self.trainer.step(source.clips(batch), u, v, source.targets(batch)))
-        return {"classifier_loss": float(np.mean(np.concatenate(parallel.gather(losses))))}
+                meter.add(classifier_loss=self.trainer.step(source.clips(batch), u, v, source.targets(batch)))
+            self.midway.updated(step)
+        self.midway.end()
+        return meter.means()
 
     def _masks(self, ids: Ids, whole: int) -> NDArray[np.int8]:
         """Of this process's clips of a batch of `whole`."""
@@ -199,8 +215,10 @@ class RandomFineTuning:
         return self.policy.draw(whole)[parallel.rows(whole)]
 
     def state_dict(self) -> dict[str, Any]:
-        return {"epoch": self.epoch, "trainer": self.trainer.state_dict()}
+        midway = self.midway.state_dict()
+        return {"epoch": self.epoch, "trainer": self.trainer.state_dict()} | ({"midway": midway} if midway else {})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.epoch = state["epoch"]
         self.trainer.load_state_dict(state["trainer"])
+        self.midway.load_state_dict(state.get("midway", {}))

@@ -15,9 +15,10 @@ from ada3d_gym.agents.agent import Policy
 from ada3d_gym.agents.baselines import Batch, make_baseline
 from ada3d_gym.agents.exploration import Exploration, entropy
 from ada3d_gym.agents.figures import MaskWatch, Meter
+from ada3d_gym.agents.midway import Draws, Kept, Midway
 from ada3d_gym.agents.portable import Portable
 from ada3d_gym.agents.progress import epoch_batches
-from ada3d_gym.agents.reference import Random
+from ada3d_gym.agents.reference import Fixed, Random
 from ada3d_gym.agents.reinforce_options import ReinforceConfig
 from ada3d_gym.agents.selecting import SelectingAgent, as_arrays
 from ada3d_gym.agents.tried import Tried
@@ -27,6 +28,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer, Part, micro_batches, parts_of_updates
 from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.networks.selection import MaskLogits, SelectionNetwork, greedy
+from ada3d_gym.networks.transfer import to_device
 from ada3d_gym.profiling import section
 from ada3d_gym.seeding import Stream, spawn, torch_generator
 
@@ -71,6 +73,8 @@ class Reinforce(SelectingAgent):
         self.other = other
         self.total_epochs = config.epochs + config.joint_epochs
         self._exploration = Exploration(config, self.total_epochs, spawn(config.seed, Stream.REINFORCE_ACT))
+        known = config.heads == "both" or isinstance(other, (Random, Fixed))
+        self.midway = Midway() if known else None  # nobody knows what another policy draws
 
     @torch.inference_mode()
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
@@ -78,7 +82,7 @@ class Reinforce(SelectingAgent):
 
         Where no frame is likelier kept than dropped, the likeliest is kept: without any there is nothing to classify.
         """
-        logits = self._form.get()(torch.from_numpy(observations).to(self._on))
+        logits: MaskLogits = self._output(observations)
         u, v = as_arrays(greedy(logits) if deterministic else self._exploration.draw(logits))
         return join_mask(*self._with_other(u, v, lambda: self._of_other(observations)))
 
@@ -111,10 +115,14 @@ class Reinforce(SelectingAgent):
         generator = torch_generator(masks, self._on)
         source = self.bandit.source
         meter, watch = Meter(), MaskWatch(source)
+        kept: dict[str, Kept] = {"meter": meter, "watch": watch, "draws": Draws(generator)}
+        if isinstance(self.other, Random):
+            kept["other"] = self.other
+        begun = self.midway.begin(**kept) if self.midway else 0
         size = (joint and config.joint_batch_size) or config.batch_size
-        batches = epoch_batches(source, ids, size, self.phase, self.epoch - phase, length)
-        parts = parts_of_updates(len(ids), size, config.accumulate)
-        for number, ((done, whole, batch), part) in enumerate(zip(batches, parts, strict=True), start=1):
+        batches = epoch_batches(source, ids, size, self.phase, self.epoch - phase, length, done=begun)
+        parts = parts_of_updates(len(ids), size, config.accumulate)[begun:]
+        for number, ((done, whole, batch), part) in enumerate(zip(batches, parts, strict=True), start=begun + 1):
             progress = (self.epoch - phase + done) / length
             self._set_lr(progress)
             self._exploration.anneal(self.epoch + done)
@@ -132,6 +140,10 @@ class Reinforce(SelectingAgent):
                 with during(self.phase, self.epoch + 1, number):
                     loss = self.trainer.step(source.clips(batch), u, v, source.targets(batch), part)
                 meter.add(classifier_loss=loss)
+            if part.last and self.midway:
+                self.midway.updated(number)
+        if self.midway:
+            self.midway.end()
         self._exploration.anneal(self.epoch + 1)
         return meter.means() | watch.figures()
 
@@ -153,7 +165,7 @@ class Reinforce(SelectingAgent):
         self.selection.eval()  # batch norm stays as pre-trained; nothing else differs between the modes
         observations = self.bandit.observer(ids)
         with section("transfer"):
-            clips = torch.from_numpy(observations).to(self._on)
+            clips = to_device(observations, self._on)
         passes = micro_batches(len(ids), self.config.micro_batch)
         alone, weight = len(passes) == 1, parallel.weight(whole) * part.share
         with self._updates.averaging(last=part.last and alone):
@@ -251,7 +263,7 @@ class Reinforce(SelectingAgent):
 
         def heads(of: Outcome) -> Tensor:
             paid = [of.reward, of.reward] if self.config.credit == "joint" else [of.reward_frames, of.reward_stages]
-            return torch.from_numpy(np.stack(paid)).float().to(self._on)
+            return to_device(np.stack(paid).astype(np.float32), self._on)
 
         def greedy_rewards() -> Tensor:
             u, v = self._with_other(*best, lambda: self._drawn_by_other(observations, whole))
@@ -270,6 +282,8 @@ class Reinforce(SelectingAgent):
     def state_dict(self) -> dict[str, Any]:
         """All that `learn` goes on from."""
         state = super().state_dict() | {"baseline": self.baseline.state_dict()}
+        if self.midway and (midway := self.midway.state_dict()):
+            state["midway"] = midway
         if self.trainer is not None:
             state["trainer"] = self.trainer.state_dict()
         return state
@@ -281,5 +295,7 @@ class Reinforce(SelectingAgent):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self.baseline.load_state_dict(state["baseline"])
+        if self.midway:
+            self.midway.load_state_dict(state.get("midway", {}))
         if self.trainer is not None:
             self.trainer.load_state_dict(state["trainer"])

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ada3d_gym import parallel
 from ada3d_gym.agents.blind import BlindAgent, TuningOptions, mask_text
 from ada3d_gym.agents.reference import Blind, Fixed
 from ada3d_gym.bandit import ClipBandit, Outcome
@@ -133,7 +134,6 @@ class BestFixed(BlindAgent):
     """
 
     Options = BestFixedOptions
-    data_parallel = False
     feedback = "full"
     search_epochs = ROUNDS
     stream = Stream.FIXED_FT
@@ -217,10 +217,16 @@ class BestFixed(BlindAgent):
         return isinstance(self.bandit.classifier, ClipAnswers)
 
     def _pull(self, clips: NDArray[np.int64], size: int) -> None:
-        """Judges all candidates left on clips; a batch holds many masks of few clips, which are then decoded once."""
+        """Judges all candidates left on clips; a batch holds many masks of few clips, which are then decoded once.
+
+        Of several processes, each pulls every so manieth batch, and all get the sums of all.
+        """
         bandit, total = self.bandit, len(self.left) * len(clips)
-        name = f"best fixed mask, round {self.epoch + 1} of {ROUNDS}"
-        for start in tqdm(range(0, total, size), desc=name, unit="batch", leave=False, disable=None):
+        name, quiet = f"best fixed mask, round {self.epoch + 1} of {ROUNDS}", parallel.rank() > 0 or None
+        first = parallel.rank() == 0
+        sums = {key: before if first else np.zeros_like(before) for key, before in self._sums.items()}
+        mine = range(parallel.rank() * size, total, parallel.world() * size)
+        for start in tqdm(mine, desc=name, unit="batch", leave=False, disable=quiet):
             places, which = np.divmod(np.arange(start, min(start + size, total)), len(self.left))
             rows = self.left[which]
             u, v = split_mask(self.masks[rows], bandit.num_frames, bandit.num_stages)
@@ -228,7 +234,9 @@ class BestFixed(BlindAgent):
             confidence = self._confidence(outcome)
             paid = {"reward": outcome.reward, "correct": outcome.correct, "confidence": confidence}
             for key, values in paid.items():
-                np.add.at(self._sums[key], rows, values)
+                np.add.at(sums[key], rows, values)
+        parts = parallel.gather(sums)
+        self._sums = {key: sum((part[key] for part in parts[1:]), parts[0][key]) for key in sums}
 
     def _confidence(self, outcome: Outcome) -> NDArray[np.floating]:
         """Of the labels (B,); of an outcome table that lacks it, zero: the first mask then decides."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from pathlib import Path
 from typing import Any
@@ -28,16 +29,20 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
         torch.save(state, file)
 
 
-def load_state(path: Path) -> dict[str, Any] | None:
+def load_state(path: Path, data: bytes | None = None) -> dict[str, Any] | None:
     """What `save_state` wrote, or None if nothing was; nothing in the file is ever run.
+
+    Args:
+        path: of the file.
+        data: what is in it, where that has been read.
 
     Raises:
         CheckpointError: for a file that cannot be read, and for a training that had diverged.
     """
-    if not path.exists():
+    if data is None and not path.exists():
         return None
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path if data is None else io.BytesIO(data), map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
         raise _unreadable(path, type(error).__name__) from None
     if not isinstance(state, dict):

@@ -7,27 +7,31 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ada3d_gym.networks.channelwise import ChannelwiseConv
 from ada3d_gym.networks.resnet3d import Bottleneck, ConvNorm, MaskedResNet3d
+from ada3d_gym.networks.x3d import Stem
 
 
 class DenseConv(nn.Module):
     """`nn.Conv3d` and batch norm, folded together or not, with the stage bits as an argument."""
 
-    def __init__(self, masked: ConvNorm, fold: bool):
+    def __init__(self, masked: ConvNorm | Stem, fold: bool):
         super().__init__()
         conv = masked.conv
         out, channels, length, side, _ = conv.weight.shape
+        groups = out if isinstance(conv, ChannelwiseConv) else 1
         self.conv = nn.Conv3d(
-            channels,
+            channels * groups,
             out,
             (length, side, side),
             stride=(1, conv.stride, conv.stride),
             padding=(length // 2, side // 2, side // 2),
+            groups=groups,
             bias=False,
         )
         self.conv.load_state_dict(conv.state_dict())
         norm = nn.BatchNorm3d(out)
-        norm.load_state_dict(masked.norm.state_dict())
+        norm.load_state_dict(masked.norm.state_dict(), strict=False)  # an X3D's may say that it is used
         self.norm: nn.Module = norm.eval()
         if fold:
             self.conv, self.norm = fuse_conv_bn_eval(self.conv.eval(), norm), nn.Identity()
@@ -48,7 +52,7 @@ class DenseConv(nn.Module):
         centre = self.conv.weight.shape[2] // 2
         weight = self.conv.weight[:, :, centre : centre + 1]
         padding = (0, *self.conv.padding[1:])
-        flat = F.conv3d(x, weight, self.conv.bias, self.conv.stride, padding)
+        flat = F.conv3d(x, weight, self.conv.bias, self.conv.stride, padding, groups=self.conv.groups)
         if bits.any():
             flat = torch.where(bits.view(-1, 1, 1, 1, 1), self.conv(x), flat)
         return self._normed(flat, kept)
@@ -58,7 +62,11 @@ class DenseConv(nn.Module):
         return x if kept is None else x * kept[:, None, :, None, None]
 
 
-class DenseResNet3d(nn.Module):
+class DenseNetwork(nn.Module):
+    head: nn.Linear
+
+
+class DenseResNet3d(DenseNetwork):
     """A dense network in inference mode with the weights of a masked one, batch norm folded in or not."""
 
     def __init__(self, network: MaskedResNet3d, fold: bool = False):
@@ -102,13 +110,13 @@ def _leading(u: Tensor) -> Tensor:
     return torch.arange(u.shape[1], device=u.device) < u.sum(1, keepdim=True)
 
 
-def mask_after(dense: DenseResNet3d, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
+def mask_after(dense: DenseNetwork, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
     """Everything is computed for every frame, then masked away."""
     logits: Tensor = dense(kept_first(x, u), v, _leading(u))
     return logits
 
 
-def group_by_mask(dense: DenseResNet3d, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
+def group_by_mask(dense: DenseNetwork, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
     """One dense pass for each number of frames and stage mask in the batch (fewer groups than whole masks make)."""
     keys = torch.cat([u.sum(1, keepdim=True), v], 1)
     groups, member = keys.unique(dim=0, return_inverse=True)
@@ -120,7 +128,7 @@ def group_by_mask(dense: DenseResNet3d, x: Tensor, u: Tensor, v: Tensor) -> Tens
     return logits
 
 
-def one_by_one(dense: DenseResNet3d, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
+def one_by_one(dense: DenseNetwork, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
     """Batches of one clip."""
     clips = zip(x, u, v, strict=True)
     return torch.cat([dense(_like(clip[None, :, kept], x), on) for clip, kept, on in clips])

@@ -1,6 +1,6 @@
 """Do masks save the time that they save in operations?
 
-    python -m benchmarks.masked_inference            # I3D-R50 and SlowOnly, 224 pixels, batches of 1, 4 and 16
+    python -m benchmarks.masked_inference            # I3D-R50, SlowOnly and X3D-S, batches of 1, 4 and 16
     python -m benchmarks.masked_inference --quick    # batches of 4 alone, fewer rounds, no compiled baseline
 
 Every way sees the same clips and, round by round, the same masks: drawn at random for each clip, with the paper's mean
@@ -25,19 +25,23 @@ from tqdm import tqdm
 
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.timing import alternate
+from ada3d_gym.networks.families import make_network
 from ada3d_gym.networks.inference import inference_form
 from ada3d_gym.networks.macs import MacCounter
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
-from ada3d_gym.networks.spec import I3D_R50, SLOWONLY_R50, ResNet3dSpec
-from benchmarks.dense import DenseResNet3d, group_by_mask, mask_after, one_by_one
+from ada3d_gym.networks.spec import I3D_R50, SLOWONLY_R50, SPECS, X3D_S, NetworkSpec, X3dSpec
+from ada3d_gym.networks.x3d import MaskedX3d
+from benchmarks.dense import DenseNetwork, DenseResNet3d, group_by_mask, mask_after, one_by_one
+from benchmarks.dense_x3d import DenseX3d
 from benchmarks.memory import keep_freed_memory, peak_megabytes
 
 FRAMES, CLASSES = 8, 400
 USAGE = {
     I3D_R50.name: (5.7, 2.2),
     SLOWONLY_R50.name: (6.6, 1.3),
-}  # the paper's Tables 1 and 4, FCVID, frames and stages
-PEERS: dict[str, Callable[[DenseResNet3d, Tensor, Tensor, Tensor], Tensor]] = {
+    X3D_S.name: (5.7 / 8 * 13, 2.2),
+}  # the paper's Tables 1 and 4, FCVID, frames and stages; of X3D, whose clips are longer, I3D's shares
+PEERS: dict[str, Callable[[DenseNetwork, Tensor, Tensor, Tensor], Tensor]] = {
     "mask after computing": mask_after,
     "group by mask": group_by_mask,
     "one clip at a time": one_by_one,
@@ -48,7 +52,7 @@ PEERS: dict[str, Callable[[DenseResNet3d, Tensor, Tensor, Tensor], Tensor]] = {
 class Setting:
     """What is measured, and how often."""
 
-    size: int
+    size: int | None
     rounds: int
     compiled: bool
     device: torch.device
@@ -58,38 +62,54 @@ class Setting:
         return x.to(self.device, self.dtype).contiguous(memory_format=memory_format)
 
 
-def random_masks(spec: ResNet3dSpec, batch: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def random_masks(spec: NetworkSpec, batch: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Frame masks (B, T) and stage masks (B, K) bool with the paper's mean usage; every clip keeps a frame."""
     frames, stages = USAGE[spec.name]
-    u = rng.random((batch, FRAMES)) < frames / FRAMES
-    u[np.arange(batch), rng.integers(FRAMES, size=batch)] = True
+    length = frames_of(spec)
+    u = rng.random((batch, length)) < frames / length
+    u[np.arange(batch), rng.integers(length, size=batch)] = True
     v = rng.random((batch, spec.num_stages)) < stages / spec.num_stages
     return torch.from_numpy(u), torch.from_numpy(v)
+
+
+def frames_of(spec: NetworkSpec) -> int:
+    """T: the paper's 8, or what X3D was trained on."""
+    return spec.frames if isinstance(spec, X3dSpec) else FRAMES
 
 
 class Case:
     """One backbone and batch size: a masked and a dense network with the same weights and clips."""
 
-    def __init__(self, spec: ResNet3dSpec, batch: int, setting: Setting, seed: int):
+    def __init__(self, spec: NetworkSpec, batch: int, setting: Setting, seed: int):
         generator = torch.Generator().manual_seed(seed)
         self.spec, self.batch, self.setting = spec, batch, setting
-        self.network = MaskedResNet3d(spec, CLASSES).eval().to(setting.device, setting.dtype)
-        self.clips = setting.like(torch.randn(batch, FRAMES, 3, setting.size, setting.size, generator=generator))
+        self.frames = frames_of(spec)
+        self.size = setting.size or (spec.side if isinstance(spec, X3dSpec) else 224)
+        self.network = make_network(spec, CLASSES).eval().to(setting.device, setting.dtype)
+        self.clips = setting.like(torch.randn(batch, self.frames, 3, self.size, self.size, generator=generator))
         planes = self.clips.transpose(1, 2)
         self.x = planes.contiguous()
         self.x_last = planes.contiguous(memory_format=torch.channels_last_3d)
-        self.counter = MacCounter.of_spec(spec, setting.size, CLASSES)
+        self.counter = MacCounter.of_spec(spec, self.size, CLASSES)
         self.rng = np.random.default_rng(seed)
         self.u, self.v = self.everything()
 
     def everything(self) -> tuple[Tensor, Tensor]:
-        ones = torch.ones(self.batch, FRAMES + self.spec.num_stages, dtype=torch.bool, device=self.setting.device)
-        return ones[:, :FRAMES], ones[:, FRAMES:]
+        length = self.frames + self.spec.num_stages
+        ones = torch.ones(self.batch, length, dtype=torch.bool, device=self.setting.device)
+        return ones[:, : self.frames], ones[:, self.frames :]
+
+    def dense(self, fold: bool = False) -> DenseNetwork:
+        """The dense network with the same weights."""
+        if isinstance(self.network, MaskedX3d):
+            return DenseX3d(self.network, fold)
+        assert isinstance(self.network, MaskedResNet3d)
+        return DenseResNet3d(self.network, fold)
 
     def draw(self) -> float:
         """New masks for the next round; returns the share of the MACs that they keep."""
         u, v = random_masks(self.spec, self.batch, self.rng)
-        share = self.counter(u.numpy(), v.numpy()).sum() / (self.batch * self.counter.full(FRAMES))
+        share = self.counter(u.numpy(), v.numpy()).sum() / (self.batch * self.counter.full(self.frames))
         self.u, self.v = u.to(self.setting.device), v.to(self.setting.device)
         return float(share)
 
@@ -97,7 +117,7 @@ class Case:
 def inference(case: Case) -> dict[str, float]:
     """Times of forward passes, as ratios; keys as in the table."""
     masked = inference_form(case.network, case.setting.dtype)
-    dense, dense_last = DenseResNet3d(case.network, fold=True), DenseResNet3d(case.network, fold=True)
+    dense, dense_last = case.dense(fold=True), case.dense(fold=True)
     dense_last.to(memory_format=torch.channels_last_3d)
     everything = case.everything()
     ways: dict[str, Callable[[], object]] = {
@@ -126,7 +146,7 @@ def inference(case: Case) -> dict[str, float]:
 
 def training(case: Case) -> float:
     """Time of a training step under masks over that of the dense network, by the share of the MACs."""
-    dense = DenseResNet3d(case.network).to(memory_format=torch.channels_last_3d)
+    dense = case.dense().to(memory_format=torch.channels_last_3d)
     targets = torch.zeros(case.batch, dtype=torch.long, device=case.setting.device)
 
     def step(network: torch.nn.Module, *inputs: Tensor) -> None:
@@ -154,6 +174,10 @@ def ratios(case: Case, ways: dict[str, Callable[[], object]], dense: list[str]) 
     for name, taken in seconds.items():
         whole = name in dense or name == "ours, all on"
         figures[name] = float(np.median(np.array(taken) / seconds[fastest] / (1 if whole else shares)))
+    if "ours, all on" in seconds:
+        figures["ours over ours, all on"] = float(
+            np.median(np.array(seconds["ours"]) / seconds["ours, all on"] / shares)
+        )
     return figures
 
 
@@ -171,7 +195,8 @@ def masked_inference(
     device: str = "cpu",
     dtype: str = "float32",
     batches: tuple[int, ...] = (1, 4, 16),
-    size: int = 224,
+    networks: tuple[str, ...] = tuple(USAGE),
+    size: int | None = None,
     rounds: int = 5,
     compiled: bool = True,
     seed: int = 0,
@@ -184,7 +209,8 @@ def masked_inference(
         device: where networks run.
         dtype: float32, bfloat16 or float16.
         batches: clips in a batch.
-        size: side of the clips, in pixels.
+        networks: by name.
+        size: side of the clips, in pixels; 224, and 160 for X3D-S, by default.
         rounds: of measurement, each with other masks.
         compiled: `torch.compile` the dense network as one more baseline.
         seed: of weights, clips and masks.
@@ -194,7 +220,7 @@ def masked_inference(
     setting = Setting(size, rounds, compiled, torch.device(device), getattr(torch, dtype))
     keep_freed_memory()
     rows: list[dict[str, Any]] = []
-    bar = tqdm([(spec, batch) for spec in (I3D_R50, SLOWONLY_R50) for batch in batches], disable=None)
+    bar = tqdm([(spec, batch) for spec in map(SPECS.__getitem__, networks) for batch in batches], disable=None)
     for spec, batch in bar:
         bar.set_description(f"{spec.name}, {batch} clips")
         with torch.random.fork_rng():
@@ -220,6 +246,7 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, float]:
 
     summary = {
         "mixed_over_mac_ratio": worst("ours"),
+        "mixed_over_all_on_and_mac_ratio": worst("ours over ours, all on"),
         "all_on_over_dense": worst("ours, all on"),
         "train_step_over_mac_share": worst("training step"),
     }

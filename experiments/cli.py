@@ -9,12 +9,14 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import tyro
 from gymnasium.error import UnregisteredEnv
 
+from ada3d_gym import parallel
 from ada3d_gym.errors import Ada3DError
 from ada3d_gym.experiments.ending import quiet_ending
 
@@ -36,7 +38,7 @@ def run(command: Callable[..., Any], *, program: str | None = None, arguments: S
         ):  # a file's name must not end a command where the terminal lacks a letter
             stream.reconfigure(errors="backslashreplace")
     try:
-        with quiet_ending():
+        with quiet_ending(), one_voice():
             tyro.cli(command, prog=program or _program(), args=arguments)
     except KeyboardInterrupt:
         sys.exit("\ninterrupted: the same command goes on from here")
@@ -44,6 +46,16 @@ def run(command: Callable[..., Any], *, program: str | None = None, arguments: S
         if debug:
             raise
         sys.exit(f"error: {' '.join(line.strip() for line in str(error).splitlines())}")
+
+
+@contextmanager
+def one_voice() -> Iterator[None]:
+    """Of several processes that torchrun has started, the first alone prints; errors are those of any."""
+    if parallel.is_first():
+        yield
+        return
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        yield
 
 
 def _program() -> str | None:

@@ -12,7 +12,7 @@ import time
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from inspect import signature
 from pathlib import Path
@@ -116,7 +116,9 @@ class Trial:
             folder: where an interrupted judgement leaves what it has, to go on from there.
             state: what the agent was read from; another one is another judgement.
         """
-        whole = plain([method, self.judged, asdict(self.run), state and of_file(state), self._files(agent)])
+        environment = {key: value for key, value in self.run.environment.items() if key not in MACHINE}
+        same = asdict(replace(self.run, environment=environment))  # however fast videos are read
+        whole = plain([method, self.judged, same, state and of_file(state), self._files(agent)])
         key = hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:16]
         start = time.perf_counter()
         with phase("judged"):

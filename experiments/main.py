@@ -35,9 +35,11 @@ COMMANDS = {
     "regret": ("regret:regret", "how far agents are from the best possible, exactly"),
     "croissant": ("croissant:croissant", "describes outcome tables for data set searches"),
     "giveaways": ("giveaways:giveaways", "what tells a motion of the embedded videos without its motion"),
+    "film": ("film:film", "a moving picture of a policy that learns"),
     "places": ("places:places", "what clips of the embedded long videos tell, by where they lie"),
     "gflops": ("gflops:gflops", "the paper's GFLOPs beside ours"),
     "fixtures": ("fixtures:fixtures", "writes a tiny set of videos in each data set's layout"),
+    "about": ("about:about", "versions, devices, decoders, cache folder and ids: what a bug report should say"),
     "compatibility": ("compatibility:compatibility", "tries which Stable-Baselines3 algorithms run"),
 }
 EXTRAS = "pip install 'ada3d-gym[experiments]'"

@@ -28,8 +28,8 @@ from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.folders import claimed
 from ada3d_gym.experiments.primitives.drawing import MOTIONS, PATTERNS, SHAPES, Drawn, draw_clips
 from ada3d_gym.networks.checkpoints.weights import save_weights
+from ada3d_gym.networks.families import make_network
 from ada3d_gym.networks.masked import MaskedNetwork
-from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.seeding import spawn, torch_generator, torch_seed
 
@@ -108,7 +108,7 @@ def pretrain_primitives(
         raise InputError(f"updates={updates}: expected at least 1")
     with claimed(output, {"seed": seed, "backbone": backbone, "updates": updates, "lr": lr}):
         with torch_seed(spawn(seed, 0)):
-            network = MaskedResNet3d(SPECS[backbone], sum(PARTS), dropout=0.0).to(on)
+            network = make_network(SPECS[backbone], sum(PARTS), dropout=0.0).to(on)
         optimizer = torch.optim.AdamW(network.parameters(), lr, weight_decay=0.02)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, lr, total_steps=updates, pct_start=0.1, cycle_momentum=False

@@ -57,6 +57,7 @@ def start(
     set: tuple[str, ...] = (),
     seed: int = 0,
     device: str = "cpu",
+    workers: int | None = None,
     dry_run: bool = False,
     output: Path | None = None,
     profile: bool = False,
@@ -78,6 +79,7 @@ def start(
         set: options of the agent, as epochs=3.
         seed: of everything random.
         device: where networks run.
+        workers: threads that decode; the cores of this machine over the processes on it by default.
         dry_run: stop before training.
         output: folder of all results; runs/start-FOLDER by default.
         profile: measure where the time of this process goes, and write `profile.json` into the output folder. Rivals
@@ -110,7 +112,7 @@ def start(
     given = plain({"folder": folder.absolute(), "minutes": minutes, "split": split, "seed": seed, "device": device})
     given |= plain({"chosen": chosen, "set": options, "scratch": recipe})
     collection = collect(folder)
-    runs = Runs(place, GAMMAS if gamma is None else (gamma,), seed, device)
+    runs = Runs(place, GAMMAS if gamma is None else (gamma,), seed, device, workers)
     with claimed(place, given, computed=computed), profiled(place / PROFILE, device, profile):
         found = survey(collection, index_path("videos", runs.lists, "probes").with_suffix(".jsonl"))
         print("\n".join(found.lines()) + "\n", flush=True)

@@ -94,7 +94,8 @@ def tabulate(
         output: the table's file; runs/tables/DATASET-BACKBONE-T-SPLIT.safetensors by default. Its parts lie beside it.
         parts: what to keep besides right and wrong, in files of their own: prediction, confidence (of the prediction),
             label (the labels' probability), label_margin, margin.
-        workers: processes; one for each core by default, at most 4, and one on a GPU.
+        workers: processes; one for each core by default, at most 4, and one on a GPU. Each decodes on its part of the
+            cores.
         shard: I/N: make the I-th of N parts of the clips only, and leave it for --merge.
         merge: folders that other shards have left, to be put into the table.
         device: where the network runs.

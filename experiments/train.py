@@ -11,8 +11,8 @@ Options come from `experiments/configs/DATASET.yaml` (the paper's schedules for 
 over those of `agents/presets/AGENT.yaml`; --set replaces single ones. Before the agent, the classifier can be trained
 on whole clips (a checkpoint of other classes has a fresh head), and so can the trunk of the selection network.
 Where the agent has milestones, as REINFORCE after its first stage, it is judged there too. Everything lands in one
-folder; interrupted and started again, the command goes on after the last finished epoch; finished, it prints its
-results again.
+folder; interrupted and started again, the command goes on where its state was last saved: after each epoch, and within
+long ones every ten minutes; finished, it prints its results again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.estimates.showing import fitted
-from ada3d_gym.experiments.folders import check_output, folder_name
+from ada3d_gym.experiments.folders import BusyFolder, check_output, folder_name
 from ada3d_gym.experiments.inputs import claimed_by
 from ada3d_gym.experiments.judging import Trial, Verdict, load_masks, save_masks
 from ada3d_gym.experiments.model_folder import write_config
@@ -46,7 +46,7 @@ from ada3d_gym.experiments.results import Result, ResultFile, with_times
 from ada3d_gym.experiments.runs import PRETRAINED, Recipe, Run, compose, views_name
 from ada3d_gym.experiments.tables import single_table, write_json
 from ada3d_gym.experiments.timing import Timed, milliseconds
-from ada3d_gym.experiments.training import train_to, write_once
+from ada3d_gym.experiments.training import saving_every, see_alike, train_to, write_once
 from ada3d_gym.experiments.transferring import keep_policy, transferred
 from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.precision import Precision
@@ -81,7 +81,9 @@ def train(
     outcomes: str | None = None,
     seed: int = 0,
     device: str = "cpu",
+    workers: int | None = None,
     precision: Precision | None = None,
+    save_minutes: float | None = None,
     output: Path | None = None,
     json: Path | None = None,
     profile: bool = False,
@@ -124,7 +126,10 @@ def train(
             `ada3d tabulate --split train`. The network itself is judged in the end. Agents must leave it as it is.
         seed: of everything random.
         device: where networks run.
+        workers: threads that decode; the cores of this machine over the processes on it by default.
         precision: of all passes that train a network; weights are float32 in any case. float32 by default.
+        save_minutes: between states that are saved within a long epoch, which is gone on with after an interruption; 10
+            by default, 0 for each update.
         output: folder of the run; runs/ENV-AGENT-seedN by default.
         json: file that gets the results, too.
         profile: measure where the time goes, and write `profile.json` into the run's folder.
@@ -132,7 +137,7 @@ def train(
     """
     checked_device(device)
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
-    given |= {"outcomes": outcomes, "classes": classes, "observation_size": observation_size}
+    given |= {"outcomes": outcomes, "classes": classes, "observation_size": observation_size, "workers": workers}
     if transfer is not None and (agent or trunk or trunk_epochs):
         raise InputError("--agent, --trunk and --trunk-epochs make a policy, and --transfer takes one that is made")
     run_ = compose(
@@ -159,7 +164,8 @@ def train(
     if json is not None:
         check_output(json, "--json")
     finished = is_finished(run_, folder)
-    results = train_run(run_, folder, device, profile=profile, traced=profile_trace)
+    with saving_every(save_minutes):
+        results = train_run(run_, folder, device, profile=profile, traced=profile_trace)
     if results:
         print("\n" + single_table(results))
         print(f"\nresults and logs: {folder}")
@@ -201,9 +207,15 @@ def train_run(
         Those of Upper, milestones and the agent, in this order; none in all processes but the first.
     """
     with parallel.joined(device) as own_device, ExitStack() as stack:
+        busy = None
         if parallel.rank() == 0:
-            stack.enter_context(claimed_by(run_, folder))
-        parallel.wait()
+            try:
+                stack.enter_context(claimed_by(run_, folder))
+            except BusyFolder as error:
+                busy = str(error)
+        if busy := parallel.gather(busy)[0]:
+            raise BusyFolder(busy)
+        see_alike(folder)
         results = ResultFile(folder / "results.jsonl")
         if not is_finished(run_, folder):
             with profiled(folder / PROFILE, own_device, profile, traced=traced):

@@ -24,6 +24,7 @@ from ada3d_gym.experiments.folders import BusyFolder
 from ada3d_gym.experiments.runs import Run
 from ada3d_gym.experiments.timing import one_thread
 from ada3d_gym.experiments.train import train_run
+from ada3d_gym.workers import share_cores
 
 MOST = 4  # processes: each takes the memory of a training
 Outcome = Literal["done", "busy", "failed", "fault"]
@@ -69,12 +70,12 @@ def processes(device: str) -> int:
 
 
 class Worker:
-    """A process that does jobs, one at a time, and ends with this one."""
+    """A process that does jobs, one at a time, and ends with this one; it has the cores with so many `beside` it."""
 
-    def __init__(self) -> None:
+    def __init__(self, beside: int = 1) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs,), daemon=True)
+        self._process = context.Process(target=_work, args=(theirs, beside), daemon=True)
         with _interrupts_ignored():  # inherited: Ctrl-C is for this process, which ends the others
             self._process.start()
         theirs.close()
@@ -138,7 +139,7 @@ def workers(count: int) -> Iterator[list[Worker]]:
     """Processes that are ended with the block, however it ends."""
     made: list[Worker] = []
     try:
-        made += [Worker() for _ in range(count)]
+        made += [Worker(count) for _ in range(count)]
         yield made
     finally:
         for worker in made:
@@ -150,7 +151,8 @@ def wait_for_any(busy: list[Worker], seconds: float | None = None) -> None:
     wait([handle for worker in busy for handle in worker.handles], seconds)
 
 
-def _work(connection: Connection) -> None:
+def _work(connection: Connection, beside: int) -> None:
+    share_cores(beside)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.stderr = _Plain(sys.stderr.buffer, errors="backslashreplace", line_buffering=True)
     tqdm.set_lock(threading.RLock())  # its own is shared with other processes, and stays behind when this one is ended

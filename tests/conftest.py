@@ -42,7 +42,7 @@ def sets(cache_folder: Path, session_folder: Path) -> Path:
     from ada3d_gym.experiments.fixtures import WRITERS, fixtures
     from ada3d_gym.experiments.index_videos import index_videos
     from ada3d_gym.networks.checkpoints.weights import save_weights
-    from ada3d_gym.networks.resnet3d import MaskedResNet3d
+    from ada3d_gym.networks.families import make_network
     from ada3d_gym.networks.spec import SPECS
     from ada3d_gym.seeding import torch_seed
 
@@ -52,9 +52,9 @@ def sets(cache_folder: Path, session_folder: Path) -> Path:
             fixtures(folder)
             for name in WRITERS:
                 index_videos(name, root=folder / name)
-            for name in ("i3d_tiny", "slowonly_tiny"):
+            for name in ("i3d_tiny", "slowonly_tiny", "x3d_tiny"):
                 with torch_seed(np.random.SeedSequence(0)):
-                    save_weights(MaskedResNet3d(SPECS[name], 4), folder / f"{name}.safetensors")
+                    save_weights(make_network(SPECS[name], 4), folder / f"{name}.safetensors")
     return folder
 
 
@@ -68,7 +68,7 @@ def make(sets: Path) -> Callable[..., gym.Env[Any, Any]]:
     def make_on_fixture(name: str, *, maker: Callable[..., Any] = gymnasium.make, **options: Any) -> Any:
         settings = ENVIRONMENTS[name]
         if settings["dataset"] != "motionshapes":
-            tiny = settings["backbone"].replace("_r50", "_tiny")
+            tiny = settings["backbone"].partition("_")[0] + "_tiny"
             own = {"data_root": str(sets / settings["dataset"]), "checkpoint": str(sets / f"{tiny}.safetensors")}
             options = {**own, "backbone": tiny, "size": 32, "videos": 8, **options}
         return maker(name, **{"split": "test", "videos": 14, **options})

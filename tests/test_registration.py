@@ -52,12 +52,18 @@ def test_every_spec_is_plain_json(name: str):
     again = gym.envs.registration.EnvSpec.from_json(spec.to_json())
     assert again == spec
     assert not spec.additional_wrappers
-    assert {"dataset", "num_frames", "backbone"} == set(spec.kwargs)
+    assert {"dataset", "num_frames", "backbone"} == set(spec.kwargs) - {"stride", "size"}
 
 
 def test_the_table_is_sets_by_networks_by_lengths():
     kinds = Counter((kwargs["backbone"].partition("_")[0], kwargs["num_frames"]) for kwargs in ENVIRONMENTS.values())
-    assert kinds == dict.fromkeys([("i3d", 8), ("i3d", 16), ("slowonly", 8), ("slowonly", 16)], 7)
+    x3d = dict.fromkeys([("x3d", 4), ("x3d", 13), ("x3d", 16)], 6)  # none of embedded videos
+    assert kinds == dict.fromkeys([("i3d", 8), ("i3d", 16), ("slowonly", 8), ("slowonly", 16)], 7) | x3d
+
+
+def test_x3d_sees_clips_as_it_was_trained_on():
+    kwargs = gym.spec("Ada3D-Kinetics-X3DS-v0").kwargs
+    assert kwargs == {"dataset": "kinetics", "num_frames": 13, "stride": 6, "size": 160, "backbone": "x3d_s"}
 
 
 def test_an_id_of_another_version_names_the_one_that_there_is():

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ada3d_gym.networks.channelwise import ChannelwiseConv, by_segments, segment_of
-from ada3d_gym.networks.folding import fold_norm
-from ada3d_gym.networks.fused import ONEDNN, FusedConv2d
+from ada3d_gym.networks.folding import fold_norm, own_copy
+from ada3d_gym.networks.fused import ONEDNN, FusedConv2d, KeepsPacked
 from ada3d_gym.networks.masked import Packing, Segment, gathered_conv
 from ada3d_gym.networks.resnet3d import ConvNorm
 from ada3d_gym.networks.x3d import Gate, GatedBottleneck, MaskedX3d, ShortcutNorm, Stem
@@ -27,7 +27,7 @@ def folded_parts(network: MaskedX3d) -> dict[int, nn.Module]:
     return parts
 
 
-class FoldedChannelwise(nn.Module):
+class FoldedChannelwise(KeepsPacked):
     """A `ChannelwiseConv` and the batch norm behind it."""
 
     def __init__(self, conv: ChannelwiseConv, norm: nn.BatchNorm2d):
@@ -36,7 +36,6 @@ class FoldedChannelwise(nn.Module):
         self.weight, self.bias = nn.Buffer(weight), nn.Buffer(bias)
         self.stride, self.stage = conv.stride, conv.stage
         self.flat = FusedConv2d(weight[:, :, weight.shape[2] // 2], bias, conv.stride, len(weight))  # the centre tap
-        self._packed: tuple[torch.dtype, Tensor] | None = None
 
     def parts(self, frames: Tensor, packing: Packing) -> list[Tensor]:
         """(N, C, H, W) to outputs (n, C, H', W') that follow each other in the packed batch, N frames in all."""
@@ -109,7 +108,7 @@ def _relu(part: Tensor, *, out: Tensor) -> Tensor:
 class FoldedStem(nn.Module):
     def __init__(self, stem: Stem):
         super().__init__()
-        self.space = FusedConv2d(stem.conv_xy.weight[:, :, 0], None, stem.conv_xy.stride)
+        self.space = FusedConv2d(own_copy(stem.conv_xy.weight[:, :, 0], torch.channels_last), None, stem.conv_xy.stride)
         self.time = FoldedChannelwise(stem.conv, stem.norm)
 
     def forward(self, frames: Tensor, packing: Packing) -> Tensor:
@@ -156,6 +155,6 @@ def spatial_means(frames: Tensor) -> Tensor:
 def _pointwise(conv_norm: ConvNorm) -> FusedConv2d:
     conv, norm = conv_norm.conv, conv_norm.norm
     if isinstance(norm, ShortcutNorm) and not norm.used:
-        return FusedConv2d(conv.weight[:, :, 0], None, conv.stride)
+        return FusedConv2d(own_copy(conv.weight[:, :, 0], torch.channels_last), None, conv.stride)
     weight, bias = fold_norm(conv, norm)
     return FusedConv2d(weight[:, :, 0], bias, conv.stride)

@@ -222,11 +222,13 @@ SLOWONLY_TINY = ResNet3dSpec("slowonly_tiny", 16, (1, 3), False, _TINY, (8, 16, 
 # Between the two, for small sets of one's own: a stem pool, since early layers at full size are bound by memory.
 I3D_SMALL = ResNet3dSpec("i3d_small", 32, (5, 5), True, (1, 2, 2, 1), (16, 32, 64, 128), ((3,), (3, 1), (3, 1), (3,)))
 
-# One network, trained on clips of three kinds.
+# One network, trained on clips of three kinds; and one of its make for the first tries, of no published weights.
 X3D_XS = X3dSpec("x3d_xs", frames=4, stride=12, side=160)
 X3D_S = X3dSpec("x3d_s", frames=13, stride=6, side=160)
 X3D_M = X3dSpec("x3d_m", frames=16, stride=5, side=224)
+X3D_TINY = X3dSpec("x3d_tiny", 8, 1, 32, stem_width=8, depths=_TINY, widths=(8, 16, 32, 64), head_width=128)
 
 SPECS: dict[str, NetworkSpec] = {
-    spec.name: spec for spec in (I3D_R50, SLOWONLY_R50, I3D_TINY, SLOWONLY_TINY, I3D_SMALL, X3D_XS, X3D_S, X3D_M)
+    spec.name: spec
+    for spec in (I3D_R50, SLOWONLY_R50, I3D_TINY, SLOWONLY_TINY, I3D_SMALL, X3D_XS, X3D_S, X3D_M, X3D_TINY)
 }

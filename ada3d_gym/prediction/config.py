@@ -17,7 +17,8 @@ from typing import Any, Literal, get_args
 from ada3d_gym import __version__
 from ada3d_gym.errors import InputError
 from ada3d_gym.files import replacing
-from ada3d_gym.networks.spec import SPECS, ResNet3dSpec
+from ada3d_gym.networks.spec import SPECS, NetworkSpec
+from ada3d_gym.prediction.backbones import spec_of
 from ada3d_gym.video.sampling import ClipSampler, Sampling
 
 FORMAT = 1
@@ -26,7 +27,7 @@ CLASSIFIER = "classifier.safetensors"
 SELECTION = "selection.safetensors"
 _RUN = "options.json"  # in a folder that `ada3d train` has begun
 # What no folder of this package holds, and what would fill the memory of whoever opens one.
-_MOST_BYTES, _MOST_WEIGHTS, _MOST_NUMBER = 2**26, 10**9, 2**13
+_MOST_BYTES, _MOST_NUMBER = 2**26, 2**13
 _MOST_PIXELS = 2**24  # of one clip: 64 frames of 512 pixels
 MOST_VIEWS = 1000  # of one video
 
@@ -107,7 +108,7 @@ class ModelConfig:
     """
 
     class_names: tuple[str, ...]
-    backbone: ResNet3dSpec
+    backbone: NetworkSpec
     stage_names: tuple[str, ...]
     pixels: dict[str, tuple[float, float, float]]
     clips: ClipConfig
@@ -152,7 +153,7 @@ class ModelConfig:
         clips, policy = _clips(_table(table, "clips")), _policy(_table(table, "policy"))
         names, stages = _names(table, "class_names"), _names(table, "stage_names")
         spec = table["backbone"]
-        backbone = SPECS.get(spec) if isinstance(spec, str) else _spec(_table(table, "backbone"))
+        backbone = SPECS.get(spec) if isinstance(spec, str) else spec_of(_table(table, "backbone"), _MOST_NUMBER)
         if backbone is None:
             raise ValueError(f"names the 3D network {spec!r}, and this version knows {', '.join(SPECS)}")
         if backbone.num_stages != len(stages):
@@ -287,24 +288,3 @@ def _policy(table: Mapping[str, Any]) -> PolicyConfig:
     if not bits or not any(frames):
         raise ValueError("policy: expected frame and stage bits, each 0 or 1, and a frame that is kept")
     return PolicyConfig(kind, frames=tuple(frames), stages=tuple(stages))
-
-
-def _spec(table: Mapping[str, Any]) -> ResNet3dSpec:
-    """A network's whole table, of plausible numbers."""
-
-    def tuples(value: Any) -> Any:
-        return tuple(map(tuples, value)) if isinstance(value, list) else value
-
-    known = [each.name for each in fields(ResNet3dSpec)]
-    if set(table) != set(known):
-        raise ValueError(f"backbone: expected {', '.join(known)}")
-    spec = ResNet3dSpec(**{key: tuples(value) for key, value in table.items()})
-    numbers = (spec.stem_width, *spec.stem_kernel, *spec.depths, *spec.widths, *sum(spec.temporal, ()), spec.expansion)
-    plausible = all(isinstance(number, int) and 1 <= number <= _MOST_NUMBER for number in numbers)
-    lengths = (len(spec.stem_kernel), len(spec.depths), len(spec.widths))
-    if not plausible or lengths != (2, 4, 4) or not isinstance(spec.name, str):
-        raise ValueError("backbone: expected whole numbers from 1 on, of a network of four stages after the first")
-    convolutions = spec.convolutions(32)
-    if sum(each.in_channels * each.out_channels * math.prod(each.kernel) for each in convolutions) > _MOST_WEIGHTS:
-        raise ValueError("backbone: a network too large to be one of this package's")
-    return spec

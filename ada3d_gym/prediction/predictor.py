@@ -16,6 +16,7 @@ from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.selection import SelectionNetwork
+from ada3d_gym.precision import Precision
 from ada3d_gym.prediction.computing import Computed, Computing
 from ada3d_gym.prediction.config import MOST_VIEWS, ModelConfig
 from ada3d_gym.prediction.inputs import Video, Videos, find_videos
@@ -26,6 +27,7 @@ from ada3d_gym.prediction.results import ClipPrediction, Prediction, best_answer
 from ada3d_gym.profiling import section, timed
 from ada3d_gym.video.indexing.probe import probe_all
 from ada3d_gym.video.sampling import ClipSampler
+from ada3d_gym.workers import default_workers
 
 BATCH = 32  # clips
 BATCH_PIXELS = 2**22  # of all frames of a batch: eight clips of eight frames of 256 pixels take some 2 GB
@@ -46,7 +48,7 @@ class Predictor:
         whole_frames: decode frames at their own size before they are scaled, as those of the embedded data sets are,
             instead of scaling while they are decoded. Arrays are always scaled so.
         batch_size: clips in one forward pass; 32 by default, and fewer of clips that are large.
-        workers: threads that decode.
+        workers: threads that decode; by default `ada3d_gym.workers.default_workers()`.
 
     Raises:
         InputError: for parts that do not fit each other.
@@ -67,7 +69,7 @@ class Predictor:
         observation_size: int,
         whole_frames: bool = False,
         batch_size: int | None = None,
-        workers: int = 2,
+        workers: int | None = None,
     ):
         if sampler.random:
             raise InputError("the sampler draws random clips: expected one of evenly spread clips (random=False)")
@@ -77,6 +79,7 @@ class Predictor:
             )
         if batch_size is None:
             batch_size = max(1, min(BATCH, BATCH_PIXELS // (sampler.num_frames * sampler.size**2)))
+        workers = default_workers() if workers is None else workers
         for name, value in (("batch_size", batch_size), ("workers", workers)):
             if value < 1:
                 raise InputError(f"{name}={value}: expected at least 1")
@@ -95,8 +98,9 @@ class Predictor:
         *,
         device: str = "cpu",
         policy: MaskPolicy | None = None,
+        precision: Precision | None = None,
         batch_size: int | None = None,
-        workers: int = 2,
+        workers: int | None = None,
     ) -> Predictor:
         """What a folder holds: that of a finished run of `ada3d train`, or one that `ada3d export` wrote.
 
@@ -106,6 +110,7 @@ class Predictor:
             folder: its path.
             device: where networks run.
             policy: in the place of the folder's own.
+            precision: in which the networks compute: "float32" by default, "bfloat16" or "float16".
             batch_size, workers: see the class.
 
         Raises:
@@ -115,8 +120,8 @@ class Predictor:
         config, place = ModelConfig.load(folder), Path(folder)
         device = checked_device(device)
         return cls(
-            load_classifier(config, place, device),
-            policy or load_policy(config, place, device),
+            load_classifier(config, place, device, precision),
+            policy or load_policy(config, place, device, precision),
             config.class_names,
             config.clips.sampler(),
             observation_size=config.clips.observation_size,

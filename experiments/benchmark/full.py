@@ -55,6 +55,7 @@ class FullOptions:
         trunk: weights that the selection network's trunk starts from.
         backbone: the 3D network; the ids' own by default.
         size: side of the clips; the paper's by default.
+        workers: threads that decode, of each process; its part of the cores by default.
         sets: options of the agents, as epochs=2; each agent gets those that it has.
         quick: few videos and one epoch of each kind, to see every part run; its numbers mean nothing.
         rivals: random and constant masks at the operations of the first agent, of all agents, or none.
@@ -67,6 +68,7 @@ class FullOptions:
     trunk: str | None = None
     backbone: str | None = None
     size: int | None = None
+    workers: tyro.conf.Suppress[int | None] = None
     sets: tyro.conf.Suppress[tuple[str, ...]] = ()
     quick: bool = False
     rivals: Against = "first"
@@ -168,6 +170,7 @@ def compose_task(
     given: dict[str, Any] = {
         "videos": chosen.videos or (QUICK_VIDEOS if chosen.quick else None),
         "data_root": chosen.data_root,
+        "workers": chosen.workers,
     }
     given |= {"checkpoint": chosen.checkpoint, "backbone": chosen.backbone, "size": chosen.size}
     run_ = compose(

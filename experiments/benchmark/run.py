@@ -65,7 +65,8 @@ def run_suite(
         set: options of all agents that have them, as lr=0.001.
         gammas: penalties of a wrong answer, each a task, for a suite that is the id of an environment.
         workers: processes; one a CPU core, at most 4, by default. With --ray, runs sent at once; as many as the cluster
-            has room for by default.
+            has room for by default. With track=full, threads of each process that decode; its part of the cores by
+            default.
         device: where networks run.
         output: folder of all suites' folders.
         ray: address of a Ray cluster that computes the runs, as HOST:PORT; "auto" for the one that this machine belongs
@@ -86,7 +87,7 @@ def run_suite(
     tasks, agents = read_suite(suite, gammas), tuple(dict.fromkeys(agents or AGENTS[track]))
     check_sets(agents, set)
     if track == "full":
-        run_full(tasks, agents, seeds, output, options=replace(full, sets=set), device=device)
+        run_full(tasks, agents, seeds, output, options=replace(full, sets=set, workers=workers), device=device)
         return
     if full != NO_OPTIONS:
         given = ", ".join(each.name for each in fields(full) if getattr(full, each.name) != each.default)

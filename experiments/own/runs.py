@@ -36,10 +36,12 @@ class Runs:
         gammas: penalties of a wrong answer, rising; see `own.choosing.train_policies`.
         seed: of all.
         device: where networks run.
+        workers: threads that decode; `ada3d_gym.workers.default_workers()` by default.
     """
 
-    def __init__(self, output: Path, gammas: Sequence[float], seed: int, device: str):
-        self.output, self.gammas, self.seed, self.device = output, gammas, seed, device
+    def __init__(self, output: Path, gammas: Sequence[float], seed: int, device: str, workers: int | None = None):
+        self.output, self.gammas, self.seed = output, gammas, seed
+        self.device, self.workers = device, workers
         self.lists, self.settings, self.model = output / "lists", output / "settings.yaml", output / "model"
         self.policies: list[Policy] = []
         search, operations, accuracy = (
@@ -73,7 +75,7 @@ class Runs:
 
     def compose(self, agent: str, options: dict[str, Any] | None = None, gamma: float | None = None) -> Run:
         """A run that trains everything, by its agent and options."""
-        environment = {"data_root": str(self.lists.absolute())}
+        environment = {"data_root": str(self.lists.absolute()), "workers": self.workers}
         gamma = self.gammas[0] if gamma is None else gamma
         return compose(
             ENV, agent, self.seed, config=self.settings, options=options, environment=environment, gamma=gamma

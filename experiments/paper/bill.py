@@ -4,36 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tabulate import tabulate
 
 from ada3d_gym.experiments.paper import memory
+from ada3d_gym.experiments.paper.decoding import Feeding
 from ada3d_gym.experiments.paper.memory import Setting
-from ada3d_gym.experiments.paper.phases import Phase, Videos
-from ada3d_gym.experiments.paper.rates import BUSY, Machine, Time, bottleneck, cores_needed, idle, time_of
+from ada3d_gym.experiments.paper.phases import Videos
+from ada3d_gym.experiments.paper.rates import BUSY, Machine, Time, bottleneck, cores_needed, idle
 from ada3d_gym.experiments.paper.reproduction import Job
+from ada3d_gym.experiments.paper.ways import HOUR, Entry, cells, reading, ways
 
-HOUR, GIB, GB = 3600, 2**30, 1e9
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A phase of a run for all seeds, and how long it takes.
-
-    Attributes:
-        runs: how many of the job there are.
-    """
-
-    job: Job
-    phase: Phase
-    time: Time
-    runs: int
+GIB, GB = 2**30, 1e9
 
 
 def figures(
-    tables: Mapping[str, Sequence[Job]], videos: Videos, video_bytes: int | None, machine: Machine, seeds: int
+    tables: Mapping[str, Sequence[Job]],
+    videos: Videos,
+    video_bytes: int | None,
+    machine: Machine,
+    seeds: int,
+    feeding: Feeding | None = None,
 ) -> dict[str, Any]:
     """What is printed and written.
 
@@ -43,10 +35,11 @@ def figures(
         video_bytes: of the files.
         machine: that they run on.
         seeds: of every job.
+        feeding: rates of other ways to read videos.
 
     Returns:
         "phases" and "tables", a dict for each row; "total", of jobs that tables share once; "disk", bytes by what for;
-        "sentence", on what waits for what.
+        "sentence", on what waits for what; "ways", a dict for each way to read videos.
     """
     entries = {name: _entries(jobs, machine, seeds) for name, jobs in tables.items()}
     every = _entries(list({job.name: job for jobs in tables.values() for job in jobs}.values()), machine, seeds)
@@ -62,6 +55,7 @@ def figures(
         "total": _row("table", "all, shared runs once", every, machine) | _memory(every, videos, machine),
         "disk": _disk(list(jobs.values()), videos, video_bytes, seeds),
         "sentence": sentence([entry.time for entry in every], machine),
+        "ways": ways(every, machine, feeding, videos) if feeding else [],
     }
 
 
@@ -69,6 +63,8 @@ def sentence(times: Sequence[Time], machine: Machine) -> str:
     """What waits for what."""
     needed, waiting = cores_needed(times, machine), idle(times)
     gpus = f"{machine.gpus} GPU{'s' if machine.gpus > 1 else ''} busy"
+    if machine.shared:
+        return f"{machine.cores} cores decode and compute; they are all that there is to wait for"
     told = f"decoding needs {needed} core{'s' if needed > 1 else ''} to keep {gpus} {BUSY:.0%} of the time"
     return f"{told}; with {machine.cores} cores GPUs idle {waiting:.0%} of the time"
 
@@ -82,6 +78,9 @@ def shown(report: Mapping[str, Any], machine: Machine) -> str:
     ]
     parts = [tabulate(rows, "keys", tablefmt="github", disable_numparse=True) for rows in (phases, tables)]
     parts.append(tabulate(disk, ["disk", "bytes"], tablefmt="github", disable_numparse=True))
+    if report["ways"]:
+        rows = [cells(row, machine.cores) for row in report["ways"]]
+        parts.append(tabulate(rows, "keys", tablefmt="github", disable_numparse=True))
     return "\n\n".join([*parts, f"{report['sentence'][0].upper()}{report['sentence'][1:]}."])
 
 
@@ -90,8 +89,7 @@ def _entries(jobs: Iterable[Job], machine: Machine, seeds: int) -> list[Entry]:
     for job in jobs:
         runs = 1 if job.shared else seeds
         for phase in (each.times(runs) for each in job.phases):
-            time = time_of(phase, int(job.run.settings["num_frames"]), machine)
-            entries.append(Entry(job, phase, time, runs))
+            entries.append(Entry.of(job, phase, runs, machine))
     return entries
 
 
@@ -114,6 +112,7 @@ def _row(kind: str, name: str, entries: Sequence[Entry], machine: Machine) -> di
         "hours": sum(each.wall for each in times) / HOUR,
         "bottleneck": bottleneck(times),
         "cores_needed": cores_needed(times, machine),
+        **reading(entries),
     }
 
 
@@ -162,6 +161,8 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str]:
         "waits for": row["bottleneck"],
         "cores needed": f"{row['cores_needed']:,}",
     }
+    if row["read"] is not None:
+        cells |= {"read, TB": f"{row['read'] / 1e12:,.2f}", "MB/s": f"{row['mb_per_second']:,.0f}"}
     if "gpu_bytes" in row and kind == "phase":
         cells |= {"GPU GiB": f"{row['gpu_bytes'] / GIB:.1f}", "host GiB": f"{row['host_bytes'] / GIB:.1f}"}
     return cells

@@ -1,7 +1,8 @@
 """What it costs to reproduce the paper's tables on a data set, phase by phase, before anything is downloaded:
 
-    ada3d paper cost Ada3D-FCVID-v0 --gpus 8 --gpu a100 --decode-clips-per-second 30
-    python -m experiments.paper.cost Ada3D-FCVID-v0 --tables 1 5 6 --gpu-gmacs-per-second 6000
+    python -m benchmarks.feeding --json feeding.json        # in a clone: what this machine's cores decode
+    ada3d paper cost Ada3D-FCVID-v0 --gpus 8 --gpu a100 --cores 64 --feeding feeding.json
+    ada3d paper cost Ada3D-FCVID-v0 --tables 1 5 6 --gpu-gmacs-per-second 6000 --decode-clips-per-second 30
 
 Epochs and batches come from the configuration file that the tables are trained with, operations from the networks'
 counters, numbers of videos from the data set's index or, where there is none, from the paper. A rate that is not given
@@ -10,7 +11,7 @@ is measured on this machine, in some 20 seconds. Everything else that is assumed
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from json import dumps
 from pathlib import Path
 from typing import Literal
@@ -23,22 +24,32 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.folders import check_output
 from ada3d_gym.experiments.paper.bill import figures, shown
+from ada3d_gym.experiments.paper.decoding import Decoding, Feeding
 from ada3d_gym.experiments.paper.phases import Videos
 from ada3d_gym.experiments.paper.rates import Machine, measured_decoding, measured_gmacs
-from ada3d_gym.experiments.paper.reproduction import Reproduction, found_videos, reported
+from ada3d_gym.experiments.paper.reproduction import (
+    BYTES_A_SECOND,
+    SECONDS,
+    Reproduction,
+    found_videos,
+    reported,
+)
 from ada3d_gym.files import writing
+from ada3d_gym.precision import Precision
 from ada3d_gym.registration import ENVIRONMENTS, check_id
+from ada3d_gym.workers import default_workers
 
 # NVIDIA trains ResNet-50 at 938 images of 4.1 GMACs a second on an A100 in TF32, PyTorch's precision for float32
 # convolutions (DeepLearningExamples, PyTorch/Classification/ConvNets/resnet50v1.5): 11,500 GMACs/s with the backward
 # pass as two. Half of that is assumed for networks whose clips keep different frames; nobody has measured it.
 ASSUMED_GMACS = {"a100": 6000.0}
-DECODING_THREADS = 2  # of each process, `workers` of `video_clips`
+CORES = 8  # beside each GPU, an assumption: machines with 8 A100s have 48 to 128
+CLIP_SECONDS = 10.0  # of a video of a set whose mean nobody knows
 ASSUMPTIONS = (
     "a backward pass counts twice its forward pass; masks of REINFORCE's stage 1 count as whole clips",
-    "clips of 16 frames take twice as long to decode; decoding and computing overlap",
+    "clips of 16 frames take twice as long to decode; the next batch is decoded while one is computed",
     "GPUs have something to do at all times, though runs wait for those that they are made of",
-    "memory is estimated from feature maps, weights and optimizers, everything kept",
+    "memory is estimated from feature maps, weights and optimizers, every frame and stage on",
 )
 
 
@@ -49,12 +60,17 @@ def cost(
     gpu_gmacs_per_second: float | None = None,
     gpu: Literal["a100"] | None = None,
     decode_clips_per_second: float | None = None,
+    feeding: Path | None = None,
     cores: int | None = None,
+    cpu: bool = False,
     tables: tuple[str, ...] = (),
     seeds: int = 1,
     videos: int | None = None,
     test_videos: int | None = None,
     share: float | None = None,
+    precision: Precision | None = None,
+    micro_batch: int | None = None,
+    recompute: bool | None = None,
     config: Path | None = None,
     data_root: Path | None = None,
     device: str = "cpu",
@@ -69,12 +85,18 @@ def cost(
         gpu_gmacs_per_second: 10^9 multiply-accumulates a second of each; measured on `device` by default.
         gpu: take an assumed rate instead.
         decode_clips_per_second: clips of 8 frames that a core decodes; measured by default, on generated videos.
-        cores: that decode; 2 for each GPU by default, as `ada3d train` has it.
+        feeding: file of `python -m benchmarks.feeding --json`, whose rates are taken instead: of training and test
+            clips, of videos as long as the data set's, and of other ways to read them.
+        cores: that decode; 8 for each GPU by default.
+        cpu: there are no GPUs: the cores that decode compute as well, and both times add up.
         tables: 1, 3, 4, 5, 6 or F3 (Figure 3); those that the paper reports of the data set by default.
         seeds: of every run.
         videos: of the training split, instead of the index's or published number.
         test_videos: of the test split, likewise.
         share: of the operations of a whole clip under learned masks; the paper's by default.
+        precision: of passes; the configuration's by default. Memory follows it, times do not.
+        micro_batch: clips in a pass of each network's training, where whole batches take too much memory.
+        recompute: have the classifier's feature maps computed anew in its backward pass, see `ada3d train`.
         config: YAML file of settings; experiments/configs/DATASET.yaml by default.
         data_root: folder of the videos, whose index is then used.
         device: where operations are measured.
@@ -83,26 +105,38 @@ def cost(
     check_id(env)
     rates = {"gpu_gmacs_per_second": gpu_gmacs_per_second, "decode_clips_per_second": decode_clips_per_second}
     counts = {"gpus": gpus, "cores": cores, "seeds": seeds, "videos": videos, "test_videos": test_videos}
+    counts["micro_batch"] = micro_batch
     for name, value in {**rates, **counts, "share": share}.items():
         if value is not None and not 0 < value < float("inf"):
             raise InputError(f"{name}={value}: expected more than 0")
     if share is not None and share > 1:
         raise InputError(f"share={share}: expected at most 1")
+    if feeding is not None and decode_clips_per_second is not None:
+        raise InputError("decode_clips_per_second would be ignored beside feeding: give one or the other")
+    if cpu and (gpu is not None or device != "cpu"):
+        raise InputError("cpu: there are no GPUs, so give neither gpu nor another device")
     if gpu is not None and gpu_gmacs_per_second is not None:
         raise InputError(f"gpu={gpu} would be ignored beside gpu_gmacs_per_second: give one or the other")
     if json is not None:
         check_output(json, "--json")
     dataset = ENVIRONMENTS[env]["dataset"]
     found, video_bytes, source = _videos(dataset, data_root, videos, test_videos)
-    plan = Reproduction(dataset, found, config, share)
+    plan = Reproduction(dataset, found, config, share, precision, micro_batch, recompute)
     jobs = {table: list(plan.jobs(table)) for table in tables or reported(dataset)}
-    machine, rates_told = _machine(gpus, gpu_gmacs_per_second, gpu, decode_clips_per_second, cores, device)
-    machine = replace(machine, together=together)
+    fed = None
+    if feeding is not None:
+        seconds = SECONDS.get(dataset, CLIP_SECONDS)
+        fed = Feeding.read(feeding, seconds, _bytes_a_second(video_bytes, found, seconds))
+    gmacs, told_gmacs = _gmacs(gpu_gmacs_per_second, gpu, device, cpu)
+    decoding, told_decoding = _decoding(decode_clips_per_second, fed, feeding)
+    there = cores or (default_workers() if cpu else CORES * gpus)
+    machine = Machine(there if cpu else gpus, gmacs, there, decoding, together, cpu)
+    rates_told = [told_gmacs, told_decoding, _told_cores(cores, there, cpu)]
     told = [f"videos: {found.train:,} to train on and {found.test:,} to test ({source})", *rates_told]
     kept = {(job.run.settings["backbone"], job.run.settings["num_frames"]) for each in jobs.values() for job in each}
     told += [_masks(plan, backbone, frames) for backbone, frames in sorted(kept)]
     told += ASSUMPTIONS
-    report = figures(jobs, found, video_bytes, machine, seeds)
+    report = figures(jobs, found, video_bytes, machine, seeds, fed)
     print("\n".join([f"{dataset}, seeds: {seeds}", *(f"- {each}" for each in told), "", shown(report, machine)]))
     if json is not None:
         content = {"machine": asdict(machine), "videos": asdict(found), "seeds": seeds, "assumed": told, **report}
@@ -110,33 +144,43 @@ def cost(
             json.write_text(dumps(content, indent=1) + "\n")
 
 
-def _machine(
-    gpus: int,
-    gmacs: float | None,
-    gpu: Literal["a100"] | None,
-    clips: float | None,
-    cores: int | None,
-    device: str,
-) -> tuple[Machine, list[str]]:
-    """The machine, and where its rates are from."""
-    told = []
+def _gmacs(given: float | None, gpu: Literal["a100"] | None, device: str, cpu: bool) -> tuple[float, str]:
+    """10^9 multiply-accumulates a second of each GPU, or of each core, and where that is from."""
+    each = "core" if cpu else "GPU"
+    if given is not None:
+        return given, f"{given:,.0f} GMACs/s each {each}: as given"
     if gpu is not None:
-        gmacs = ASSUMED_GMACS[gpu]
-        told.append(f"{gmacs:,.0f} GMACs/s each GPU: an assumption for {gpu}, half of NVIDIA's ResNet-50 in TF32")
-    elif gmacs is None:
-        gmacs = measured_gmacs(checked_device(device))
-        what = f"{device}, {torch.get_num_threads()} threads" if device == "cpu" else device
-        told.append(f"{gmacs:,.1f} GMACs/s each GPU: measured here, on {what}, forward passes of I3D-R50")
-    else:
-        told.append(f"{gmacs:,.0f} GMACs/s each GPU: as given")
-    if clips is None:
-        clips = measured_decoding()
-        told.append(f"{clips:.1f} clips/s each core: measured here, 340 x 256 H.264, a key frame every 2 s")
-    else:
-        told.append(f"{clips:.1f} clips/s each core: as given")
-    if cores is None:
-        told.append(f"{DECODING_THREADS * gpus} decoding cores: {DECODING_THREADS} threads a process, the default")
-    return Machine(gpus, gmacs, cores or DECODING_THREADS * gpus, clips), told
+        rate = ASSUMED_GMACS[gpu]
+        return rate, f"{rate:,.0f} GMACs/s each GPU: an assumption for {gpu}, half of NVIDIA's ResNet-50 in TF32"
+    threads = torch.get_num_threads()
+    rate = measured_gmacs(checked_device(device)) / (threads if cpu else 1)
+    what = f"{device}, {threads} threads" if device == "cpu" else device
+    return rate, f"{rate:,.1f} GMACs/s each {each}: measured here, on {what}, forward passes of I3D-R50"
+
+
+def _decoding(given: float | None, fed: Feeding | None, path: Path | None) -> tuple[Decoding, str]:
+    """What a core decodes, and where that is from."""
+    if fed is not None:
+        decoding = fed.formats["files"]
+        rates = f"{decoding.training.rate:.1f} training and {decoding.test.rate:.1f} test clips/s each core"
+        return decoding, f"{rates}, {decoding.efficiency:.0%} of it beside others: {path}, {fed.told}"
+    if given is not None:
+        return Decoding.even(given), f"{given:.1f} clips/s each core: as given"
+    rate = measured_decoding()
+    return Decoding.even(rate), f"{rate:.1f} clips/s each core: measured here, 340 x 256 H.264, a key frame every 2 s"
+
+
+def _told_cores(given: int | None, cores: int, cpu: bool) -> str:
+    if cpu:
+        return f"{cores} cores decode and compute" + (": those of this machine" if given is None else "")
+    return f"{cores} decoding cores" + (f": {CORES} for each GPU, an assumption" if given is None else "")
+
+
+def _bytes_a_second(video_bytes: int | None, found: Videos, seconds: float) -> float:
+    """Of the data set's files."""
+    if video_bytes is None:
+        return BYTES_A_SECOND
+    return video_bytes / ((found.train + found.test) * seconds)
 
 
 def _masks(plan: Reproduction, backbone: str, frames: int) -> str:

@@ -56,6 +56,7 @@ class Phase:
         batch: clips in an update, or in a forward pass where nothing is trained.
         training: which network has gradients: "classifier", "selection", both ("joint") or none ("").
         alone: it runs in one process, whatever there is.
+        tested: whether its clips are those of test videos, all of a video together.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Phase:
     batch: int
     training: str = ""
     alone: bool = False
+    tested: bool = False
 
     def times(self, count: int) -> Phase:
         """The same, so many times."""
@@ -185,7 +187,7 @@ def judging(run: Run, method: str, videos: Videos, macs: float, views: int | Non
     counts = (run.settings.get("views") or protocol, *run.also_views) if views is None else (views,)
     clips = [count * videos.test for count in counts]
     return [
-        Phase(f"judging {method}, {count} clips", each, each, each * macs, 0, 128)
+        Phase(f"judging {method}, {count} clips", each, each, each * macs, 0, 128, tested=True)
         for count, each in zip(counts, clips, strict=True)
     ]
 
@@ -204,6 +206,7 @@ def _reinforce(run: Run, videos: Videos, networks: Networks, share: float) -> li
     options = run.options
     pulls = options["samples"] + (options["baseline"] == "greedy")
     seen = networks.selection + (networks.trunk if options["baseline"] == "value" else 0)  # a second look, for values
+    seen += networks.selection if options["micro_batch"] else 0  # and one before rewards are known
 
     def stage(name: str, epochs: int, size: int, macs: float, joint: bool) -> Phase:
         clips = epochs * videos.train

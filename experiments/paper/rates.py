@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from ada3d_gym.experiments.paper.decoding import Decoding
 from ada3d_gym.experiments.paper.phases import Phase
 from ada3d_gym.experiments.timing import alternate
 from ada3d_gym.networks.classifier import NetworkClassifier
@@ -36,15 +37,17 @@ class Machine:
         gpus: at work; each trains a run of its own, or all of them one together.
         gmacs: 10^9 multiply-accumulates a second of each.
         cores: that decode.
-        clips: 8-frame clips a second that each decodes. Longer clips of the same stride take as much longer.
+        decoding: what each of them does.
         together: whether all GPUs train one run, by torchrun.
+        shared: whether there are no GPUs: `gpus` threads compute, on the cores that decode.
     """
 
     gpus: int
     gmacs: float
     cores: int
-    clips: float
+    decoding: Decoding
     together: bool = False
+    shared: bool = False
 
     @property
     def processes(self) -> int:
@@ -60,17 +63,19 @@ class Time:
         gpu: of computing, all GPUs together.
         core: of decoding, all cores together.
         compute, decode: the same by the clock, had each nothing to wait for.
+        both: of the two together by the clock, where the same cores do both; else 0.
     """
 
     gpu: float
     core: float
     compute: float
     decode: float
+    both: float = 0.0
 
     @property
     def wall(self) -> float:
         """By the clock: the next batch is decoded while this one is computed, so the slower of the two counts."""
-        return max(self.compute, self.decode)
+        return max(self.compute, self.decode, self.both)
 
 
 def time_of(phase: Phase, frames: int, machine: Machine) -> Time:
@@ -79,9 +84,10 @@ def time_of(phase: Phase, frames: int, machine: Machine) -> Time:
     Where GPUs train together, a phase that runs alone has one of them and its share of the cores.
     """
     gpu = phase.macs / (1e9 * machine.gmacs)
-    core = phase.clips * frames / FRAMES / machine.clips
+    core = machine.decoding.seconds(phase.clips * frames / FRAMES, phase.tested)
     gpus = 1 if phase.alone and machine.together else machine.gpus
-    return Time(gpu, core, gpu / gpus, core / (machine.cores * gpus / machine.gpus))
+    cores = machine.cores * gpus / machine.gpus
+    return Time(gpu, core, gpu / gpus, core / cores, (gpu + core) / cores if machine.shared else 0.0)
 
 
 def cores_needed(times: Sequence[Time], machine: Machine) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ada3d_gym.datasets import EMBEDDED, VIDEO_SETS, DataError, find_root, load_index
 from ada3d_gym.errors import InputError
@@ -20,6 +21,7 @@ from ada3d_gym.experiments.paper.phases import Networks, Phase, Videos, judging,
 from ada3d_gym.experiments.paper.published import TITLES, published
 from ada3d_gym.experiments.paper.table1 import LENGTHS
 from ada3d_gym.experiments.runs import Run, compose
+from ada3d_gym.precision import Precision
 from ada3d_gym.registration import ENVIRONMENTS
 from ada3d_gym.video.motionshapes.drawing import CLASSES
 from ada3d_gym.video.motionshapes.files import SPLITS
@@ -75,12 +77,18 @@ class Reproduction:
         videos: how many there are.
         config: another configuration file than the data set's own.
         masks: share of the operations of a whole clip under learned masks; the paper's by default.
+        precision: of passes; the configuration's by default.
+        micro_batch: clips in a pass of every network's training; the configuration's by default.
+        recompute: see `experiments.runs.Config.classifier_recompute`; the configuration's by default.
     """
 
     dataset: str
     videos: Videos
     config: Path | None = None
     masks: float | None = None
+    precision: Precision | None = None
+    micro_batch: int | None = None
+    recompute: bool | None = None
 
     def jobs(self, table: str) -> Iterator[Job]:
         """The runs of a table, each once.
@@ -144,7 +152,12 @@ class Reproduction:
             for env, row in ENVIRONMENTS.items()
             if row["dataset"] == self.dataset and row["num_frames"] == frames and row["backbone"].startswith(network)
         )
-        run = compose(next(found), agent, 0, config=self.config, options=options)
+        chosen: dict[str, Any] = dict(options)
+        if agent == "reinforce" and self.micro_batch is not None:
+            chosen["micro_batch"] = self.micro_batch
+        passes: dict[str, Any] = {"precision": self.precision, "classifier_recompute": self.recompute}
+        passes["classifier_micro_batch"] = self.micro_batch
+        run = compose(next(found), agent, 0, config=self.config, options=chosen, **passes)
         few = (PROTOCOL_CLIPS,) if network == "i3d" and frames == 8 else ()  # as `Composer` has it
         return replace(run, also_views=few)
 

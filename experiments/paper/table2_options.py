@@ -27,6 +27,7 @@ class Table2Options:
         quick: few videos and epochs, to see every part run; its numbers mean nothing.
         output: folder of all results; OUTPUT/ID has this table's, and the looks at all videos.
         device: where networks run.
+        workers: threads that decode; the cores of this machine over the processes on it by default.
         clips: the columns, K; the paper's by default.
         preset: options of AdaFrame, "paper" or "fast"; by default "fast" for the embedded videos, else "paper".
         data_root: folder of the videos; what the set's environment variable names by default.
@@ -45,6 +46,7 @@ class Table2Options:
     quick: bool = False
     output: Path = Path("runs/paper")
     device: str = "cpu"
+    workers: int | None = None
     clips: tuple[int, ...] = (3, 5, 10)
     preset: Literal["paper", "fast"] | None = None
     data_root: Path | None = None

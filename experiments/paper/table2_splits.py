@@ -109,7 +109,9 @@ class Splits:
     def _built(self, split: str) -> ClipLooks:
         options = self.options
         folder = options.folder.parent / "looks"
-        looks = build_looks(**options.building, split=split, device=options.device, folder=folder)
+        looks = build_looks(
+            **options.building, split=split, device=options.device, folder=folder, workers=options.workers
+        )
         if (most := max(options.clips)) > looks.places:
             raise InputError(f"clips={most}: the videos have {looks.places} places; give --places {most} or more")
         looks.fill()

@@ -110,3 +110,42 @@ def test_both_phases_train_what_they_should(unbroken: tuple[Reinforce, Figures])
     assert not torch.equal(after_stage_2.trainer.classifier.network.head.weight, shipped.head.weight)
     heads = after_stage_1.selection.frame_head.weight, after_stage_2.selection.frame_head.weight
     assert not torch.equal(*heads)
+
+
+class _Cut(Exception):
+    """An interruption."""
+
+
+def _saved_at(agent: Reinforce, path: Path, batches: int) -> None:
+    """Learns until so many batches of an epoch are done in the epoch that `agent` is to be cut in, and saves there."""
+
+    def cut(done: int) -> None:
+        if done == batches:
+            save_state(path, agent.state_dict())
+            raise _Cut
+
+    agent.midway.on_update = cut
+    with pytest.raises(_Cut):
+        learn(agent, agent.epoch + 1)
+
+
+@pytest.mark.parametrize(("epoch", "batches"), [(0, 1), (1, 2), (2, 2), (3, 1)])
+def test_it_goes_on_in_the_middle_of_an_epoch(
+    unbroken: tuple[Reinforce, Figures], epoch: int, batches: int, tmp_path: Path
+):
+    expected, expected_figures = unbroken
+    agent, path = fresh_agent(0), tmp_path / "agent.pt"
+    figures = learn(agent, epoch)
+    _saved_at(agent, path, batches)
+    again = fresh_agent(7)
+    again.load_state_dict(load_state(path))
+    assert again.epoch == epoch
+    figures |= learn(again, EPOCHS)
+    assert figures == expected_figures
+    assert "midway" not in again.state_dict()
+    for one, other in (
+        (again.selection, expected.selection),
+        (again.trainer.classifier.network, expected.trainer.classifier.network),
+    ):
+        state = one.state_dict()
+        assert all(torch.equal(state[key], value) for key, value in other.state_dict().items())

@@ -1,7 +1,7 @@
 """What other projects call the weights of these networks, as patterns over their keys.
 
-Sources: PySlowFast's `video_model_builder.py` and its Caffe2 model zoo, pytorchvideo's `create_resnet` and `create_x3d`,
-MMAction2's `ResNet3dSlowOnly`, torchvision's `resnet50`.
+Sources: PySlowFast's `video_model_builder.py` and its Caffe2 model zoo, pytorchvideo's `create_resnet` and
+`create_x3d`, MMAction2's `ResNet3dSlowOnly`, torchvision's `resnet50`.
 """
 
 from __future__ import annotations

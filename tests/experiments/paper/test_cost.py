@@ -17,6 +17,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.paper.bill import figures, sentence
 from ada3d_gym.experiments.paper.cost import cost
+from ada3d_gym.experiments.paper.decoding import Decoding
 from ada3d_gym.experiments.paper.phases import Networks, Phase, Videos, phases
 from ada3d_gym.experiments.paper.rates import (
     Machine,
@@ -37,7 +38,7 @@ from ada3d_gym.networks.spec import I3D_R50, I3D_TINY
 from ada3d_gym.video.clips import VideoClips
 
 MOTION = "Ada3D-MotionShapes-v1"
-MACHINE = Machine(gpus=8, gmacs=1000.0, cores=16, clips=25.0, together=True)
+MACHINE = Machine(gpus=8, gmacs=1000.0, cores=16, decoding=Decoding.even(25.0), together=True)
 
 
 def test_time_is_operations_over_gpus_beside_clips_over_cores():
