@@ -79,8 +79,9 @@ def build_bandit(
             decoded but for what the policy is shown. The table says how many views there are where `views` does not. A
             classifier or checkpoint given beside it must be the table's.
         precision: in which networks compute where nothing is trained: "float32" (the default), "bfloat16" or "float16".
-            That is the classifier, features of frames, and the networks of agents where they act. A table holds what a
-            classifier answers in one precision, float32 in those that ship, and is refused where another is asked for.
+            That is the classifier (one that is given keeps its own), features of frames, and the networks of agents
+            where they act. A table holds what a classifier answers in one precision, float32 in those that ship, and is
+            refused where another is asked for.
         reading: the other arguments of `video_clips` (data_root, size, stride, sampling, flip, …).
     """
     device = checked_device(device)

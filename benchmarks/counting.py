@@ -28,7 +28,7 @@ class Counted(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.calls: Counter[str] = Counter()
         self.convolutions: Counter[tuple[str, int]] = Counter()
         self.copies = self.copied_bytes = self.waits = 0

@@ -7,9 +7,8 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from ada3d_gym.networks.channelwise import ChannelwiseConv, by_segments, segment_of
+from ada3d_gym.networks.channelwise import ChannelwiseConv, channelwise_tap, segment_of
 from ada3d_gym.networks.folding import fold_norm, own_copy
 from ada3d_gym.networks.fused import ONEDNN, FusedConv2d, KeepsPacked
 from ada3d_gym.networks.masked import Packing, Segment, gathered_conv
@@ -42,16 +41,15 @@ class FoldedChannelwise(KeepsPacked):
         length = self.weight.shape[2]
         if len(frames) < 2 or length == 1:
             return [self.flat(frames)]
-        if by_segments(frames):
+        if by_runs(frames):
             return [self._segment(frames, segment) for segment in packing.segments(self.stage)]
         out = gathered_conv(self._tap, frames, packing, self.stage, length)
         return [out]
 
     def _tap(self, frames: Tensor, tap: int) -> Tensor:
-        length, side = self.weight.shape[2:4]
-        if tap == length // 2:
+        if tap == self.weight.shape[2] // 2:
             return self.flat(frames)
-        return F.conv2d(frames, self.weight[:, :, tap], None, self.stride, side // 2, groups=len(self.weight))
+        return channelwise_tap(frames, self.weight[:, :, tap], None, self.stride)
 
     def _segment(self, frames: Tensor, segment: Segment) -> Tensor:
         part = frames[segment.start : segment.stop]
@@ -76,6 +74,11 @@ class FoldedChannelwise(KeepsPacked):
             packed = torch.ops.aten.mkldnn_reorder_conv3d_weight(dense, *self._arguments(), list(clips.shape))
             self._packed = self.weight.dtype, packed
         return self._packed[1]
+
+
+def by_runs(frames: Tensor) -> bool:
+    """Whether a 3D convolution for each run of clips is faster than copies of frames and 2D ones."""
+    return frames.is_cpu and not torch.compiler.is_compiling()  # which would make code for each number of runs
 
 
 def activated(parts: list[Tensor], activation: Literal["relu", "swish"], factors: Tensor | None = None) -> Tensor:

@@ -77,7 +77,7 @@ class ShortcutNorm(nn.BatchNorm2d):
 
 
 class GatedBottleneck(nn.Module):
-    """X3D's block: a (1, 1, 1), b (3, 3, 3) channelwise with the stride, swish, c (1, 1, 1); gates and shortcuts in some."""
+    """X3D's block: a (1, 1, 1), b (3, 3, 3) channelwise with the stride, swish, c (1, 1, 1); a gate in some."""
 
     def __init__(self, convs: dict[str, ConvSpec], stages: tuple[int, ...], squeezed: int | None):
         super().__init__()
