@@ -82,7 +82,9 @@ class _Watch:
             try:
                 if store is None:
                     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-                    store = dist.TCPStore(address, port, is_master=False, timeout=timedelta(seconds=self._seconds))
+                    store = dist.TCPStore(  # type: ignore[attr-defined]
+                        address, port, is_master=False, timeout=timedelta(seconds=self._seconds)
+                    )
                 count += 1
                 store.set(self._keys[self._rank], f"{count} {socket.gethostname()}")
                 for each, key in enumerate(self._keys):

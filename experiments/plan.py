@@ -7,22 +7,24 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
 
 from ada3d_gym import parallel
 from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.claims import Claimed, claim
 from ada3d_gym.experiments.folders import BusyFolder
 from ada3d_gym.experiments.inputs import claimed_by
 from ada3d_gym.experiments.judging import load_masks
-from ada3d_gym.experiments.ray_runs import do_all_on_ray
+from ada3d_gym.experiments.ray_runs import AGAIN, do_all_on_ray
 from ada3d_gym.experiments.results import Result, ResultFile, with_times
 from ada3d_gym.experiments.runs import Run, read_run
 from ada3d_gym.experiments.timing import Timed, milliseconds
 from ada3d_gym.experiments.train import is_finished
+from ada3d_gym.experiments.training import see_alike
 from ada3d_gym.experiments.workers import Job, Worker, processes, wait_for_any, workers
 
-AGAIN = 10.0  # seconds until it is looked again whether another process has done a run
 T = TypeVar("T")
 
 
@@ -44,7 +46,13 @@ class Task:
 
 
 def carry_out(
-    tasks: Sequence[Task], device: str, *, count: int | None = None, wait: bool | None = None, ray: str | None = None
+    tasks: Sequence[Task],
+    device: str,
+    *,
+    count: int | None = None,
+    wait: bool | None = None,
+    ray: str | None = None,
+    ray_cpus: int = 1,
 ) -> set[Path]:
     """Trains and judges all runs of a list that are not finished, in several processes where there are cores for them.
 
@@ -57,6 +65,7 @@ def carry_out(
         wait: for runs in which other processes work, and take those over that they give up. By default, where this is
             an element of a SLURM array: most of a list hangs on its first runs.
         ray: address of a Ray cluster that trains them, see `experiments.ray_runs`.
+        ray_cpus: CPU cores that each run has to itself there.
 
     Returns:
         The folders of finished runs: all but those in which another process works, and those that need them.
@@ -68,8 +77,7 @@ def carry_out(
     if ray is not None:
         if parallel.several():
             raise InputError("--ray starts processes itself: leave torchrun out")
-        queue = _Queue(tasks, device, wait)
-        return do_all_on_ray(queue, ray, device)
+        return do_all_on_ray(_Queue(tasks, device, wait), ray, ray_cpus)
     with parallel.joined(device):
         queue = _Queue(tasks, device, wait)
         running = min(processes(device) if count is None else count, len(queue.waiting))
@@ -120,7 +128,7 @@ class _Queue:
         self._begun: dict[Path, Task] = {}
         self._not_before: dict[Path, float] = {}  # of runs in which other processes were found at work
         for task in tasks:  # composed in order, what is finished needs no process
-            if set(task.needs) <= self.finished and _first_says(lambda task=task: _is_done(task)):
+            if set(task.needs) <= self.finished and _first_says(partial(_is_done, task)):
                 self.finished.add(task.folder)
             else:
                 self.waiting.append(task)
@@ -129,10 +137,7 @@ class _Queue:
     def empty(self) -> bool:
         """Whether nothing is left that may be begun here, now or later."""
         possible = self.finished | {task.folder for task in self._begun.values()}
-        for task in self.waiting:  # in an order in which each comes after what it needs
-            if set(task.needs) <= possible:
-                return False
-        return True
+        return not any(set(task.needs) <= possible for task in self.waiting)
 
     def next(self) -> Job | None:
         """A job whose needs are met, if there is one now."""
@@ -140,6 +145,8 @@ class _Queue:
         if found is None:
             return None
         task = self.waiting.pop(found)
+        for folder in task.needs:
+            see_alike(folder)
         self._begun[task.folder] = task
         return Job(task.compose(), task.folder, self._device, task.upper)
 
@@ -197,11 +204,22 @@ class Row:
 def time_rows(rows: Mapping[str, Row], device: str) -> None:
     """Measures milliseconds a clip of methods that were judged on the same clips, and notes them in their lines.
 
-    All take turns in this process, so that their ratios hold; of several that torchrun has started, in the first. Nothing to do where all lines have them. The first row's
-    run makes the classifier, whose weights do not matter for time.
+    All take turns in this process, so that their ratios hold; of several that torchrun has started, in the first.
+    Nothing to do where all lines have them, or another process measures them. The first row's run makes the
+    classifier, whose weights do not matter for time.
     """
-    if not parallel.is_first() or not rows or all(row.result.milliseconds is not None for row in rows.values()):
+    if not parallel.is_first() or _timed(rows):
         return
+    with suppress(Claimed), claim(next(iter(rows.values())).folder / "timing", fatal=False):
+        if not _timed(rows):
+            _time(rows, device)
+
+
+def _timed(rows: Mapping[str, Row]) -> bool:
+    return all(row.result.milliseconds is not None for row in rows.values())
+
+
+def _time(rows: Mapping[str, Row], device: str) -> None:
     methods = {}
     bandit = read_run(next(iter(rows.values())).folder, trust=True).bandit("test", device)
     for name, row in rows.items():
