@@ -6,7 +6,7 @@ import time
 
 from ada3d_gym import parallel
 
-_GROWTH = 4  # clocks are compared after four times as many batches at the latest, as the first ones may be fast
+_GROWTH = 1  # clocks are compared after twice as many batches at the latest, as the first ones may be fast
 
 
 class Pace:
