@@ -39,8 +39,8 @@ def claim(path: Path, *, fatal: bool, blocking: bool = False) -> Iterator[None]:
 
     Args:
         path: of no file of its own; its folder is there.
-        fatal: end this process where another one has taken the claim over, since this one was stopped for minutes: two
-            would write the same files.
+        fatal: end this process where it loses the claim, as to another one after it was stopped for minutes: two would
+            write the same files.
         blocking: wait for another process that has it.
 
     Raises:
@@ -53,7 +53,7 @@ def claim(path: Path, *, fatal: bool, blocking: bool = False) -> Iterator[None]:
         lease_duration=STALE,
         heartbeat_interval=BEAT,
         thread_local=False,
-        on_compromise=(lambda lost: _end(name)) if fatal else None,
+        on_compromise=(lambda lost: _end(name, lost.reason)) if fatal else None,
     )
     try:
         lock.acquire(blocking=blocking)
@@ -102,10 +102,10 @@ def _clock(folder: Path) -> int:
         return os.fstat(file.fileno()).st_mtime_ns
 
 
-def _end(name: Path) -> None:
+def _end(name: Path, reason: str) -> None:
     sys.stderr.write(
-        f"error: {name} was taken over by another process, as this one had not renewed it for {STALE:g} seconds: "
-        "it ends, so that not two of them write the same files\n"
+        f"error: {name} is no longer this process's ({reason}): it ends, so that not two of them write the same files. "
+        "Started again, the same command goes on\n"
     )
     sys.stderr.flush()
     os._exit(1)

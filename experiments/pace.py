@@ -6,7 +6,7 @@ import time
 
 from ada3d_gym import parallel
 
-_GROWTH = 4  # clocks are compared after four times as many batches at the latest, as the first ones may be fast
+_GROWTH = 1  # clocks are compared after twice as many batches at the latest, as the first ones may be fast
 
 
 class Pace:
@@ -22,8 +22,8 @@ class Pace:
         self._start(0)
 
     def _start(self, batches: int) -> None:
-        self._from = batches
-        self._begun = self._since = time.perf_counter()
+        self._from = self._checked = batches
+        self._since = self._clock = time.perf_counter()
         self._next = batches + 1
 
     def due(self, batches: int) -> bool:
@@ -34,13 +34,14 @@ class Pace:
         if batches < self._next:
             return False
         now = time.perf_counter()
-        elapsed, begun = (
-            max(each) for each in zip(*parallel.gather((now - self._since, now - self._begun)), strict=True)
-        )
+        clocks = parallel.gather((now - self._since, now - self._clock))
+        elapsed, passed = (max(each) for each in zip(*clocks, strict=True))
         save = bool(elapsed >= self._seconds)
         if save:
             self._since = now
         wait = self._seconds - (0.0 if save else elapsed)
-        done = max(batches - self._from, 1)
-        self._next = batches + min(max(int(wait * done / max(begun, 1e-9)), 1), _GROWTH * done)
+        likely = wait * (batches - self._checked) / max(passed, 1e-9)  # batches until then, as fast as since the last
+        step = max(int(likely / 2), 1)  # half the way, as they may become slower
+        self._next = batches + min(step, _GROWTH * max(batches - self._from, 1))
+        self._checked, self._clock = batches, now
         return save

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from ada3d_gym.experiments import claims
 from ada3d_gym.experiments.claims import Claimed, claim
 from ada3d_gym.experiments.folders import BusyFolder, claimed
+from tests.processes import start
 
 HOLD = """
 import sys, time
@@ -46,7 +46,7 @@ def refusing(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 def holder(path: Path) -> subprocess.Popen[str]:
     """A process that has a claim."""
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True)
+    process = start("-c", HOLD, str(path))
     assert process.stdout is not None
     assert process.stdout.readline() == "has it\n"
     return process
@@ -107,3 +107,19 @@ def test_a_lock_that_holds_is_enough(tmp_path: Path):
     """A version of before knows of no other."""
     with filelock.FileLock(tmp_path / "run.lock"), pytest.raises(Claimed), claim(tmp_path / "run", fatal=False):
         pass
+
+
+def test_a_process_that_has_lost_its_claim_ends(tmp_path: Path):
+    code = HOLD.replace(
+        "with claim(Path(sys.argv[1]), fatal=False)", "claims.BEAT = 0.1\nwith claim(Path(sys.argv[1]), fatal=True)"
+    )
+    code = code.replace(
+        "from ada3d_gym.experiments.claims",
+        "from ada3d_gym.experiments import claims\nfrom ada3d_gym.experiments.claims",
+    )
+    process = start("-c", code, str(tmp_path / "run"))
+    assert process.stdout is not None
+    assert process.stdout.readline() == "has it\n"
+    (tmp_path / "run.claim").unlink()  # as another one that takes it over
+    assert "run.claim is no longer this process's (marker-missing): it ends" in process.communicate(timeout=60)[1]
+    assert process.returncode == 1

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
@@ -25,7 +27,8 @@ from ada3d_gym.networks.spec import I3D_TINY
 from ada3d_gym.shipped import CLASSIFIER
 from ada3d_gym.video.motionshapes.drawing import CLASSES
 from tests.experiments.lines import read, timeless
-from tests.processes import kill_when, run, start
+from tests.nodes import kill
+from tests.processes import finish, kill_when, run, start
 
 MOTION = "Ada3D-MotionShapes-v1"
 OPTIONS = {
@@ -225,3 +228,32 @@ def test_the_folder_of_a_list_names_its_runs(quick_demo: tuple[Path, str]):
     folder, _ = quick_demo
     with pytest.raises(InputError, match=f"{folder} holds several runs: give the folder of one, such as {folder}/"):
         evaluate(str(folder))
+
+
+@pytest.mark.slow
+def test_two_processes_that_were_killed_go_on(tmp_path: Path):
+    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*launch, "-m", "experiments.evaluate", MOTION, "--videos", "280", "--output", str(two)]
+
+    def kept() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in tmp_path.glob("judging-*/*.npz")}
+
+    with open(os.devnull, "w") as nowhere:
+        processes = start(*command, stdout=nowhere.fileno())
+        while len(kept()) < 3:
+            assert processes.poll() is None
+            time.sleep(0.01)
+        kill(processes)
+    before = kept()
+    assert len(before) < 9  # of 1,120 clips
+    again = start(*command)
+    while len(found := kept()) < 5:
+        assert again.poll() is None
+        time.sleep(0.005)
+    assert before.items() <= found.items()  # those are not judged again
+    finish(again)
+    evaluate(MOTION, videos=280, output=one)
+    alone, together = (read(path)["upper"] for path in (one, two))
+    assert timeless(alone) == timeless(together)
+    assert not list(tmp_path.glob("judging-*"))

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from ada3d_gym import parallel
-from ada3d_gym.agents.registry import make_agent
+from ada3d_gym.agents.agent import Agent
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.experiments.train import train
+from tests.processes import run
 
 MOTION = "Ada3D-MotionShapes-v1"
 VIDEOS = 21  # the last batch, of five clips, is an uneven one for two processes
@@ -53,10 +57,55 @@ def test_two_processes_end_in_the_weights_of_one(tmp_path: Path, option: str):
     train(MOTION, videos=VIDEOS, classifier_epochs=1, set=options, output=two)  # judged again, in one process
 
 
+class Alone(Agent):
+    """Learns in one process."""
+
+    total_epochs = 1
+
+    def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[Any]:
+        raise AssertionError
+
+
 def test_what_trains_in_one_process_says_so(bandit: ClipBandit, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(parallel, "world", lambda: 2)
-    with pytest.raises(ValueError, match="BestFixed trains in one process: start it without torchrun"):
-        make_agent("best-fixed", bandit).learn(1, lambda epoch, figures: None)
+    with pytest.raises(ValueError, match="Alone trains in one process: start it without torchrun"):
+        Alone(bandit, None).learn(1, lambda epoch, figures: None)
+
+
+@pytest.mark.slow
+def test_two_processes_search_and_print_as_one(tmp_path: Path):
+    """Lists of runs, the search for the best fixed mask, and what needs both, started by torchrun."""
+    script = tmp_path / "table.py"
+    script.write_text(TABLE)
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    alone, together = run(str(script), str(tmp_path / "one")), run(*launch, str(script), str(tmp_path / "two"))
+    assert together.splitlines()[-1] == alone.splitlines()[-1] == "3 runs are finished"
+    assert together.count("runs are finished") == 1
+    one, two = (json.loads((tmp_path / each / "search" / "constants.json").read_text()) for each in ("one", "two"))
+    assert one == two
+
+
+TABLE = """
+import sys
+from functools import partial
+from pathlib import Path
+
+from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.plan import Task, carry_out
+from ada3d_gym.experiments.runs import compose
+
+def table(folder: Path) -> None:
+    small = partial(compose, "Ada3D-MotionShapes-v1", seed=0, environment={"videos": 14})
+    upper, search = folder / "upper", folder / "search"
+    tasks = [
+        Task(upper, partial(small, "upper")),
+        Task(search, partial(small, "best-fixed", options={"clips": 1, "regular": True}), (upper,), upper),
+        Task(folder / "uniform", partial(small, "uniform"), (search,), upper),
+    ]
+    print(len(carry_out(tasks, "cpu", count=1)), "runs are finished")
+
+run(table, arguments=["--folder", sys.argv[1]])
+"""
 
 
 @pytest.mark.parametrize(("count", "mine"), [(5, [1, 3]), (2, [1]), (1, [0]), (0, [])])

@@ -18,7 +18,8 @@ from ada3d_gym.experiments.plan import Row, Task, carry_out, time_rows
 from ada3d_gym.experiments.runs import Run, compose
 from ada3d_gym.experiments.workers import RunError
 from tests.experiments.lines import read
-from tests.processes import start
+from tests.experiments.test_parallel import TABLE
+from tests.processes import finish, start
 
 ENV = "Ada3D-MotionShapes-v1"
 SMALL = partial(compose, ENV, seed=0, environment={"videos": 14})
@@ -122,3 +123,16 @@ def test_runs_of_other_processes_are_waited_for(tmp_path: Path, monkeypatch: pyt
     lock.acquire()
     threading.Timer(1, lock.release).start()
     assert carry_out(tasks(tmp_path), "cpu", count=1) == {tmp_path / name for name in ("upper", "uniform", "random")}
+
+
+@pytest.mark.slow
+def test_an_array_does_each_run_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    script, folder = tmp_path / "table.py", tmp_path / "runs"
+    script.write_text(TABLE)
+    started = []
+    for element in range(3):
+        monkeypatch.setenv("SLURM_ARRAY_TASK_ID", str(element))
+        started.append(start(str(script), str(folder)))
+    assert [finish(each).splitlines()[-1] for each in started] == ["3 runs are finished"] * 3
+    assert len(list(folder.glob("search/tensorboard/agent/*"))) == 1  # a file for each process that trains
+    assert [len(read(path)) for path in sorted(folder.glob("*/results.jsonl"))] == [2, 2, 2]
