@@ -82,7 +82,9 @@ class _Watch:
             try:
                 if store is None:
                     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-                    store = dist.TCPStore(address, port, is_master=False, timeout=timedelta(seconds=self._seconds))
+                    store = dist.TCPStore(  # type: ignore[attr-defined]
+                        address, port, is_master=False, timeout=timedelta(seconds=self._seconds)
+                    )
                 count += 1
                 store.set(self._keys[self._rank], f"{count} {socket.gethostname()}")
                 for each, key in enumerate(self._keys):
@@ -126,7 +128,8 @@ def lost(error: BaseException) -> str | None:
     """What is to be said of an exchange that failed since another process is gone; None of any other error."""
     told = str(error)
     if isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and ("gloo" in told or "NCCL" in told)):
-        found = re.search(r"Connection [^.\n]*\[[^\n]*\]:\d+", told)  # the rest of gloo's message is for its authors
+        # the rest of gloo's message is for its authors
+        found = re.search(r"(Connection|Read|Write)[^\n\[]*\[[^\n\]]*\]:\d+(: [A-Z][a-z ]*)?", told)
         why = found.group() if found else " ".join(told.split())[:120]
         return f"another process of this run has ended ({why}): {_REMEDY}"
     return None

@@ -17,6 +17,7 @@ from ada3d_gym.agents.reinforce_options import Optimizer
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
 from ada3d_gym.errors import InputError
+from ada3d_gym.masks import read_mask
 from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.networks.current import CurrentForm
 from ada3d_gym.networks.selection import Aggregation, ClipTrunk, MaskLogits, SelectionNetwork
@@ -73,10 +74,23 @@ def new_trunk(bandit: ClipBandit, options: TrunkOptions) -> ClipTrunk:
     return trunk
 
 
-def new_selection(bandit: ClipBandit, options: SelectionOptions, seed: int) -> SelectionNetwork:
-    """The paper's selection network for a bandit, before training: the same for every agent of a seed."""
+def new_selection(
+    bandit: ClipBandit, options: SelectionOptions, seed: int, begin: str | None = None
+) -> SelectionNetwork:
+    """The paper's selection network for a bandit, before training: the same for every agent of a seed.
+
+    Args:
+        bandit: whose clips it sees.
+        options: of the agent.
+        seed: of its weights.
+        begin: mask that it keeps about at the start, as text; everything by default.
+
+    Raises:
+        InputError: for what is no mask of the bandit.
+    """
+    mask = None if begin is None else read_mask(begin, bandit.num_frames, bandit.num_stages, "begin")
     with torch_seed(spawn(seed, Stream.SELECTION_WEIGHTS)):
-        return SelectionNetwork(new_trunk(bandit, options), bandit.num_stages, options.keep)
+        return SelectionNetwork(new_trunk(bandit, options), bandit.num_stages, options.keep, mask)
 
 
 class SelectingAgent(Agent):

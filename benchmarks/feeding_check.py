@@ -31,6 +31,7 @@ from tabulate import tabulate
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.folders import check_output
 from ada3d_gym.experiments.paper.decoding import Feeding
 from ada3d_gym.experiments.paper.phases import Networks, Phase, judging, pretraining
 from ada3d_gym.experiments.paper.phases import Videos as Counts
@@ -45,6 +46,7 @@ from benchmarks.feeding_process import machine_seconds
 from benchmarks.feeding_videos import CLASSES, Videos, feeding_videos
 
 PART = 4  # of the videos: the part that the network's rate is measured on, and the part that is judged on
+MICRO_BATCH = 16  # clips in a pass of the classifier's training, for memory
 SIDE = 64  # of the frames that the policy sees: the largest that a tiny trunk is for
 NAMES = {"trunk": "trunk", "classifier": "classifier on whole clips", "judged": "judging"}  # in profile and prediction
 
@@ -82,6 +84,8 @@ def feeding_check(
     count = videos or (64 if quick else 300)
     if count < PART**2:
         raise InputError(f"videos={count}: expected at least {PART**2}")
+    if json is not None:
+        check_output(json, "--json")
     part, whole = (feeding_videos(each, each // PART) for each in (count // PART, count))
     rates = Feeding.read(feeding, whole.seconds, whole.bytes_a_second).formats["files"]
     cores = default_workers()
@@ -122,7 +126,8 @@ def composed(videos: Videos, backbone: str) -> Run:
     """A run of an epoch of the trunk and one of the classifier, and of a judgement."""
     environment: dict[str, Any] = {"data_root": str(videos.root), "checkpoint": "random", "backbone": backbone}
     environment["observation_size"] = SIDE
-    made = compose("Ada3D-Videos-v0", "reinforce", 0, environment=environment, classifier_epochs=1, trunk_epochs=1)
+    once: dict[str, Any] = {"classifier_epochs": 1, "trunk_epochs": 1, "classifier_micro_batch": MICRO_BATCH}
+    made = compose("Ada3D-Videos-v0", "reinforce", 0, environment=environment, **once)
     return run_of_pretraining(made)
 
 

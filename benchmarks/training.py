@@ -70,7 +70,7 @@ def training(
     micro_batch: int | None = None,
     policy_micro_batch: int | None = None,
     ways: tuple[str, ...] = (),
-    turns: int = 3,
+    turns: int | None = None,
     json: Path | None = None,
 ) -> None:
     """Times training steps.
@@ -86,7 +86,7 @@ def training(
         micro_batch: clips in a pass of the classifier, where batches are parted; a quarter by default.
         policy_micro_batch: the same of the selection network.
         ways: those whose name has one of these words, as "whole"; all by default.
-        turns: of each way.
+        turns: of each way; 5, or 2.
         json: file that gets the figures, too.
     """
     if json is not None:
@@ -98,7 +98,7 @@ def training(
         base = replace(base, side=min(base.side, base.size))
         chosen = _ways(base, precision, micro_batch, policy_micro_batch)
         chosen = {name: each for name, each in chosen.items() if not ways or any(word in name for word in ways)}
-        rows = _measured(chosen, turns)
+        rows = _measured(chosen, turns or (2 if quick else 5))
     if parallel.rank() > 0:
         return
     print(tabulate([_cells(row, rows) for row in rows], "keys", tablefmt="github", disable_numparse=True))
@@ -151,11 +151,9 @@ def _row(name: str, way: str, chosen: Settings, step: Step) -> Row:
     """What can be counted; times come later."""
     step.run()
     peak = _peak(step.run, chosen.device)
-    with asked() as counts:
+    with asked() as counts, profiling.recording(chosen.device) as profile:
         step.run()
     asks = {"copies": counts["copies"], "waits": counts["waits"], "collectives": collectives(step.run)}
-    with profiling.recording(chosen.device) as profile:
-        step.run()
     (phase,) = profile.as_dict().values()
     whole = sum(each["seconds"] for each in phase["sections"].values())
     shares = {section: each["seconds"] / whole for section, each in phase["sections"].items()}

@@ -6,13 +6,12 @@ import json
 import re
 import tempfile
 from collections.abc import Callable, Container, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.claims import Claimed, claim
 from ada3d_gym.files import OutputError, replacing, writing
 
 OPTIONS = "options.json"  # of a run's folder
@@ -73,20 +72,18 @@ def claimed(
         OutputError: where it cannot be written.
         InputError: where it holds a run with other options or inputs.
     """
-    lock = FileLock(folder / "run.lock")
-    with writing(folder):
-        if folder.exists() and not folder.is_dir():
-            raise OutputError(f"{folder} is no folder: choose another --output")
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            raise BusyFolder(f"another process works in {folder}: wait for it, or choose another --output") from None
-    try:
+    with ExitStack() as stack:
+        with writing(folder):
+            if folder.exists() and not folder.is_dir():
+                raise OutputError(f"{folder} is no folder: choose another --output")
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                stack.enter_context(claim(folder / "run", fatal=True))
+            except Claimed:
+                told = f"another process works in {folder}: wait for it, or choose another --output"
+                raise BusyFolder(told) from None
         _note(folder, options, dict(inputs or {}), replaces or {}, harmless, computed(folder))
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager

@@ -37,7 +37,7 @@ class Pace:
         elapsed, begun = (
             max(each) for each in zip(*parallel.gather((now - self._since, now - self._begun)), strict=True)
         )
-        save = elapsed >= self._seconds
+        save = bool(elapsed >= self._seconds)
         if save:
             self._since = now
         wait = self._seconds - (0.0 if save else elapsed)

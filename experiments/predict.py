@@ -98,8 +98,8 @@ def predict(
     interrupted = False
     with measured(device, profile) as recorded:
         policy = _policy(folder, device, precision, data_root, trust)
-        how: Any = {"workers": workers, "precision": precision}
-        predictor = Predictor.from_pretrained(folder, device=device, policy=policy, **how)
+        how: Any = {"device": device, "precision": precision, "workers": workers}
+        predictor = Predictor.from_pretrained(folder, policy=policy, **how)
         stages = predictor.classifier.stage_names
         stream = predictor.stream(asked, top_k=top, views=views, upper=upper, pixels=pixels, isolated=True)
         bar = tqdm(stream, total=len(asked), desc="predicting", unit="video", disable=len(asked) < 2 or None)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
 from ada3d_gym import parallel
 from ada3d_gym.errors import InputError
 from ada3d_gym.evaluation import Evaluation, Usage
+from ada3d_gym.experiments.claims import claim
 from ada3d_gym.files import replacing, writing
 
 
@@ -154,7 +154,7 @@ class ResultFile:
         if parallel.rank() > 0:
             self._lines = self._with(self._lines, result)
             return
-        with writing(self.path), FileLock(self.path.with_name(f"{self.path.name}.lock")):
+        with writing(self.path), claim(self.path.with_name(f"{self.path.name}.own"), fatal=False, blocking=True):
             self._lines = self._with(self._read(), result)
             with replacing(self.path) as part:
                 part.write_text("".join(json.dumps(asdict(line)) + "\n" for line in self._lines))

@@ -157,10 +157,11 @@ def _work(connection: Connection, beside: int) -> None:
     sys.stderr = _Plain(sys.stderr.buffer, errors="backslashreplace", line_buffering=True)
     tqdm.set_lock(threading.RLock())  # its own is shared with other processes, and stays behind when this one is ended
     while True:
-        connection.send(_outcome(connection.recv()))
+        connection.send(outcome_of(connection.recv()))
 
 
-def _outcome(job: Work) -> tuple[Outcome, str]:
+def outcome_of(job: Work) -> tuple[Outcome, str]:
+    """Does a job, and says what became of it, with what there is to be told."""
     try:
         job.do()
     except BusyFolder as error:

@@ -1,4 +1,4 @@
-"""Two machines, as network namespaces with a cable between them; or, where there may be none, two loopback addresses."""
+"""Two machines: network namespaces with a cable between them; where there may be none, two loopback addresses."""
 
 from __future__ import annotations
 

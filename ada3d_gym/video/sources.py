@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-WHOLE = (
-    2**19
-)  # bytes of a video up to which all of it is read at once: one request to a distant disk instead of several
+WHOLE = 2**19  # bytes of a video up to which it is read in one request, so that a distant disk is waited for once
 
 
 @dataclass(frozen=True)

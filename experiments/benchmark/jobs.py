@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.benchmark.labels import label_options
 from ada3d_gym.experiments.benchmark.learning import RunSpec, learn
 from ada3d_gym.experiments.benchmark.record import Record, Track, read_record
 from ada3d_gym.experiments.benchmark.suite import Suite
+from ada3d_gym.experiments.claims import Claimed, claim
 from ada3d_gym.experiments.folders import BusyFolder, folder_name
 from ada3d_gym.experiments.timing import one_thread
 from ada3d_gym.files import writing
@@ -111,16 +110,15 @@ def claimed_file(path: Path) -> Iterator[None]:
     Raises:
         BusyFolder: while another process makes it; a process that was killed makes nothing.
     """
-    lock = FileLock(path.with_suffix(".lock"))
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:  # what two compute is the same, and each file whole
+                stack.enter_context(claim(path, fatal=False))
+            except Claimed:
+                raise BusyFolder(f"another process works on {path}") from None
         try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            raise BusyFolder(f"another process works on {path}") from None
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # Windows removes no open file; who gets hold of the old one finds the record there
-            path.with_suffix(".lock").unlink()
-        lock.release()
+            yield
+        finally:
+            with suppress(OSError):  # Windows removes no open file; who gets hold of the old one finds the record there
+                path.with_suffix(".lock").unlink()

@@ -6,7 +6,6 @@ So nodes share no folder with it. Each needs this package, and outcome tables an
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import traceback
 from collections import Counter
@@ -17,18 +16,16 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ada3d_gym.errors import Ada3DError, InputError
+from ada3d_gym.errors import Ada3DError
 from ada3d_gym.experiments.benchmark.jobs import BenchmarkJob, claimed_file
 from ada3d_gym.experiments.benchmark.learning import RunSpec, learn
 from ada3d_gym.experiments.benchmark.record import Record
 from ada3d_gym.experiments.folders import BusyFolder
+from ada3d_gym.experiments.ray_cluster import AHEAD, ATTEMPTS, connected, enter, options_of
 from ada3d_gym.experiments.timing import one_thread
 from ada3d_gym.experiments.workers import Outcome, RunError
 
-EXTRA = "pip install 'ada3d-gym[ray]'"
-AHEAD = 2  # runs sent for each place that computes: one waits, so that no place does
 MOST = 500  # runs sent at once: each claim is an open file, of which a process may commonly have 1,024
-ATTEMPTS = 2  # of a run whose worker dies: a node that is taken away is nobody's fault, a run that kills two is its own
 
 
 def do_all_on_ray(
@@ -50,7 +47,7 @@ def do_all_on_ray(
         InputError: without Ray, or such a cluster.
         RunError, RuntimeError: what went wrong in a run; the others are ended then, and those that are done written.
     """
-    ray = _connected(address, cpus)
+    ray = connected(address, cpus)
     try:
         return _Sender(ray, cpus, at_once).do(jobs)
     finally:
@@ -64,10 +61,7 @@ def compute(spec: RunSpec, folder: str) -> tuple[Outcome, Record | str]:
         spec: the run.
         folder: the driver's, from which relative paths of tables and modules of agents count, where the node has it.
     """
-    if os.path.isdir(folder):
-        os.chdir(folder)
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
+    enter(folder)
     try:
         with one_thread(spec.device):
             return "done", learn(spec)
@@ -75,35 +69,6 @@ def compute(spec: RunSpec, folder: str) -> tuple[Outcome, Record | str]:
         return "failed", str(error)
     except Exception:
         return "fault", traceback.format_exc()
-
-
-def _connected(address: str, cpus: int) -> Any:
-    """The module `ray`, connected."""
-    try:
-        import ray
-    except ImportError as error:
-        raise InputError(f"--ray {address}: Ray is not installed ({error}): {EXTRA}") from error
-    try:
-        _reach(address)
-        ray.init(address=address, log_to_driver=False, logging_level="error")
-    except Exception as error:  # it raises many kinds, plain ones too
-        remedy = "'ray status' on a node tells whether one runs; --ray local starts one on this machine"
-        raise InputError(f"--ray {address}: no Ray cluster there ({error}): {remedy}") from error
-    largest = max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=0)
-    if largest < cpus:
-        told = f"--ray-cpus {cpus}: the largest node has {largest:g} CPUs"
-        if address == "local":
-            ray.shutdown()
-            raise InputError(told)
-        print(f"{told}, so runs wait until the cluster gets a larger one", file=sys.stderr)
-    return ray
-
-
-def _reach(address: str) -> None:
-    """Raises OSError where nobody listens; Ray itself would try for minutes, then end the process."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 class _Sender:
@@ -153,12 +118,7 @@ class _Sender:
         self._send(job, claim)
 
     def _send(self, job: BenchmarkJob, claim: ExitStack) -> None:
-        options = {
-            "num_cpus": self._cpus,
-            "num_gpus": int(job.spec.device.startswith("cuda")),
-            "max_retries": 0,  # told here, and tried again from here
-            "name": job.title,
-        }
+        options = options_of(job.spec.device, self._cpus, job.title)
         self._sent[self._compute.options(**options).remote(job.spec, os.getcwd())] = job, claim
         self._bar.set_description(job.title)
 

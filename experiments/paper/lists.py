@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ada3d_gym.experiments.paper.options import Composer, PaperOptions
 from ada3d_gym.experiments.plan import Row, Task, carry_out, time_rows
 from ada3d_gym.experiments.rivals import Rivals
 from ada3d_gym.experiments.runs import Run, views_name
 from ada3d_gym.experiments.timing import one_thread
+from ada3d_gym.experiments.training import saving_every
 
 LEARNED = "Ada3D"
 STAGE_1, STAGE_2 = "Ada3D, stage 1 only", "Ada3D, stage 2 only"
@@ -90,9 +92,10 @@ class PaperRuns:
         Raises:
             RunError, InputError: what went wrong in a run.
         """
-        device = self.options.device
-        with one_thread(device):
-            self._finished = carry_out(list(self.tasks.values()), device)
+        options, device = self.options, self.options.device
+        where: Any = {"wait": options.wait, "ray": options.ray, "ray_cpus": options.ray_cpus}
+        with one_thread(device), saving_every(options.save_minutes):
+            self._finished = carry_out(list(self.tasks.values()), device, **where)
             for rows in self._timed.values():
                 time_rows({name: row for name, row in rows.items() if row.folder in self._finished}, device)
 

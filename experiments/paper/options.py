@@ -41,6 +41,11 @@ class PaperOptions:
         trunk: weights that the selection network's trunk starts from.
         config: YAML file of settings; experiments/configs/DATASET.yaml by default.
         json: file that gets all results, too.
+        ray: address of a Ray cluster that trains the runs, as HOST:PORT; "auto" for the one that this machine belongs
+            to, "local" for one of this machine alone. Needs the extra "ray", and an --output that its nodes share.
+        ray_cpus: CPU cores that each run has to itself there.
+        wait: for runs in which other processes work, and for those that need them; within a SLURM array by default.
+        save_minutes: between states that are saved within a long epoch; 10 by default.
     """
 
     id: str = MOTIONSHAPES
@@ -59,6 +64,10 @@ class PaperOptions:
     trunk: str | None = None
     config: Path | None = None
     json: Path | None = None
+    ray: str | None = None
+    ray_cpus: int = 1
+    wait: bool | None = None
+    save_minutes: float | None = None
 
     def check(self) -> None:
         """Raises InputError for what cannot be, before anything is computed."""
@@ -67,8 +76,9 @@ class PaperOptions:
         environment = ENVIRONMENTS[self.id]
         if environment["num_frames"] != 8 or not environment["backbone"].startswith("i3d"):
             raise InputError(f"id={self.id}: expected one with I3D and 8 frames, as {self.sibling()}; others follow")
-        if self.seeds < 1:
-            raise InputError(f"seeds={self.seeds}: expected at least 1")
+        for name in ("seeds", "ray_cpus"):
+            if (least := getattr(self, name)) < 1:
+                raise InputError(f"{name}={least}: expected at least 1")
         if self.backbone is not None and not self.backbone.startswith("i3d_"):
             raise InputError(f"backbone={self.backbone}: expected an I3D, such as i3d_tiny")
         for name in ("size", "videos", "workers"):

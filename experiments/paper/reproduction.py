@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from ada3d_gym.datasets import EMBEDDED, VIDEO_SETS, DataError, find_root, load_index
 from ada3d_gym.errors import InputError
@@ -23,8 +25,8 @@ from ada3d_gym.experiments.paper.table1 import LENGTHS
 from ada3d_gym.experiments.runs import Run, compose
 from ada3d_gym.precision import Precision
 from ada3d_gym.registration import ENVIRONMENTS
-from ada3d_gym.video.motionshapes.drawing import CLASSES
-from ada3d_gym.video.motionshapes.files import SPLITS
+from ada3d_gym.video.motionshapes.drawing import CLASSES, FRAMES
+from ada3d_gym.video.motionshapes.files import FPS, SPLITS
 
 # As in the paper, section 4.1; Mini-Kinetics of AR-Net as in its paper (Meng et al., 2020: 121,215 and 9,867).
 SIZES = {
@@ -183,8 +185,24 @@ def reported(dataset: str) -> tuple[str, ...]:
     return tuple(table for table in TABLES if table in found) or ("1",)
 
 
-def found_videos(dataset: str, data_root: Path | None = None) -> tuple[Videos, int | None, str]:
-    """Of the data set's index, or as published: the numbers, bytes of the files, and where that is from.
+class Found(NamedTuple):
+    """What is known of a data set's videos.
+
+    Attributes:
+        videos: how many there are.
+        size: bytes of the files; None where nobody knows.
+        seconds: mean length.
+        source: where that is from.
+    """
+
+    videos: Videos
+    size: int | None
+    seconds: float
+    source: str
+
+
+def found_videos(dataset: str, data_root: Path | None = None) -> Found:
+    """Of the data set's index, or as published.
 
     Raises:
         DataError: where a folder is given and not indexed, and of videos of one's own without an index.
@@ -193,13 +211,15 @@ def found_videos(dataset: str, data_root: Path | None = None) -> tuple[Videos, i
         try:
             root = find_root(dataset, data_root)
             train, test = (load_index(dataset, root, split) for split in ("train", "test"))
-            size = sum(record.size for index in (train, test) for record in index)
-            return Videos(len(train), len(test), len(train.class_names)), size, f"the index of {root}"
+            records = [record for index in (train, test) for record in index]
+            size, known = sum(record.size for record in records), [each for each in records if each.rate]
+            seconds = float(np.mean([each.frames / each.rate for each in known])) if known else SECONDS.get(dataset, 10)
+            return Found(Videos(len(train), len(test), len(train.class_names)), size, seconds, f"the index of {root}")
         except DataError:
             if data_root is not None or dataset not in SIZES:
                 raise
     videos = SIZES[dataset]
     if dataset not in SECONDS:
-        return videos, None, "the embedded videos"
+        return Found(videos, None, FRAMES / FPS, "the embedded videos")
     size = (videos.train + videos.test) * SECONDS[dataset] * BYTES_A_SECOND
-    return videos, size, "published numbers; bytes assume 53 kB a second of video"
+    return Found(videos, size, SECONDS[dataset], "published numbers; bytes assume 53 kB a second of video")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -109,3 +110,15 @@ def test_no_process_is_left_behind(tmp_path: Path, cache_folder: Path, end: sign
     for name in "ab":  # free for the same command
         with pytest.raises(InputError, match="holds another run"), claimed(tmp_path / name, {}):
             pass
+
+
+def test_runs_of_other_processes_are_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As in a SLURM array, whose elements begin at once: all but one find the first run taken."""
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
+    monkeypatch.setattr("ada3d_gym.experiments.plan.AGAIN", 0.2)
+    busy = tmp_path / "uniform"
+    busy.mkdir()
+    lock = FileLock(busy / "run.lock", thread_local=False)
+    lock.acquire()
+    threading.Timer(1, lock.release).start()
+    assert carry_out(tasks(tmp_path), "cpu", count=1) == {tmp_path / name for name in ("upper", "uniform", "random")}

@@ -55,7 +55,7 @@ def clips_of(index: VideoIndex) -> VideoClips:
     return VideoClips(index, index.class_names, ClipSampler(4, 6, 5, 32), observation_size=32)
 
 
-@pytest.mark.parametrize("whole", [2**18, 0])
+@pytest.mark.parametrize("whole", [2**19, 0])
 def test_clips_are_those_of_the_files_wherever_the_shards_are(
     whole: int, index: VideoIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -1,0 +1,134 @@
+"""Runs of a list on a Ray cluster, whose nodes share a file system: each trains and judges in the run's folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from tqdm import tqdm
+
+from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.ray_cluster import AHEAD, ATTEMPTS, connected, enter, options_of
+from ada3d_gym.experiments.train import is_finished
+from ada3d_gym.experiments.workers import Job, Outcome, RunError, outcome_of
+from ada3d_gym.workers import share_cores
+
+AGAIN = 10.0  # seconds until it is looked again whether another process has done a run
+
+
+class Queue(Protocol):
+    """Jobs, of which some can be done once others are."""
+
+    finished: set[Path]
+
+    @property
+    def empty(self) -> bool: ...
+    def next(self) -> Job | None: ...
+    def ended(self, folder: Path, done: bool, told: str = "") -> None: ...
+
+
+def do_all_on_ray(queue: Queue, address: str, cpus: int) -> set[Path]:
+    """Does all jobs of a queue; a node's death costs what its run did since its state was last saved.
+
+    Args:
+        queue: of runs in folders that all nodes and this machine share.
+        address: of the cluster, see `experiments.ray_cluster.connected`.
+        cpus: CPU cores that each run has to itself.
+
+    Returns:
+        The folders of finished runs.
+
+    Raises:
+        InputError: without Ray, or such a cluster, or for a folder that is not shared.
+        RunError, RuntimeError: what went wrong in a run; the others are ended then, and go on when they are begun anew.
+    """
+    ray = connected(address, cpus)
+    try:
+        return _Sender(ray, queue, cpus).do()
+    finally:
+        ray.shutdown()
+
+
+def compute(job: Job, folder: str, cpus: int) -> tuple[Outcome, str]:
+    """What a node does.
+
+    Args:
+        job: the run.
+        folder: the driver's, from which relative paths count.
+        cpus: cores of the node that the run has to itself.
+    """
+    enter(folder)
+    _share(cpus)
+    return outcome_of(job)
+
+
+@cache  # Ray does several runs in one process
+def _share(cpus: int) -> None:
+    share_cores(max((os.cpu_count() or 1) // cpus, 1))
+
+
+class _Sender:
+    """Sends runs, and hears what became of them."""
+
+    def __init__(self, ray: Any, queue: Queue, cpus: int):
+        self._ray, self._queue, self._cpus = ray, queue, cpus
+        self._compute = ray.remote(compute)
+        self._sent: dict[Any, Job] = {}  # by Ray's reference
+        self._deaths: Counter[Path] = Counter()
+
+    def do(self) -> set[Path]:
+        try:
+            while self._sent or not self._queue.empty:
+                while len(self._sent) < self._room() and (job := self._queue.next()):
+                    self._send(job)
+                if not self._sent:  # others are at work on all that could be begun
+                    time.sleep(AGAIN)
+                    continue
+                for done in self._ray.wait(list(self._sent), timeout=AGAIN)[0]:
+                    self._take(done)
+        except BaseException:
+            for reference in self._sent:  # their folders are free once they have ended
+                self._ray.cancel(reference, force=True)
+            raise
+        return self._queue.finished
+
+    def _room(self) -> int:
+        places = int(self._ray.cluster_resources().get("CPU", 0)) // self._cpus
+        return max(AHEAD * places, 1)
+
+    def _send(self, job: Job) -> None:
+        options = options_of(job.device, self._cpus, str(job.folder))
+        self._sent[self._compute.options(**options).remote(job, os.getcwd(), self._cpus)] = job
+
+    def _take(self, done: Any) -> None:
+        job = self._sent.pop(done)
+        try:
+            kind, told = self._ray.get(done)
+        except self._ray.exceptions.RayTaskError as error:  # not even begun: `compute` catches what is raised in it
+            why = str(error).strip().splitlines()[-1]
+            raise RunError(
+                f"a Ray node cannot compute the run of {job.folder} ({why}): each needs this version of ada3d-gym"
+            ) from error
+        except self._ray.exceptions.RayError as error:
+            self._deaths[job.folder] += 1
+            name = type(error).__name__
+            if self._deaths[job.folder] == ATTEMPTS:
+                raise RunError(f"{ATTEMPTS} Ray workers died in the run of {job.folder} ({name})") from error
+            tqdm.write(f"{job.folder}: its Ray worker has died ({name}), and another one goes on", file=sys.stderr)
+            self._send(job)
+            return
+        if kind == "failed":
+            raise RunError(f"{told} (in the run of {job.folder})")
+        if kind == "fault":
+            raise RuntimeError(f"in the run of {job.folder}:\n{told}")
+        if kind == "done" and not is_finished(job.run, job.folder):
+            raise InputError(
+                f"{job.folder}: a Ray node says that it is done, and nothing of it is here: give an --output that the "
+                "nodes share with this machine"
+            )
+        self._queue.ended(job.folder, kind == "done", told)
