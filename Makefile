@@ -1,12 +1,14 @@
 # make demo   the paper's comparison on the embedded videos, in some minutes
 # make test   lint, type check and tests
 # make test-all   the slow tests too: every id, every algorithm on every observation, killed and resumed runs
-# Both set .venv up first, once.
+# make docs   the site, from docs/ and the docstrings; its first page is docs/_build/html/index.html
+# make test-gpu   on a machine with a CUDA GPU: its tests, then the figures of docs/networks.md, in runs/gpu
+# Each sets .venv up first, once.
 
 PYTHON ?= python3
 export OMP_WAIT_POLICY = passive  # spinning OpenMP threads make torch crawl when anything else runs
 
-.PHONY: demo test test-all clean
+.PHONY: demo docs test test-all test-gpu clean
 
 demo: .venv/ready
 	.venv/bin/python -m experiments.demo $(ARGS)
@@ -17,6 +19,25 @@ test test-all: .venv/ready
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/pytest -n 2 --dist loadfile $(TESTS) $(ARGS)
+
+docs: .venv/docs-ready
+	.venv/bin/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+.venv/docs-ready: .venv/ready
+	.venv/bin/pip install --quiet --editable ".[docs]"
+	touch $@
+
+test-gpu: .venv/ready
+	.venv/bin/python -c "import torch, sys; sys.exit(0 if torch.cuda.is_available() else 'make test-gpu: PyTorch finds no CUDA GPU on this machine')"
+	.venv/bin/pytest -m gpu $(ARGS)
+	mkdir -p runs/gpu
+	for precision in bfloat16 float32; do \
+		.venv/bin/python -m benchmarks.masked_inference --device cuda --precision $$precision --batch 8 32 128 \
+			--json runs/gpu/masked_inference-$$precision.json || exit 1; \
+		.venv/bin/python -m benchmarks.selection --device cuda --precision $$precision \
+			--json runs/gpu/selection-$$precision.json || exit 1; \
+	done
+	.venv/bin/python -m benchmarks.training --device cuda --precision bfloat16 --json runs/gpu/training.json
 
 .venv/ready: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv

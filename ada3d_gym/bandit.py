@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.observers import Observer, PixelObserver
+from ada3d_gym.precision import Precision
 from ada3d_gym.protocols import (
     Classifier,
     ClipAnswers,
@@ -99,6 +100,8 @@ class ClipBandit:
         observer: what a policy is shown of a clip; its pixels by default.
         order: of the draws. "epochs": all videos in random order, a random view of each, over and over; "iid": any clip
             at any time.
+        precision: in which the networks of policies compute where they act; None is their own. Classifier and observer
+            have theirs.
 
     Attributes:
         on_pull: None, or what is called with the ids and masks u and v of every pull.
@@ -113,12 +116,13 @@ class ClipBandit:
         reward: Reward,
         observer: Observer | None = None,
         order: Order = "epochs",
+        precision: Precision | None = None,
     ):
         if order not in get_args(Order):
             raise InputError(f"unknown order {order!r}: expected one of {', '.join(get_args(Order))}")
         self.source, self.classifier, self.reward = source, classifier, reward
         self.observer = observer or PixelObserver(source)
-        self.order = order
+        self.order, self.precision = order, precision
         everything = (np.ones((1, length), np.bool_) for length in (self.num_frames, self.num_stages))
         self._full_macs = int(classifier.macs(*everything)[0])
         self.seed(None)

@@ -25,6 +25,7 @@ from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.observers import FeatureObserver, IndexObserver, Observation, Observer, PixelObserver
 from ada3d_gym.outcomes.classifier import TableClassifier, check_named, check_network
 from ada3d_gym.outcomes.table import NEEDED_PARTS, OutcomeTable, load_table
+from ada3d_gym.precision import Precision, dtype_of
 from ada3d_gym.rewards import Cost, MaskReward, Shaping
 from ada3d_gym.shipped import CLASSIFIER_BACKBONES, SELECTION, shipped_classifier, shipped_start, shipped_table
 from ada3d_gym.video.clips import VideoClips
@@ -54,6 +55,7 @@ def build_bandit(
     device: str = "cpu",
     classifier: NetworkClassifier | None = None,
     outcomes: str | Path | None = None,
+    precision: Precision | None = None,
     **reading: Any,
 ) -> ClipBandit:
     """A bandit over clips of a data set.
@@ -76,9 +78,15 @@ def build_bandit(
             this data set, network, number of frames and split; a path, in that table: no clip is classified, and none
             decoded but for what the policy is shown. The table says how many views there are where `views` does not. A
             classifier or checkpoint given beside it must be the table's.
+        precision: in which networks compute where nothing is trained: "float32" (the default), "bfloat16" or "float16".
+            That is the classifier (one that is given keeps its own), features of frames, and the networks of agents
+            where they act. A table holds what a classifier answers in one precision, float32 in those that ship, and is
+            refused where another is asked for.
         reading: the other arguments of `video_clips` (data_root, size, stride, sampling, flip, …).
     """
     device = checked_device(device)
+    if precision is not None:
+        dtype_of(precision)  # says now where it is none
     pays = MaskReward(gamma, cost, reward)
     table = None
     if not isinstance(outcomes, str | Path | None):
@@ -89,7 +97,7 @@ def build_bandit(
         table = load_table(
             shipped_table(dataset, backbone, num_frames, split) if outcomes == "table" else Path(str(outcomes))
         )
-        check_named(table, dataset=dataset, split=split)
+        check_named(table, dataset=dataset, split=split, **({} if precision is None else {"precision": precision}))
         if (needed := NEEDED_PARTS.get(reward)) is not None:
             table.part(needed)  # says now where it is not there
         views = table.about.views if views is None else views
@@ -98,13 +106,14 @@ def build_bandit(
     if observation == "index":
         observer: Observer = IndexObserver(clips, split, naming)
     else:
-        observer = build_observer(clips, observation, features, device)
+        observer = build_observer(clips, observation, features, device, precision)
     if classifier is not None:
         classifier = fitting_classifier(clips, classifier, checkpoint)
     if table is not None:
-        return ClipBandit(clips, _answering(table, clips, backbone, checkpoint, classifier), pays, observer, order)
-    classifier = classifier or build_classifier(clips, backbone, checkpoint, device)
-    return ClipBandit(clips, classifier, pays, observer, order)
+        known = _answering(table, clips, backbone, checkpoint, classifier)
+        return ClipBandit(clips, known, pays, observer, order, precision)
+    classifier = classifier or build_classifier(clips, backbone, checkpoint, device, precision)
+    return ClipBandit(clips, classifier, pays, observer, order, precision)
 
 
 def _answering(
@@ -142,6 +151,7 @@ def build_observer(
     observation: Observation,
     features: str | Path | None = None,
     device: str = "cpu",
+    precision: Precision | None = None,
 ) -> Observer:
     """Pixels or features of clips; arguments as in `build_bandit`."""
     if observation == "pixels":
@@ -149,7 +159,8 @@ def build_observer(
     if observation != "features":
         expected = ", ".join(get_args(Observation))
         raise InputError(f"unknown observation {observation!r}: expected one of {expected}")
-    return FeatureObserver(clips, build_feature_trunk(clips.num_frames, clips.observation_size, features), device)
+    trunk = build_feature_trunk(clips.num_frames, clips.observation_size, features)
+    return FeatureObserver(clips, trunk, device, precision=precision)
 
 
 def build_feature_trunk(num_frames: int, side: int, weights: str | Path | None = None) -> ClipTrunk:
@@ -217,7 +228,11 @@ def _ships_trunk(num_frames: int, side: int) -> bool:
 
 
 def build_classifier(
-    clips: VideoClips, backbone: str = "i3d_tiny", checkpoint: str | Path | None = None, device: str = "cpu"
+    clips: VideoClips,
+    backbone: str = "i3d_tiny",
+    checkpoint: str | Path | None = None,
+    device: str = "cpu",
+    precision: Precision | None = None,
 ) -> NetworkClassifier:
     """The masked 3D network for clips; arguments as in `build_bandit`."""
     if backbone not in SPECS:
@@ -243,7 +258,7 @@ def build_classifier(
                 f"{report.path}: the head is {report.head}, and must be trained before rewards mean anything",
                 stacklevel=2,
             )
-    return NetworkClassifier(network, clips.size, device=device)
+    return NetworkClassifier(network, clips.size, device=device, precision=precision)
 
 
 def _load_shipped(network: DescribedNetwork, clips: VideoClips) -> None:

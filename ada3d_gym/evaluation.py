@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ada3d_gym import parallel
 from ada3d_gym.bandit import ClipBandit
@@ -19,6 +18,7 @@ from ada3d_gym.masks import split_mask
 from ada3d_gym.metrics import mean_average_precision, top1
 from ada3d_gym.partial import Judged, Parts
 from ada3d_gym.profiling import section, timed
+from ada3d_gym.progress import Progress
 from ada3d_gym.protocols import ClipAnswers, ClipSource, FallibleSource
 from ada3d_gym.video.records import VideoError
 
@@ -126,8 +126,8 @@ def evaluate(
     done = parallel.gather(set(mine_found))[0]
     mine = [number for number in range(len(batches)) if number not in done][parallel.rank() :: parallel.world()]
     mine_bad = dict[int, VideoError]()
-    quiet = parallel.rank() > 0 or None
-    for place, number in enumerate(tqdm(mine, desc=description, unit="batch", leave=False, disable=quiet)):
+    progress = Progress(sum(len(batches[number]) for number in mine), description, quiet=parallel.rank() > 0)
+    for place, number in enumerate(mine):
         bandit.expect(np.concatenate([batches[each] for each in mine[place : place + 2]]))
         bad = source.undecodable(batches[number]) if isinstance(source, FallibleSource) else {}
         mine_bad |= bad
@@ -140,6 +140,8 @@ def evaluate(
             mine_found[number] = Judged(batch, u, v, bandit.pull(batch, u, v))
             if not bad:  # a file that could not be decoded may have been mended until the next attempt
                 parts.write(number, mine_found[number])
+        progress.add(len(batches[number]))
+    progress.close()
     found = {number: part for each in parallel.gather(mine_found) for number, part in each.items()}
     bad = dict(sorted((clip, error) for each in parallel.gather(mine_bad) for clip, error in each.items()))
     if not found:

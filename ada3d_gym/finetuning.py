@@ -15,6 +15,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from ada3d_gym import parallel
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.networks.transfer import to_device
 from ada3d_gym.precision import Precision
 from ada3d_gym.profiling import section, timed
 from ada3d_gym.protocols import Classifier, ClipAnswers
@@ -150,20 +151,21 @@ class ClassifierTrainer:
             rows, u, targets = np.arange(1), np.ones_like(u), np.ones_like(targets)
         self._set_mode()
         draws = self._draws.next() if self.dropout else None
+        u, v = u[rows], v[rows]
         with section("transfer"):
-            beside = torch.from_numpy(np.concatenate([u, v, targets], 1)[rows]).to(device)
-        frames, stages, wanted = beside.split([u.shape[1], v.shape[1], targets.shape[1]], 1)
+            wanted = to_device(targets[rows], device)
         size = self.classifier.micro_batch
         passes = np.array_split(np.arange(len(rows)), -(-len(rows) // size) if size else 1)
         losses = []
         for number, each in enumerate(passes):
             own = slice(each[0], each[-1] + 1)
             with self._updates.averaging(part.last and number == len(passes) - 1):
+                clip, moment = u[own].nonzero()
                 with section("transfer"):
-                    batch = torch.from_numpy(clips[rows[own]]).to(device)
+                    frames = to_device(clips[rows[own][clip], moment], device)
                 dropped = nullcontext() if draws is None else torch_seed(_of_pass(draws, number), device)
                 with dropped, self._updates.computing():
-                    logits = self._updates.network(batch, frames[own], stages[own])
+                    logits = self._updates.network(frames, *(torch.from_numpy(each[own]) for each in (u, v)))
                 shares = wanted[own] / wanted[own].sum(1, keepdim=True)
                 loss = F.cross_entropy(logits.float(), shares) * (len(each) / len(rows))
                 self._updates.backward(loss * weight * part.share)

@@ -53,6 +53,23 @@ def join_mask(u: NDArray[np.bool_], v: NDArray[np.bool_]) -> NDArray[np.int8]:
     return np.concatenate([u, v], axis=-1).astype(np.int8)
 
 
+def mask_text(mask: NDArray[Any]) -> str:
+    """A mask (T + K,) as zeros and ones."""
+    return "".join(str(int(bit)) for bit in mask)
+
+
+def read_mask(text: str, num_frames: int, num_stages: int, name: str = "mask") -> NDArray[np.int8]:
+    """The mask (T + K,) of such a text, as an option called `name` holds it.
+
+    Raises:
+        InputError: for another length, other letters, or no frame.
+    """
+    if len(text) != num_frames + num_stages or set(text) - set("01") or "1" not in text[:num_frames]:
+        expected = f"expected {num_frames} frame bits, not all of them 0, then {num_stages} stage bits"
+        raise InputError(f"{name}={text!r}: {expected}")
+    return np.array([letter == "1" for letter in text], np.int8)
+
+
 def all_masks(num_frames: int, num_stages: int) -> NDArray[np.int8]:
     """All masks (2^(T + K), T + K) in the order of their numbers; the first 2^K keep no frame."""
     length = num_frames + num_stages

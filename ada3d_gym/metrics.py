@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, precision_recall_curve
 
 
 def top1(scores: NDArray[np.floating], targets: NDArray[np.bool_]) -> float:
@@ -22,11 +21,22 @@ def mean_average_precision(
         interpolated: at each recall, the best precision at that recall or a higher one (VOC 2011 and ActivityNet's
             official tool), instead of the precision itself.
     """
-    precision = _interpolated if interpolated else average_precision_score
+    precision = _interpolated if interpolated else _average
     classes = np.flatnonzero(targets.any(0))
     return float(np.mean([precision(targets[:, c], scores[:, c]) for c in classes]))
 
 
+# scikit-learn brings SciPy, a second that only a command which judges is to wait for.
+
+
+def _average(targets: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(targets, scores))
+
+
 def _interpolated(targets: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:
+    from sklearn.metrics import precision_recall_curve
+
     precision, recall, _ = precision_recall_curve(targets, scores)  # recall falls from 1 to 0
     return float(-np.sum(np.diff(recall) * np.maximum.accumulate(precision)[:-1]))

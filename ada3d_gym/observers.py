@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.features import TABLE_BYTES, FrameFeatures
+from ada3d_gym.precision import Precision, dtype_of
 from ada3d_gym.protocols import ClipSource, Ids
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class FeatureObserver:
         device: where the trunk runs.
         batch_size: clips in one forward pass at the most.
         table_bytes: memory for features at the most; it is taken as clips are shown.
+        precision: in which the trunk computes; features are float32 in any case.
     """
 
     def __init__(
@@ -66,9 +68,11 @@ class FeatureObserver:
         *,
         batch_size: int = 128,
         table_bytes: int = TABLE_BYTES,
+        precision: Precision | None = None,
     ):
         self._source, self.trunk = source, trunk
-        self._features = FrameFeatures(trunk, device, batch_size=batch_size, table_bytes=table_bytes)
+        dtype = None if precision is None else dtype_of(precision)
+        self._features = FrameFeatures(trunk, device, batch_size=batch_size, table_bytes=table_bytes, dtype=dtype)
         self.space = spaces.Box(-np.inf, np.inf, self._features.shape, np.float32)
 
     def __call__(self, ids: Ids) -> NDArray[np.float32]:

@@ -120,7 +120,8 @@ def wrap(module: nn.Module) -> nn.Module:
     if world() == 1:
         return module
     # Buffers change in the training of batch norm alone, and `share_buffers` is for that.
-    return DistributedDataParallel(module, find_unused_parameters=True, broadcast_buffers=False)
+    options: Any = {"find_unused_parameters": True, "broadcast_buffers": False, "gradient_as_bucket_view": True}
+    return DistributedDataParallel(module, **options)
 
 
 def averaging(module: nn.Module, last: bool) -> AbstractContextManager[Any]:

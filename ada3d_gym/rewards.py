@@ -84,7 +84,7 @@ class MaskReward:
 
     Args:
         gamma: penalty of a wrong answer, at least 0; larger keeps more frames and stages.
-        cost: O. "usage" is the paper's: O(u) = |u| / T and O(v) = (|v| / K)^2. "macs" charges both heads the clip's
+        cost: O. "usage" is the paper's: `O(u) = |u| / T` and `O(v) = (|v| / K)^2`. "macs" charges both heads the clip's
             share of the network's multiply-accumulates, so that a stage costs what it computes.
         reward: right and wrong. With p the probability of the clip's labels and q the largest of any other class:
             "accuracy", the paper's: 1 and 0 for a correct prediction, else 0 and 1;

@@ -24,6 +24,8 @@ class Ada3DOptions(ReinforceConfig):
         weights: of the selection network's trunk, a safetensors file; the shipped ones where they fit, else random.
         aggregation: of the frames' features: "concat" tells frames apart; "uniform" is the paper's mean.
         keep: probability of keeping each frame and stage at the start.
+        begin: a mask, T + K zeros and ones, whose zeros are dropped with that probability at the start, such as the
+            best constant; everything is likely kept by default.
         classifier_lr: of the classifier's SGD in stage 2; a cosine takes it to zero.
         freeze_batch_norm, classifier_dropout: of the classifier in stage 2; see `ClassifierTrainer`.
         other_frames, other_stages: of the random masks for a head that `heads` leaves unlearned: kept frames on
@@ -33,6 +35,7 @@ class Ada3DOptions(ReinforceConfig):
     weights: str | None = None
     aggregation: Aggregation = "concat"
     keep: float = 0.8
+    begin: str | None = None
     classifier_lr: float = 0.01
     freeze_batch_norm: bool = True
     classifier_dropout: float = 0.0
@@ -63,7 +66,7 @@ class Ada3D(Reinforce):
         if options.seed not in (0, seed):
             raise InputError(f"seed={options.seed} among the options beside seed={seed}: give the run's seed alone")
         options = replace(options, seed=seed)
-        selection = new_selection(bandit, options, seed)
+        selection = new_selection(bandit, options, seed, options.begin)
         trainer = None
         if options.joint_epochs:
             trainer = ClassifierTrainer(

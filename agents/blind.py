@@ -6,8 +6,6 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-from numpy.typing import NDArray
-
 from ada3d_gym.agents.agent import Agent
 from ada3d_gym.agents.midway import Midway
 from ada3d_gym.agents.reference import Blind, RandomFineTuning
@@ -111,8 +109,3 @@ class BlindAgent(TuningAgent):
     @abstractmethod
     def blind_policy(self) -> Blind:
         """Where masks for the classifier's training come from."""
-
-
-def mask_text(mask: NDArray[Any]) -> str:
-    """A mask (T + K,) as zeros and ones."""
-    return "".join(str(int(bit)) for bit in mask)

@@ -72,7 +72,7 @@ class Exact(TableLearner):
     @torch.inference_mode()
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
         """The greedy masks (B, T + K) of clips (B, T, 3, H, W) or features (B, T, C), or ones drawn as in learning."""
-        logits = self._form.get()(torch.from_numpy(observations).to(self._on))
+        logits = self._output(observations)
         return join_mask(*as_arrays(greedy(logits) if deterministic else self._exploration.draw(logits)))
 
     def _loss(

@@ -13,6 +13,7 @@ from ada3d_gym.agents.blind import BlindAgent, TuningOptions
 from ada3d_gym.agents.reference import Blind, Fixed, Random, probabilities
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
+from ada3d_gym.masks import read_mask, split_mask
 from ada3d_gym.networks.selection import Aggregation
 from ada3d_gym.seeding import Stream, spawn
 
@@ -101,11 +102,7 @@ class FixedMask(BlindAgent):
         super().__init__(bandit, options, seed=seed, device=device)
         frames, stages = bandit.num_frames, bandit.num_stages
         text = "1" * (frames + stages) if options.mask is None else options.mask
-        if len(text) != frames + stages or "1" not in text[:frames]:
-            expected = f"expected {frames} frame bits, not all of them 0, then {stages} stage bits"
-            raise InputError(f"mask={options.mask!r}: {expected}")
-        bits = np.array([letter == "1" for letter in text])
-        self._policy = Fixed(bits[:frames], bits[frames:])
+        self._policy = Fixed(*split_mask(read_mask(text, frames, stages), frames, stages))
 
     def blind_policy(self) -> Blind:
         return self._policy

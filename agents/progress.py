@@ -1,14 +1,15 @@
-"""The batches of an epoch, with a progress bar."""
+"""The batches of an epoch, with clips a second and the time left."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ada3d_gym import parallel
+from ada3d_gym.progress import Progress
 from ada3d_gym.protocols import ClipSource, usable
 
 Ids = NDArray[np.int64]
@@ -31,9 +32,10 @@ def epoch_batches(
     """
     batches = [ids[start : start + size] for start in range(0, len(ids), size)]
     mine = [batch[parallel.rows(len(batch))] for batch in batches]
-    title, quiet = f"{name}, epoch {epoch + 1} of {epochs}", parallel.rank() > 0 or None
     tell = expect or source.expect
-    numbers, total = range(done, len(batches)), len(batches)
-    for number in tqdm(numbers, title, total, initial=done, unit="batch", leave=False, disable=quiet):
-        tell(np.concatenate(mine[number : number + 2]))  # the next batch is decoded beside this one's networks
-        yield number * size / len(ids), len(batches[number]), usable(source, mine[number])
+    title = f"{name}, epoch {epoch + 1} of {epochs}"
+    with closing(Progress(len(ids), title, quiet=parallel.rank() > 0, done=min(done * size, len(ids)))) as shown:
+        for number in range(done, len(batches)):
+            tell(np.concatenate(mine[number : number + 2]))  # the next batch is decoded beside this one's networks
+            yield number * size / len(ids), len(batches[number]), usable(source, mine[number])
+            shown.add(len(batches[number]))

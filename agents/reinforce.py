@@ -28,6 +28,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer, Part, micro_batches, parts_of_updates
 from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.networks.selection import MaskLogits, SelectionNetwork, greedy
+from ada3d_gym.networks.transfer import to_device
 from ada3d_gym.profiling import section
 from ada3d_gym.seeding import Stream, spawn, torch_generator
 
@@ -81,7 +82,7 @@ class Reinforce(SelectingAgent):
 
         Where no frame is likelier kept than dropped, the likeliest is kept: without any there is nothing to classify.
         """
-        logits = self._form.get()(torch.from_numpy(observations).to(self._on))
+        logits: MaskLogits = self._output(observations)
         u, v = as_arrays(greedy(logits) if deterministic else self._exploration.draw(logits))
         return join_mask(*self._with_other(u, v, lambda: self._of_other(observations)))
 
@@ -164,7 +165,7 @@ class Reinforce(SelectingAgent):
         self.selection.eval()  # batch norm stays as pre-trained; nothing else differs between the modes
         observations = self.bandit.observer(ids)
         with section("transfer"):
-            clips = torch.from_numpy(observations).to(self._on)
+            clips = to_device(observations, self._on)
         passes = micro_batches(len(ids), self.config.micro_batch)
         alone, weight = len(passes) == 1, parallel.weight(whole) * part.share
         with self._updates.averaging(last=part.last and alone):
@@ -262,7 +263,7 @@ class Reinforce(SelectingAgent):
 
         def heads(of: Outcome) -> Tensor:
             paid = [of.reward, of.reward] if self.config.credit == "joint" else [of.reward_frames, of.reward_stages]
-            return torch.from_numpy(np.stack(paid)).float().to(self._on)
+            return to_device(np.stack(paid).astype(np.float32), self._on)
 
         def greedy_rewards() -> Tensor:
             u, v = self._with_other(*best, lambda: self._drawn_by_other(observations, whole))

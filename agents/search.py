@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ada3d_gym import parallel
-from ada3d_gym.agents.blind import BlindAgent, TuningOptions, mask_text
+from ada3d_gym.agents.blind import BlindAgent, TuningOptions
 from ada3d_gym.agents.reference import Blind, Fixed
 from ada3d_gym.bandit import ClipBandit, Outcome
 from ada3d_gym.envs.codings import spread
 from ada3d_gym.errors import InputError
 from ada3d_gym.files import replacing
-from ada3d_gym.masks import all_masks, split_mask
+from ada3d_gym.masks import all_masks, mask_text, split_mask
 from ada3d_gym.outcomes.oracle import first_best
 from ada3d_gym.outcomes.storage import TableError
 from ada3d_gym.protocols import ClipAnswers
@@ -60,13 +60,29 @@ def read_constants(folder: Path) -> list[Constant]:
     Raises:
         InputError: where there is none.
     """
+    return [Constant(**each) for each in _read(folder)["front"]]
+
+
+def read_best(folder: Path) -> Constant:
+    """The mask that pays best, of the same file.
+
+    Raises:
+        InputError: where there is none.
+    """
+    return Constant(**_read(folder)["best"])
+
+
+def _read(folder: Path) -> dict[str, Any]:
     path = folder / CONSTANTS
     try:
-        return [Constant(**each) for each in json.loads(path.read_text())["front"]]
+        found: dict[str, Any] = json.loads(path.read_text())
+        for each in (found["best"], *found["front"]):
+            Constant(**each)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path}: no front of constant masks ({error}): delete {folder}, and start the command again"
         ) from error
+    return found
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,9 @@ import math
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from ada3d_gym.agents.agent import Agent
 from ada3d_gym.agents.costs import policy_macs
@@ -18,14 +17,19 @@ from ada3d_gym.agents.reinforce_options import Optimizer
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
 from ada3d_gym.errors import InputError
+from ada3d_gym.masks import read_mask
 from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.networks.current import CurrentForm
-from ada3d_gym.networks.selection import Aggregation, ClipTrunk, SelectionNetwork
+from ada3d_gym.networks.selection import Aggregation, ClipTrunk, MaskLogits, SelectionNetwork
 from ada3d_gym.networks.selection_file import save_selection
+from ada3d_gym.networks.transfer import masks_as_arrays as as_arrays
+from ada3d_gym.networks.transfer import to_device
 from ada3d_gym.observers import shows_features
-from ada3d_gym.precision import Precision
+from ada3d_gym.precision import Precision, dtype_of
 from ada3d_gym.seeding import Stream, spawn, torch_seed
 from ada3d_gym.updates import Updates
+
+__all__ = ["SelectingAgent", "as_arrays", "check_keep", "new_selection", "new_trunk"]
 
 
 class TrunkOptions(Protocol):
@@ -70,10 +74,23 @@ def new_trunk(bandit: ClipBandit, options: TrunkOptions) -> ClipTrunk:
     return trunk
 
 
-def new_selection(bandit: ClipBandit, options: SelectionOptions, seed: int) -> SelectionNetwork:
-    """The paper's selection network for a bandit, before training: the same for every agent of a seed."""
+def new_selection(
+    bandit: ClipBandit, options: SelectionOptions, seed: int, begin: str | None = None
+) -> SelectionNetwork:
+    """The paper's selection network for a bandit, before training: the same for every agent of a seed.
+
+    Args:
+        bandit: whose clips it sees.
+        options: of the agent.
+        seed: of its weights.
+        begin: mask that it keeps about at the start, as text; everything by default.
+
+    Raises:
+        InputError: for what is no mask of the bandit.
+    """
+    mask = None if begin is None else read_mask(begin, bandit.num_frames, bandit.num_stages, "begin")
     with torch_seed(spawn(seed, Stream.SELECTION_WEIGHTS)):
-        return SelectionNetwork(new_trunk(bandit, options), bandit.num_stages, options.keep)
+        return SelectionNetwork(new_trunk(bandit, options), bandit.num_stages, options.keep, mask)
 
 
 class SelectingAgent(Agent):
@@ -104,7 +121,8 @@ class SelectingAgent(Agent):
         super().__init__(bandit, options, seed=seed, device=str(device))
         self.selection = selection.to(device)
         self._on = torch.device(device)
-        self._form = CurrentForm(self.selection)
+        self._acts_in = None if bandit.precision is None else dtype_of(bandit.precision)
+        self._form = CurrentForm(self.selection, self._acts_in)
         own = [(name.startswith("trunk."), p) for name, p in selection.named_parameters()]
         trunk, heads = ([p for of_trunk, p in own if of_trunk is wanted] for wanted in (True, False))
         groups = [{"params": trunk, "peak": options.trunk_lr}, {"params": heads, "peak": options.lr}]
@@ -114,6 +132,14 @@ class SelectingAgent(Agent):
             self.optimizer = torch.optim.SGD(groups, options.lr, momentum=0.9)
         self._updates = Updates(self.selection, self.optimizer, self._on, precision)
         self._network = self._updates.network
+
+    def _output(self, observations: NDArray[Any]) -> Any:
+        """What the network says of observations (B, …), computed as it is to act, in float32."""
+        shown = to_device(observations, self._on)
+        if shown.is_floating_point():  # features of frames
+            shown = shown.to(self._acts_in or shown.dtype)
+        output = self._form.get()(shown)
+        return MaskLogits(*(each.float() for each in output)) if isinstance(output, MaskLogits) else output.float()
 
     def _set_lr(self, progress: float) -> None:
         for group in self.optimizer.param_groups:
@@ -156,9 +182,3 @@ class SelectingAgent(Agent):
         else:
             save_weights(self.selection, path)
         return [path]
-
-
-def as_arrays(masks: tuple[Tensor, Tensor]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Masks u (B, T) and v (B, K) from wherever they were computed."""
-    u, v = (mask.cpu().numpy() for mask in masks)
-    return u, v

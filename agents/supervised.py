@@ -102,7 +102,7 @@ class Supervised(TableLearner):
     @torch.inference_mode()
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
         """The masks (B, T + K) held to be best for clips (B, T, 3, H, W) or features (B, T, C); none are ever drawn."""
-        output = self._form.get()(torch.from_numpy(observations).to(self._on))
+        output = self._output(observations)
         return join_mask(*as_arrays(self._lesson.choose(output)))
 
     def _loss(

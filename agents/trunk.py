@@ -20,6 +20,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.divergence import check_state, during
 from ada3d_gym.finetuning import micro_batches
 from ada3d_gym.networks.selection import ClipTrunk
+from ada3d_gym.networks.transfer import to_device
 from ada3d_gym.precision import Precision
 from ada3d_gym.profiling import section
 from ada3d_gym.seeding import Stream, spawn, torch_generator, torch_seed
@@ -94,9 +95,9 @@ class TrunkTraining:
         source = self.bandit.source
         shown = source.observations(ids)
         with section("transfer"):
-            clips = torch.from_numpy(shown).to(self._device)
+            clips = to_device(shown, self._device)
         clips = jitter_colours(clips, colours) if self.jitter else clips
-        targets = torch.from_numpy(source.targets(ids)).to(self._device).float()
+        targets = to_device(source.targets(ids), self._device).float()
         self.optimizer.zero_grad(set_to_none=True)
         losses, weight = [], parallel.weight(whole)
         for rows, part in micro_batches(len(ids), self.micro_batch):

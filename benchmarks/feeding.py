@@ -43,6 +43,7 @@ from tqdm import tqdm
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.folders import check_output
 from ada3d_gym.files import writing
 from benchmarks.feeding_figures import row, summary
 from benchmarks.feeding_process import Cell, Fed, Format, Job, Kind, Place, feed, fill_cache
@@ -72,13 +73,15 @@ def feeding(
         quick: few videos, and other formats than files on one core only.
         json: file that gets the figures, for `ada3d paper cost --feeding`.
         videos: to train on, and a quarter as many for the test; 200, or 48 if quick. Of long ones, two batches.
-        batches: of each measurement and process; 6, or 2 if quick.
+        batches: of each measurement and process; 8, or 4 if quick.
         batch: clips in one.
         seed: of the videos.
     """
     for name, value in (("videos", videos), ("batches", batches), ("batch", batch)):
         if value is not None and value < 1:
             raise InputError(f"{name}={value}: expected at least 1")
+    if json is not None:
+        check_output(json, "--json")
     count = videos or (48 if quick else 200)
     drawn = {
         length: feeding_videos(number, max(4, number // 4), seed, LENGTHS[length])
@@ -86,18 +89,9 @@ def feeding(
     }
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     with tempfile.TemporaryDirectory() as cache:
-        jobs = [
-            Job(
-                root_of(drawn[cell.length], cell.format),
-                cell,
-                tuple(cores),
-                batch,
-                batches or (2 if quick else 6),
-                Path(cache),
-            )
-            for cell in cells(len(cores), quick)
-        ]
-        rows = list(measured(jobs))
+        settings = tuple(cores), batch, batches or (4 if quick else 8), Path(cache)
+        wanted = cells(len(cores), quick)
+        rows = list(measured([Job(root_of(drawn[each.length], each.format), each, *settings) for each in wanted]))
     figures = summary(rows, len(cores))
     print(tabulate(rows, "keys", tablefmt="github", floatfmt=".1f"))
     print("\n" + "\n".join(f"{name}: {value:,.3g}" for name, value in figures.items()))

@@ -82,7 +82,7 @@ class Job:
         root: of the videos' lists, or of shards.
         cell: the measurement.
         cores: numbers of those that there are; the first ones are given.
-        batch: clips in one.
+        clips: in a batch, and more where there are many threads.
         batches: that are measured.
         cache: folder of the cache.
         rank: which of the processes it is.
@@ -91,10 +91,15 @@ class Job:
     root: Path
     cell: Cell
     cores: tuple[int, ...]
-    batch: int
+    clips: int
     batches: int
     cache: Path
     rank: int = 0
+
+    @property
+    def batch(self) -> int:
+        """Clips in a batch."""
+        return max(self.clips, 4 * self.cell.place.threads)
 
     def of(self, rank: int) -> Job:
         """Another process's."""
@@ -143,7 +148,7 @@ class Bare:
 
 
 def feed(job: Job, barrier: Barrier | None = None) -> Fed:
-    """Decodes ahead of what asks for the clips, as training does, and looks at the clock while that runs evenly.
+    """Decodes ahead of what asks for the clips, as training does; all that is decoded is asked for.
 
     Args:
         job: this process's.
@@ -153,19 +158,18 @@ def feed(job: Job, barrier: Barrier | None = None) -> Fed:
     with _on(job.cores[: job.cell.place.cores]):
         clips = _clips(job)
         source: Source = Bare(clips, job.cell.place.threads) if job.cell.format == "decord" else clips
-        here, *rest = islice(batches(clips, job), job.batches + 2)
+        first, *wanted = islice(batches(clips, job), job.batches + 1)
+        source.clips(first)  # and whatever is slower once
         if barrier is not None:
             barrier.wait()
-        marks = []
-        for following in rest:
-            source.expect(np.concatenate([here, following]))
+        begun = _now()
+        for number, here in enumerate(wanted):
+            source.expect(np.concatenate(wanted[number : number + 2]))
             source.clips(here)
-            marks.append(_now())  # the first batch fills what is decoded ahead
-            here = following
+        wall, cpu, read, machine = (after - before for after, before in zip(_now(), begun, strict=True))
         source.close()
         clips.close()
-    wall, cpu, read, machine = (after - before for after, before in zip(marks[-1], marks[0], strict=True))
-    return Fed(job.batches * job.batch, wall, cpu, read, machine)
+    return Fed(sum(map(len, wanted)), wall, cpu, read, machine)
 
 
 def batches(clips: VideoClips, job: Job) -> Iterator[Ids]:
@@ -214,12 +218,11 @@ def _on(cores: tuple[int, ...]) -> Iterator[None]:
 def _now() -> tuple[float, float, float, float]:
     """Seconds by the clock, of CPU time, bytes read by system calls, and CPU seconds of the machine."""
     counted = getattr(psutil.Process(), "io_counters", lambda: None)()  # there is none on macOS
+    return time.perf_counter(), time.process_time(), getattr(counted, "read_chars", math.nan), machine_seconds()
+
+
+def machine_seconds() -> float:
+    """CPU time that all processes of the machine have taken since it was started."""
     times = psutil.cpu_times()
-    idle = times.idle + getattr(times, "iowait", 0.0)
     guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # counted in user and nice, too
-    return (
-        time.perf_counter(),
-        time.process_time(),
-        getattr(counted, "read_chars", math.nan),
-        sum(times) - idle - guests,
-    )
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - guests)

@@ -8,14 +8,23 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
+_CPU = torch.device("cpu")
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-def peak_megabytes(way: Callable[[], object]) -> float:
-    """Memory that a call takes at its peak beyond what the process held before, in MB; NaN where Linux is not there.
+def peak_megabytes(way: Callable[[], object], device: torch.device = _CPU) -> float:
+    """Memory that a call takes at its peak beyond what was held before, in MB; NaN for a CPU where Linux is not there.
 
-    The kernel's high-water mark of the resident set, set back before the call (proc(5), clear_refs 5).
+    On a GPU, what PyTorch holds there. On a CPU, the kernel's high-water mark of the resident set, set back before the
+    call (proc(5), clear_refs 5).
     """
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        held = torch.cuda.memory_allocated(device)
+        way()
+        return (torch.cuda.max_memory_allocated(device) - held) / 2**20
     if not _CLEAR.exists():
         return float("nan")
     ctypes.CDLL(None).malloc_trim(0)
@@ -29,6 +38,12 @@ def _read(field: str) -> int:
     match = re.search(rf"^{field}:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
     assert match, f"no {field} in {_STATUS}"
     return int(match[1])
+
+
+def give_back_freed_memory() -> None:
+    """What `keep_freed_memory` has kept, to the system."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def keep_freed_memory() -> None:

@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import torch
 
 from ada3d_gym.experiments.timing import alternate
+
+
+def waited(way: Callable[[], object], device: torch.device) -> Callable[[], None]:
+    """A way that ends when the device has done all that it was asked for."""
+
+    def run() -> None:
+        way()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    return run
 
 
 def fastest(

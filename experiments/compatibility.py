@@ -116,19 +116,23 @@ def page() -> str:
         shown = ", ".join(case.observations)
         actions = case.actions or "as they are"
         rows.append([case.library, case.algorithm, case.face, actions, case.policy, shown, case.how])
-    headers = ["library", "algorithm", "face", "actions", "policy", "observations tried", "how"]
+    headers = ["library", "algorithm", "environment", "actions", "policy", "observations tried", "how"]
     return f"""# Which algorithms run
 
-`ada3d compatibility` trains each row that is linked to the guide for a few steps on MotionShapes and
-writes this table; the tests do the same. The other rows link to code that was run as it stands.
+`ada3d compatibility` writes this table. For each row that links to the guide, it first trains the algorithm for a few
+steps on MotionShapes, as the tests do. The other rows link to code that we ran as it stands.
+
+"Environment" is the class that the algorithm steps. "Actions" is the space that a [wrapper](wrappers.md) turns masks
+into, where the algorithm needs one. "Paper's heads" are the two outputs of the selection network: one for frames, one
+for stages.
 
 {tabulate(rows, headers, tablefmt="github")}
 
-Action spaces are turned by [wrappers](wrappers.md). sb3-contrib's RecurrentPPO does not run: it crashes on MultiBinary
-(2.9.2). RLlib's PPO refuses MultiBinary, but takes the same bits as MultiDiscrete; it steps all environments as one
-batch, in the [autoreset mode](wrappers.md#gymnasiums-vector-wrappers) that it expects, and learns from every pull.
-Tianshou and the Zoo make vectors of single environments, with a forward pass for each. In Tianshou's example they share
-one core (`Ada3DEnv(bandit)`): one network in memory.
+- RecurrentPPO of sb3-contrib (2.9.2) does not run: it crashes on MultiBinary.
+- RLlib's PPO refuses MultiBinary, but takes the same bits as MultiDiscrete. It steps all environments as one batch.
+  With the [autoreset mode](wrappers.md#gymnasiums-vector-wrappers) that it expects, it learns from every pull.
+- Tianshou and the Zoo make vectors of single environments, and each environment has a forward pass of its own. In
+  Tianshou's example they share one `ClipBandit` (`Ada3DEnv(bandit)`), so there is one network in memory.
 """
 
 

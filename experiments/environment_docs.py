@@ -67,7 +67,7 @@ def _page(name: str, dataset: str) -> str:
         frames, size = options["num_frames"], options.get("size", 32 if dataset == "motionshapes" else 256)
         macs = MacCounter.of_spec(spec, size, 14 if dataset == "motionshapes" else 400).full(frames)
         stages = ", ".join(STAGE_NAMES[stage] for stage in spec.stages)
-        shown = f"{macs / 1e6:.1f} M" if dataset == "motionshapes" else f"{macs / 1e9:.1f} G"
+        shown = f"{macs / 1e6:.1f} M" if dataset == "motionshapes" else f"{macs / 1e9:.2f} G"
         rows.append([f"`{key}`", frames, f"`{spec.name}`", f"{spec.num_stages} ({stages})", size, shown])
     table = tabulate(rows, ["id", "T", "network", "K", "side in pixels", "MACs of a whole clip"], tablefmt="github")
     parts = [f"# Ada3D-{name}", _about(dataset), table, f"```python\n{_example(first, dataset)}\n```"]

@@ -32,6 +32,7 @@ from ada3d_gym.experiments.tables import single_table, write_json
 from ada3d_gym.experiments.timing import Timed, milliseconds
 from ada3d_gym.experiments.train import CLASSIFIER
 from ada3d_gym.observers import SPLITS
+from ada3d_gym.precision import Precision
 from ada3d_gym.profiling import phase
 from ada3d_gym.registration import ENVIRONMENTS
 
@@ -53,6 +54,7 @@ def evaluate(
     seed: int = 0,
     device: str = "cpu",
     workers: int | None = None,
+    precision: Precision | None = None,
     output: Path | None = None,
     json: Path | None = None,
     trust: bool = False,
@@ -75,6 +77,7 @@ def evaluate(
         seed: beside an id, of everything random.
         device: where networks run.
         workers: threads that decode; the cores of this machine over the processes on it by default.
+        precision: in which they compute: bfloat16 or float16; float32 by default.
         output: file that gets the line; results.jsonl of the run's folder, or runs/evaluations.jsonl.
         json: file that gets the result, too.
         trust: import an agent's module that a run's folder names, and read weights elsewhere that it names.
@@ -88,7 +91,8 @@ def evaluate(
     if folder is None and what not in ENVIRONMENTS:
         known = ", ".join(ENVIRONMENTS) + did_you_mean([what], ENVIRONMENTS)
         raise InputError(f"{what!r} is neither the folder of a run nor a registered id ({known})")
-    asked = {key: value for key, value in {**given, "views": views}.items() if value is not None}
+    judging = {**given, "views": views, "precision": precision}
+    asked = {key: value for key, value in judging.items() if value is not None}
     replaced = asked | {"workers": workers}  # not those of the machine that it was trained on
     if folder is None:
         run_ = compose(what, agent or "upper", seed, config=config, assignments=set, environment=given)
@@ -119,7 +123,7 @@ def evaluate(
         else:
             made, state = trial.trained_agent(folder, own_device), folder / "agent.pt"
             line = ResultFile(folder / "results.jsonl").results.get(run_.agent)
-            own = line.judged if line else {}
+            own = {"precision": "float32", **line.judged} if line and line.judged else {}
             if not own:  # of before it was noted: what is given here differs
                 own = {"split": "test"} | dict.fromkeys(_RECORDED.get(name, name) for name in asked)
             method = name_beside(run_.agent, own, trial.judged)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 LEAST = 3  # values of an interval: of two, Student's t makes 12.7 standard errors of it
 
@@ -26,4 +25,6 @@ def half_interval(values: Sequence[float]) -> float | None:
     """Half a 95 % interval of the mean, by Student's t; None of fewer than `LEAST`."""
     if len(values) < LEAST:
         return None
+    from scipy import stats  # most of a second, that only tables of several seeds are to wait for
+
     return float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))

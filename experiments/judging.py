@@ -182,7 +182,8 @@ def record(bandit: ClipBandit, split: str, settings: Mapping[str, Any]) -> dict[
     Returns:
         Those of the settings that shape results, defaults included; the fields of the clips' sampler; `split`,
         `data_root` and the number of `videos`, with `videos_sha256` of their paths, labels, lengths and sizes; the path
-        of the classifier's weights, `checkpoint`, and `checkpoint_sha256` of the weights themselves.
+        of the classifier's weights, `checkpoint`, and `checkpoint_sha256` of the weights themselves; the `precision`,
+        where one was asked for.
     """
     clips = bandit.source
     assert isinstance(clips, VideoClips)
@@ -200,6 +201,7 @@ def record(bandit: ClipBandit, split: str, settings: Mapping[str, Any]) -> dict[
         "videos_sha256": of_videos(clips.records, root),
         "checkpoint": Path(settings.get("checkpoint") or shipped_classifier(dataset)).absolute(),
         "checkpoint_sha256": of_weights(_network_classifier(bandit).network.state_dict()),
+        **({} if bandit.precision is None else {"precision": bandit.precision}),
     }
     judged: dict[str, Any] = plain(found)
     return judged

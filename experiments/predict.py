@@ -31,6 +31,7 @@ from ada3d_gym.experiments.profiles import measured, profile_table
 from ada3d_gym.experiments.runs import read_run
 from ada3d_gym.files import replacing
 from ada3d_gym.observers import FeatureObserver, IndexObserver
+from ada3d_gym.precision import Precision
 from ada3d_gym.prediction.config import CLASSIFIER, ModelConfig
 from ada3d_gym.prediction.inputs import find_videos
 from ada3d_gym.prediction.pictures import playing
@@ -57,6 +58,7 @@ def predict(
     upper: bool = False,
     device: str = "cpu",
     workers: int | None = None,
+    precision: Precision = "float32",
     data_root: Path | None = None,
     trust: bool = False,
     profile: bool = False,
@@ -76,6 +78,7 @@ def predict(
         upper: run the whole network beside it.
         device: where networks run.
         workers: threads that decode; the cores of this machine over the processes on it by default.
+        precision: in which they compute: float32, bfloat16 or float16.
         data_root: of the run's data set, where its agent is one that cannot be made without it (dqn, sac, …).
         trust: import an agent's module that the run's folder names, and read weights elsewhere that it names.
         profile: measure where the time goes, and print it; --json gets it, too.
@@ -94,8 +97,9 @@ def predict(
     pixels = bool(sheet or gif)
     interrupted = False
     with measured(device, profile) as recorded:
-        policy = _policy(folder, device, data_root, trust)
-        predictor = Predictor.from_pretrained(folder, device=device, policy=policy, workers=workers)
+        policy = _policy(folder, device, precision, data_root, trust)
+        how: Any = {"device": device, "precision": precision, "workers": workers}
+        predictor = Predictor.from_pretrained(folder, policy=policy, **how)
         stages = predictor.classifier.stage_names
         stream = predictor.stream(asked, top_k=top, views=views, upper=upper, pixels=pixels, isolated=True)
         bar = tqdm(stream, total=len(asked), desc="predicting", unit="video", disable=len(asked) < 2 or None)
@@ -142,14 +146,14 @@ def _check_name(path: Path, option: str) -> None:
         raise InputError(f"{option} {path}: expected a name that ends in {suffix}")
 
 
-def _policy(folder: Path, device: str, data_root: Path | None, trust: bool) -> MaskPolicy | None:
+def _policy(folder: Path, device: str, precision: Precision, data_root: Path | None, trust: bool) -> MaskPolicy | None:
     """A run's agent, where no file holds what it does; else None."""
     config = ModelConfig.load(folder)
     if config.policy.kind != "agent":
         return None
     run_ = read_run(folder, trust=trust)
     given = {} if data_root is None else {"data_root": data_root}
-    trial = Trial.prepare(run_, "test", device, checkpoint=folder / CLASSIFIER, **given)
+    trial = Trial.prepare(run_, "test", device, checkpoint=folder / CLASSIFIER, precision=precision, **given)
     agent: Any = trial.trained_agent(folder, device)
     observer = trial.bandit.observer
     if isinstance(observer, IndexObserver):

@@ -201,9 +201,11 @@ class Run:
         with warnings.catch_warnings(), weights:
             if (self.classifier_epochs or self.classifier_recipe == "scratch") and split == "train":
                 warnings.filterwarnings("ignore", message=".*must be trained")
+            if self.precision != "float32" and own.get("outcomes") is None:  # a table's answers have a precision
+                own.setdefault("precision", self.precision)
             bandit = build_bandit(**own, split=split, gamma=self.gamma, device=device)
         if isinstance(bandit.classifier, NetworkClassifier):  # of all that trains it, the agent too
-            bandit.classifier.precision = self.precision
+            bandit.classifier.precision = self.precision  # also where it answers in another
             bandit.classifier.micro_batch = self.classifier_micro_batch
             bandit.classifier.network.recompute = self.classifier_recompute
         return bandit

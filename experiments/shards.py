@@ -33,7 +33,7 @@ def shards(
     root: Path | None = None,
     splits: tuple[str, ...] = SPLITS,
     short_side: int | None = None,
-    key_frames: int = 16,
+    key_frames: int = 32,
     crf: int = 20,
     shard_megabytes: int = 256,
     workers: int | None = None,

@@ -9,8 +9,14 @@ import pytest
 
 from ada3d_gym.registration import ENVIRONMENTS, SETS, VERSIONS
 
-ALWAYS = ("Ada3D-MotionShapes-v1", "Ada3D-MotionShapes-SlowOnly-16-v1", "Ada3D-FCVID-v0", "Ada3D-MiniKinetics-v0")
-"""The embedded videos with both networks and lengths, a set with several labels, one with a single one."""
+ALWAYS = (
+    "Ada3D-MotionShapes-v1",
+    "Ada3D-MotionShapes-SlowOnly-16-v1",
+    "Ada3D-FCVID-v0",
+    "Ada3D-MiniKinetics-v0",
+    "Ada3D-Kinetics-X3DS-v0",
+)
+"""The embedded videos with both networks and lengths, a set with several labels, one with a single one, and X3D."""
 
 
 def _marked(names: Iterable[str]) -> tuple[Any, ...]:

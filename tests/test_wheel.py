@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,9 +13,11 @@ from zipfile import ZipFile
 
 import pytest
 
+from ada3d_gym.video.motionshapes.files import MOTIONSHAPES
+from tests.models import constant_model
 from tests.processes import ROOT
 
-SOURCES = ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
+SOURCES = ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff")
 PACKAGE = ("ada3d_gym", "agents", "experiments")
 ID = "Ada3D-MotionShapes-v1"
 
@@ -27,11 +30,20 @@ import ada3d_gym
 for found in pkgutil.walk_packages(ada3d_gym.__path__, "ada3d_gym."):
     print(importlib.import_module(found.name).__file__)
 """
-IMPORT_BASE = """
-import sys
+LIBRARY_ALONE = """
+import runpy, sys
+extras = ("stable_baselines3", "pydantic", "tyro", "yaml", "matplotlib", "scipy.stats", "pygame", "onnx")
+sys.modules |= dict.fromkeys(extras)  # not to be imported
+import gymnasium as gym
+import ada3d_gym
 from ada3d_gym.agents import Agent, NoOptions, Policy
 assert Agent.Options is NoOptions
-assert not {"stable_baselines3", "pydantic", "tyro", "yaml"} & sys.modules.keys()
+env = gym.make("Ada3D-MotionShapes-v1", split="test", videos=14)
+clip, _ = env.reset(seed=0)
+_, reward, terminated, _, info = env.step(env.action_space.sample())
+assert clip.shape == (8, 3, 32, 32) and terminated and isinstance(reward, float) and info["frames"] <= 8
+sys.argv = ["ada3d_gym", "--json"]
+runpy.run_module("ada3d_gym", run_name="__main__")
 """
 
 
@@ -93,17 +105,21 @@ def test_all_modules_are_imported_from_where_they_are_installed(site: Path, tmp_
     assert {Path(file).is_relative_to(site) for file in files} == {True}
 
 
-def test_the_base_class_of_agents_needs_no_extra(site: Path, tmp_path: Path):
-    finished(sys.executable, "-c", IMPORT_BASE, cwd=tmp_path, paths=(site,))
+def test_the_library_alone_steps_and_tells_what_is_installed(site: Path, tmp_path: Path):
+    told = json.loads(finished(sys.executable, "-c", LIBRARY_ALONE, cwd=tmp_path, paths=(site,)))
+    assert told["system"]["installed in"] == str(site / "ada3d_gym")
+    assert told["packages"]["gymnasium"] and told["shipped"]["weights"]
 
 
-def test_the_command_lists_commands_and_judges(site: Path, tmp_path: Path):
-    def ada3d(*arguments: str) -> str:
+def test_the_command_lists_commands_and_predicts(site: Path, tmp_path: Path):
+    def ada3d(*arguments: str | Path) -> str:
         return finished(site / "bin" / "ada3d", *arguments, cwd=tmp_path, paths=(site,))
 
     assert re.search(r"^  index-videos +\w+", ada3d("--help"), re.MULTILINE)
-    assert re.search(r"^upper ", ada3d("evaluate", ID, "--agent", "upper", "--videos", "14"), re.MULTILINE)
-    assert (tmp_path / "runs" / "evaluations.jsonl").exists()
+    constant_model(tmp_path / "model")
+    ada3d("predict", "model", MOTIONSHAPES.records("test", 1)[0].path, "--json", "answers.json")
+    (answer,) = json.loads((tmp_path / "answers.json").read_text())["videos"]
+    assert {len(clip["frames"]) for clip in answer["clips"]} == {4}
 
 
 def test_another_package_announces_an_agent_as_the_docs_say(site: Path, tmp_path: Path):

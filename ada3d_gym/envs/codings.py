@@ -44,7 +44,7 @@ class MaskCoding(ABC):
         return self.num_frames + self.num_stages
 
     def decode(self, actions: ArrayLike, batch: tuple[int, ...] | None = None) -> Masks:
-        """Masks (..., T + K) int8 of actions (..., *space.shape), of any real dtype.
+        """Masks (..., T + K) int8 of actions `(..., *space.shape)`, of any real dtype.
 
         Args:
             actions: one action, or any array of them.
@@ -70,7 +70,7 @@ class MaskCoding(ABC):
         return self._decode(array)
 
     def encode(self, masks: ArrayLike) -> NDArray[Any]:
-        """The inverse of `decode`: actions (..., *space.shape), in the dtype of `space`, of masks (..., T + K).
+        """The inverse of `decode`: actions `(..., *space.shape)`, in the dtype of `space`, of masks (..., T + K).
 
         Raises:
             ActionError: for what is not a mask, and for a mask that no action stands for.

@@ -10,12 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ada3d_gym.errors import InputError
 from ada3d_gym.forking import check_device
 from ada3d_gym.networks.current import CurrentForm
+from ada3d_gym.networks.described import DescribedNetwork
 from ada3d_gym.networks.given import GivenFrames
 from ada3d_gym.networks.masked import MaskedNetwork
 from ada3d_gym.networks.transfer import fetched
-from ada3d_gym.precision import Precision
+from ada3d_gym.precision import Precision, dtype_of
 from ada3d_gym.profiling import timed
 
 FORWARD_BYTES = 2**30  # of feature maps at once
@@ -38,16 +40,18 @@ class NetworkClassifier:
         device: where it runs.
         batch_size: clips in one forward pass at the most. On a CPU, fewer where their feature maps would take more than
             `FORWARD_BYTES`: it is as fast with them.
-        dtype: of weights and activations; the network's own by default.
+        dtype: of weights and activations; the network's own by default. What it answers is float32 in any case.
+        precision: the same by its name, "float32", "bfloat16" or "float16".
+        compile: have `torch.compile` make the network's code, for GPUs: True for its backend "inductor", or another's
+            name. The first call then takes minutes. On a CPU the plain form is faster.
 
     Attributes:
         micro_batch: clips in a pass of its training at the most, where whole batches take too much memory; see
             `ada3d_gym.finetuning.ClassifierTrainer`. None, all of a batch, at first.
-        precision: of the passes of its training; "float32" at first.
+        precision: of the passes of its training; that in which it answers, at first.
     """
 
     micro_batch: int | None = None
-    precision: Precision = "float32"
 
     def __init__(
         self,
@@ -57,11 +61,21 @@ class NetworkClassifier:
         device: torch.device | str = "cpu",
         batch_size: int = 128,
         dtype: torch.dtype | None = None,
+        precision: Precision | None = None,
+        compile: bool | str = False,
     ):
+        if precision is not None:
+            if dtype not in (None, dtype_of(precision)):
+                raise InputError(f"precision={precision!r} beside dtype={dtype}: give one or the other")
+            dtype = dtype_of(precision)
+        self.precision: Precision = precision or "float32"
         self.device, self.batch_size, self.dtype = torch.device(device), batch_size, dtype
         check_device(self.device)
         self.network = network.to(device)
-        self._form = CurrentForm(self.network, dtype)
+        if compile and not isinstance(network, DescribedNetwork):
+            raise InputError(f"compile={compile!r}: {type(network).__name__} is not of ada3d_gym.networks.spec.SPECS")
+        backend = "inductor" if compile is True else compile or None
+        self._form = CurrentForm(self.network, dtype, backend)
         self.stage_names = network.stage_names
         self.size, self.macs = size, network.count(size)
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ada3d_gym.networks.macs import MacCounter
 from ada3d_gym.networks.masked import MaskedNetwork, Packing
+from ada3d_gym.networks.packing import REACH
 from ada3d_gym.networks.pixels import Pixels
 from ada3d_gym.networks.spec import STAGE_NAMES, ConvSpec, NetworkSpec
 
@@ -26,6 +27,7 @@ class DescribedNetwork(MaskedNetwork):
     pixels: Pixels
     dropout: nn.Dropout
     head: nn.Linear
+    dummies = 0  # frames beside those of the clips, see `Packing`
 
     def _add_head(self, classes: int, dropout: float) -> None:
         self.dropout = nn.Dropout(dropout)
@@ -61,15 +63,29 @@ class DescribedNetwork(MaskedNetwork):
 
     def _features(self, clips: Tensor, u: Tensor, v: Tensor) -> Tensor:
         """(B, D), what describes each clip to the last layer."""
-        packing = Packing(u, v)
+        packing = Packing(u, v, self.dummies)
         frames = packing.pack(clips)
         if frames.dtype == torch.uint8:
             frames = self.pixels(frames)
-        return self._of_frames(frames.contiguous(memory_format=torch.channels_last), packing)
+        features = self._of_frames(frames.contiguous(memory_format=torch.channels_last), packing)
+        return features[: len(u)] if self.dummies else features
+
+    def compile_for_inference(self, backend: str = "inductor") -> None:
+        """Has `torch.compile` make the code of what comes after the stem, once for all numbers of frames and clips.
+
+        Args:
+            backend: of `torch.compile`.
+        """
+        self.dummies = REACH + 1
+        self._of_stem = torch.compile(self._of_stem, dynamic=True, backend=backend)  # type: ignore[method-assign]
 
     @abstractmethod
     def _of_frames(self, frames: Tensor, packing: Packing) -> Tensor:
         """`_features` of packed frames (N, 3, H, W), normalised, channels last."""
+
+    @abstractmethod
+    def _of_stem(self, frames: Tensor, packing: Packing) -> Tensor:
+        """`_features` of what the stem puts out, (N, C, H, W)."""
 
 
 def by_block(spec: NetworkSpec) -> dict[str, dict[str, ConvSpec]]:

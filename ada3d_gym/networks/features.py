@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ada3d_gym.forking import check_device
 from ada3d_gym.networks.current import CurrentForm
+from ada3d_gym.networks.transfer import to_device
 from ada3d_gym.profiling import section
 from ada3d_gym.protocols import ClipSource
 
@@ -32,6 +33,7 @@ class FrameFeatures:
         device: where the trunk runs and features are kept.
         batch_size: clips in one forward pass at the most.
         table_bytes: memory for features at the most; those used longest ago make room for others.
+        dtype: of the trunk's weights and activations; its own by default.
     """
 
     def __init__(
@@ -41,9 +43,10 @@ class FrameFeatures:
         *,
         batch_size: int = 128,
         table_bytes: int = TABLE_BYTES,
+        dtype: torch.dtype | None = None,
     ):
         check_device(torch.device(device))
-        self._trunk = CurrentForm(trunk.to(device))
+        self._trunk = CurrentForm(trunk.to(device), dtype)
         self._device, self._batch_size = device, batch_size
         self.shape = trunk.num_frames, trunk.channels
         self._table = RecentRows(self.shape, device, table_bytes)
@@ -70,7 +73,7 @@ class FrameFeatures:
         return features[self._index(where)]
 
     def _index(self, index: NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(index).to(self._device)
+        return to_device(index, self._device)
 
     def _compute(self, source: ClipSource, ids: NDArray[np.int64]) -> Tensor:
         parts = [ids[start : start + self._batch_size] for start in range(0, len(ids), self._batch_size)]
@@ -80,7 +83,7 @@ class FrameFeatures:
     def of_pixels(self, observations: NDArray[np.uint8]) -> Tensor:
         """Features (B, T, C) on the device of frames (B, T, 3, H, W); they are computed anew and not kept."""
         with section("transfer"):
-            frames = torch.from_numpy(observations).to(self._device)
+            frames = to_device(observations, self._device)
         with section("selection"):
             features: Tensor = self._trunk.get().frames(frames).float()
         return features
@@ -137,4 +140,4 @@ class RecentRows:
         number, within = np.divmod(np.array(places, np.int64), self._block_rows)
         for each in np.unique(number).tolist():
             rows = np.flatnonzero(number == each)
-            yield self._blocks[each], *(torch.from_numpy(index).to(self._device) for index in (rows, within[rows]))
+            yield self._blocks[each], *(to_device(index, self._device) for index in (rows, within[rows]))

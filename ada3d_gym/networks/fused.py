@@ -20,7 +20,17 @@ _ONEDNN_NAMES: dict[Activation, tuple[str, list[float]]] = {
 }
 
 
-class FusedConv2d(nn.Module):
+class KeepsPacked(nn.Module):
+    """What keeps a weight in oneDNN's own layout beside the weight itself."""
+
+    _packed: tuple[torch.dtype, Tensor] | None = None
+
+    def forget_packed(self) -> None:
+        """To be called where the weight has been given other values."""
+        self._packed = None
+
+
+class FusedConv2d(KeepsPacked):
     """A 2D convolution that can end in an activation, and can add onto a tensor in place.
 
     Args:
@@ -43,7 +53,10 @@ class FusedConv2d(nn.Module):
         self.activation = activation
         self._pointwise = weight.shape[-1] == stride == groups == 1
         self._calls = 0
-        self._packed: tuple[torch.dtype, Tensor] | None = None
+
+    def forget_packed(self) -> None:
+        super().forget_packed()
+        self._calls = 0
 
     def forward(self, frames: Tensor, activation: Activation | None = None) -> Tensor:
         """(N, C, H, W) to (N, C', H', W')."""
@@ -68,6 +81,8 @@ class FusedConv2d(nn.Module):
             _activated(out.add_(self._plain(frames)), activation)
 
     def _takes_onednn(self, frames: Tensor) -> bool:
+        if torch.compiler.is_compiling():  # the compiler has its own ways to the same, and cannot follow ours
+            return False
         if not (frames.is_cpu and frames.dtype in (torch.float32, torch.bfloat16) and ONEDNN):
             return False
         return not self._pointwise or frames.numel() * max(1, self.weight.shape[0] / self.weight.shape[1]) > SMALL

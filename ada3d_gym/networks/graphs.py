@@ -20,10 +20,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.conversion.convert import ClipAverage, ConvertedNetwork, MaskedConv3d
+from ada3d_gym.networks.folding import folding
+from ada3d_gym.networks.graph_x3d import X3dForm
 from ada3d_gym.networks.inference import FoldedBottleneck, FoldedConv, inference_form
 from ada3d_gym.networks.masked import MaskedNetwork
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.selection import SelectionNetwork, greedy
+from ada3d_gym.networks.x3d import MaskedX3d
 
 
 class Graph(nn.Module, ABC):
@@ -125,6 +128,9 @@ def classifier_graph(network: MaskedNetwork, v: Sequence[bool], size: int) -> Cl
         raise InputError(f"a stage mask of {len(v)} bits: expected {expected}")
     if isinstance(network, MaskedResNet3d):
         return ClassifierGraph(_ResNetForm(network, v), copy.deepcopy(network.pixels), size)
+    if isinstance(network, MaskedX3d):
+        with folding(torch.float32):
+            return ClassifierGraph(X3dForm(network, v), copy.deepcopy(network.pixels), size)
     if isinstance(network, ConvertedNetwork):
         return ClassifierGraph(_ConvertedForm(network, v), copy.deepcopy(network.pixels), size)
     raise InputError(

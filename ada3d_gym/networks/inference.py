@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.mobilenetv2 import InvertedResidual
 
-from ada3d_gym.networks.folding import fold_norm
+from ada3d_gym.networks.folding import Folds, fold_norm, folding, own_copy
 from ada3d_gym.networks.fused import Activation, FusedConv2d
 from ada3d_gym.networks.inference_x3d import folded_parts
 from ada3d_gym.networks.masked import Packing, gathered_conv, is_large, segment_conv
 from ada3d_gym.networks.mobilenet import MobileNet
+from ada3d_gym.networks.pixels import Pixels
 from ada3d_gym.networks.resnet3d import Bottleneck, ConvNorm, MaskedResNet3d
 from ada3d_gym.networks.spans import side_taps
 from ada3d_gym.networks.x3d import MaskedX3d
@@ -26,30 +27,42 @@ from ada3d_gym.networks.x3d import MaskedX3d
 Network = TypeVar("Network", bound=nn.Module)
 
 
-@torch.no_grad()
 def inference_form(network: Network, dtype: torch.dtype = torch.float32) -> Network:
     """A copy that computes the same as the network in inference mode; not for training or saving.
 
     Args:
         network: any; it stays as it is, and later changes to it do not reach the copy. A classifier of this package's
-            own family and the MobileNetV2 of a selection network are folded; anything else is copied as it is.
+            own families and the MobileNetV2 of a selection network are folded; anything else is copied as it is.
         dtype: of weights and activations.
     """
+    return refreshable_form(network, dtype)[0]
+
+
+@torch.inference_mode(False)  # tensors made in it could not be filled anew outside of it
+@torch.no_grad()
+def refreshable_form(network: Network, dtype: torch.dtype) -> tuple[Network, Folds | None]:
+    """The same, and what brings it up to date in the memory that it has; None where only another form does that."""
     folded: dict[int, nn.Module] = {}  # deepcopy takes these for the modules' copies
-    if isinstance(network, MaskedX3d):
-        folded |= folded_parts(network)
-    if isinstance(network, MaskedResNet3d):
-        assert isinstance(network.stem, ConvNorm)
-        folded[id(network.stem)] = FoldedConv(network.stem)
-    for module in network.modules():
-        if isinstance(network, MaskedResNet3d) and isinstance(module, Bottleneck):
-            folded[id(module)] = FoldedBottleneck(module)
-        elif isinstance(module, MobileNet):
-            folded[id(module)] = _folded_mobilenet(module)
-    form = copy.deepcopy(network, folded).eval().requires_grad_(False).to(dtype)
+    with folding(dtype) as folds:
+        if isinstance(network, MaskedX3d):
+            folded |= folded_parts(network)
+        if isinstance(network, MaskedResNet3d):
+            assert isinstance(network.stem, ConvNorm)
+            folded[id(network.stem)] = FoldedConv(network.stem)
+        for module in network.modules():
+            if isinstance(network, MaskedResNet3d) and isinstance(module, Bottleneck):
+                folded[id(module)] = FoldedBottleneck(module)
+            elif isinstance(module, MobileNet):
+                folded[id(module)] = _folded_mobilenet(module)
+    form = copy.deepcopy(network, folded).eval().requires_grad_(False)
+    for module in form.modules():
+        if isinstance(module, Pixels):
+            module.shown_as = dtype
+        else:
+            module._apply(lambda values: values.to(dtype) if values.is_floating_point() else values, recurse=False)
     if isinstance(form, MaskedX3d):
         form.in_passes = True
-    return form
+    return form, folds if folds.cover(form, network) else None
 
 
 class FoldedConv(nn.Module):
@@ -61,22 +74,24 @@ class FoldedConv(nn.Module):
         weight, bias = fold_norm(conv, conv_norm.norm)
         self.weight, self.bias = nn.Buffer(weight), nn.Buffer(bias)
         self.stride, self.stage = conv.stride, conv.stage
-        centre = self.weight.shape[2] // 2
-        taps = enumerate(self.weight.unbind(2))
+        length, side = weight.shape[2:4]
+        whole = length > 1 and side > 1  # taps that see more than a pixel; large frames take one 3D convolution
+        self.volume = nn.Buffer(own_copy(weight, torch.channels_last_3d)) if whole else None
+        taps = enumerate(weight.unbind(2))
         self.taps = nn.ModuleList(
-            FusedConv2d(tap, self.bias if at == centre else None, conv.stride) for at, tap in taps
+            FusedConv2d(tap, self.bias if at == length // 2 else None, conv.stride) for at, tap in taps
         )
 
     def forward(self, frames: Tensor, packing: Packing, relu: bool = False) -> Tensor:
         """(N, C, H, W) to (N, C', H', W')."""
-        length, side = self.weight.shape[2:4]
+        length = self.weight.shape[2]
         centre = self.tap(length // 2)
         if length == 1 or len(frames) < 2:
             return centre(frames, "relu" if relu else "none")
-        if side > 1 and is_large(frames):
-            out = segment_conv(frames, self.weight, self.bias, self.stride, packing.segments(self.stage))
+        if self.volume is not None and is_large(frames):
+            out = segment_conv(frames, self.volume, self.bias, self.stride, packing.segments(self.stage))
             return out.relu_() if relu else out
-        if side > 1 or not is_large(frames) or not frames.is_cpu:
+        if self.volume is not None or not is_large(frames) or not frames.is_cpu or torch.compiler.is_compiling():
             out = gathered_conv(lambda part, tap: self.tap(tap)(part), frames, packing, self.stage, length)
             return out.relu_() if relu else out
         spans = packing.spans(self.stage)

@@ -7,11 +7,10 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from ada3d_gym.networks.channelwise import ChannelwiseConv, by_segments, segment_of
-from ada3d_gym.networks.folding import fold_norm
-from ada3d_gym.networks.fused import ONEDNN, FusedConv2d
+from ada3d_gym.networks.channelwise import ChannelwiseConv, channelwise_tap, segment_of
+from ada3d_gym.networks.folding import fold_norm, own_copy
+from ada3d_gym.networks.fused import ONEDNN, FusedConv2d, KeepsPacked
 from ada3d_gym.networks.masked import Packing, Segment, gathered_conv
 from ada3d_gym.networks.resnet3d import ConvNorm
 from ada3d_gym.networks.x3d import Gate, GatedBottleneck, MaskedX3d, ShortcutNorm, Stem
@@ -27,7 +26,7 @@ def folded_parts(network: MaskedX3d) -> dict[int, nn.Module]:
     return parts
 
 
-class FoldedChannelwise(nn.Module):
+class FoldedChannelwise(KeepsPacked):
     """A `ChannelwiseConv` and the batch norm behind it."""
 
     def __init__(self, conv: ChannelwiseConv, norm: nn.BatchNorm2d):
@@ -36,23 +35,21 @@ class FoldedChannelwise(nn.Module):
         self.weight, self.bias = nn.Buffer(weight), nn.Buffer(bias)
         self.stride, self.stage = conv.stride, conv.stage
         self.flat = FusedConv2d(weight[:, :, weight.shape[2] // 2], bias, conv.stride, len(weight))  # the centre tap
-        self._packed: tuple[torch.dtype, Tensor] | None = None
 
     def parts(self, frames: Tensor, packing: Packing) -> list[Tensor]:
         """(N, C, H, W) to outputs (n, C, H', W') that follow each other in the packed batch, N frames in all."""
         length = self.weight.shape[2]
         if len(frames) < 2 or length == 1:
             return [self.flat(frames)]
-        if by_segments(frames):
+        if by_runs(frames):
             return [self._segment(frames, segment) for segment in packing.segments(self.stage)]
         out = gathered_conv(self._tap, frames, packing, self.stage, length)
         return [out]
 
     def _tap(self, frames: Tensor, tap: int) -> Tensor:
-        length, side = self.weight.shape[2:4]
-        if tap == length // 2:
+        if tap == self.weight.shape[2] // 2:
             return self.flat(frames)
-        return F.conv2d(frames, self.weight[:, :, tap], None, self.stride, side // 2, groups=len(self.weight))
+        return channelwise_tap(frames, self.weight[:, :, tap], None, self.stride)
 
     def _segment(self, frames: Tensor, segment: Segment) -> Tensor:
         part = frames[segment.start : segment.stop]
@@ -77,6 +74,11 @@ class FoldedChannelwise(nn.Module):
             packed = torch.ops.aten.mkldnn_reorder_conv3d_weight(dense, *self._arguments(), list(clips.shape))
             self._packed = self.weight.dtype, packed
         return self._packed[1]
+
+
+def by_runs(frames: Tensor) -> bool:
+    """Whether a 3D convolution for each run of clips is faster than copies of frames and 2D ones."""
+    return frames.is_cpu and not torch.compiler.is_compiling()  # which would make code for each number of runs
 
 
 def activated(parts: list[Tensor], activation: Literal["relu", "swish"], factors: Tensor | None = None) -> Tensor:
@@ -109,7 +111,7 @@ def _relu(part: Tensor, *, out: Tensor) -> Tensor:
 class FoldedStem(nn.Module):
     def __init__(self, stem: Stem):
         super().__init__()
-        self.space = FusedConv2d(stem.conv_xy.weight[:, :, 0], None, stem.conv_xy.stride)
+        self.space = FusedConv2d(own_copy(stem.conv_xy.weight[:, :, 0], torch.channels_last), None, stem.conv_xy.stride)
         self.time = FoldedChannelwise(stem.conv, stem.norm)
 
     def forward(self, frames: Tensor, packing: Packing) -> Tensor:
@@ -156,6 +158,6 @@ def spatial_means(frames: Tensor) -> Tensor:
 def _pointwise(conv_norm: ConvNorm) -> FusedConv2d:
     conv, norm = conv_norm.conv, conv_norm.norm
     if isinstance(norm, ShortcutNorm) and not norm.used:
-        return FusedConv2d(conv.weight[:, :, 0], None, conv.stride)
+        return FusedConv2d(own_copy(conv.weight[:, :, 0], torch.channels_last), None, conv.stride)
     weight, bias = fold_norm(conv, norm)
     return FusedConv2d(weight[:, :, 0], bias, conv.stride)

@@ -56,6 +56,8 @@ class Packing:
     Args:
         u: frame masks (B, T) bool, best on the CPU: from a GPU they are fetched, which waits for it.
         v: stage masks (B, K) bool, likewise.
+        dummies: frames of no clip that come last, as one more clip, with pairs of their own in each stage: more than
+            `REACH`, or none. No number of frames or pairs is then 0 or 1, where `torch.compile` makes code of its own.
 
     Attributes:
         kept: (N,) int64 positions of the packed frames in the flattened (B * T) frames.
@@ -65,21 +67,24 @@ class Packing:
     These are on the device of the clips, once they are packed; before, on the CPU.
     """
 
-    def __init__(self, u: Tensor, v: Tensor):
+    def __init__(self, u: Tensor, v: Tensor, dummies: int = 0):
         bits = torch.cat([u, v], 1).cpu().numpy()  # one copy, where they are elsewhere
         frames, stages = bits[:, : u.shape[1]], bits[:, u.shape[1] :]
         order, counts = by_length(frames, stages), frames.sum(1)
         row, moment = frames[order].nonzero()
-        self._clip, self._v = order[row], stages
-        self._source = places_among_kept(frames)[
-            self._clip, moment
-        ]  # of each packed frame among those kept, clip by clip
-        self._counts = counts[order]
-        self._looked = _together(counts, stages)[order]
+        self._clip, self._v, self._dummies = order[row], stages, dummies
+        self._source = places_among_kept(frames)[self._clip, moment]  # of packed frames among those kept, clip by clip
+        self._counts, self._looked = counts[order], _together(counts, stages)[order]
         self._segments: dict[int, list[Segment]] = {}
         self._pairs: dict[tuple[int, int], Tensor] = {}
         self._device = torch.device("cpu")
         kept = self._clip * u.shape[1] + moment
+        if dummies:
+            kept, self._source = (np.append(each, [0] * dummies) for each in (kept, self._source))
+            self._clip, counts = np.append(self._clip, [len(u)] * dummies), np.append(counts, dummies)
+            self._v = np.append(stages, np.zeros_like(stages[:1]), axis=0)
+            self._counts = np.append(self._counts, dummies)
+            self._looked = np.append(self._looked, np.ones_like(self._looked[:1]), axis=0)
         self.kept, self.clip, self.counts = (torch.from_numpy(each) for each in (kept, self._clip, counts))
 
     def pairs(self, stage: int, distance: int) -> Tensor:
@@ -91,7 +96,8 @@ class Packing:
 
     def _find_pairs(self, stage: int, distance: int) -> NDArray[np.int64]:
         later, earlier = self._clip[distance:], self._clip[:-distance]
-        return np.flatnonzero((later == earlier) & self._v[later, stage])
+        pairs = np.flatnonzero((later == earlier) & self._v[later, stage])
+        return np.append(pairs, [len(later) - 1] * 2) if self._dummies else pairs
 
     def segments(self, stage: int) -> list[Segment]:
         """All packed frames in order, cut where the number of frames that a stage looks at together changes."""
@@ -120,15 +126,17 @@ class Packing:
         self._move(clips.device)
         if clips.dim() == 5:
             return clips.flatten(0, 1)[self.kept]
-        if len(clips) != len(self._source):
-            raise InputError(f"got {len(clips)} packed frames, and the masks keep {len(self._source)}")
+        if len(clips) != (frames := len(self._source) - self._dummies):
+            raise InputError(f"got {len(clips)} packed frames, and the masks keep {frames}")
+        if not frames and self._dummies:
+            return clips.new_zeros(self._dummies, *clips.shape[1:])
         if np.array_equal(self._source, np.arange(len(self._source))):
             return clips
         return take_rows(clips, to_device(self._source, self._device))
 
     def _move(self, device: torch.device) -> None:
         """Takes to the device what the network will ask for there."""
-        if device == self._device:
+        if device == self._device and not self._dummies:  # a CPU finds pairs as they are asked for
             return
         self._device = device
         keys = [(stage, distance) for stage in range(self._v.shape[1]) for distance in range(1, REACH + 1)]

@@ -74,7 +74,9 @@ class MaskedResNet3d(DescribedNetwork):
 
     def _of_frames(self, frames: Tensor, packing: Packing) -> Tensor:
         """Averaged over space and each clip's kept frames."""
-        frames = self.pool(F.relu(self.stem(frames, packing), inplace=True))
+        return self._of_stem(self.pool(F.relu(self.stem(frames, packing), inplace=True)), packing)
+
+    def _of_stem(self, frames: Tensor, packing: Packing) -> Tensor:
         for stage in self.blocks.values():
             for block in stage:  # type: ignore[attr-defined]
                 frames = recomputed(block, frames, packing) if self.recompute else block(frames, packing)

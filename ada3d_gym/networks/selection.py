@@ -7,11 +7,14 @@ import re
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ada3d_gym.errors import InputError
+from ada3d_gym.masks import split_mask
 from ada3d_gym.networks.checkpoints.fitting import fitting
 from ada3d_gym.networks.checkpoints.names import is_left_out
 from ada3d_gym.networks.checkpoints.states import find_state
@@ -166,9 +169,11 @@ class SelectionNetwork(nn.Module):
         trunk: shared by the heads, usually pre-trained as a classifier.
         num_stages: K.
         keep: probability of keeping each frame and stage at the start; training begins from masks that mostly work.
+        begin: mask (T + K,) of zeros and ones whose ones are kept with that probability, and its zeros dropped with
+            it; all ones by default.
     """
 
-    def __init__(self, trunk: ClipTrunk, num_stages: int, keep: float = 0.8):
+    def __init__(self, trunk: ClipTrunk, num_stages: int, keep: float = 0.8, begin: NDArray[np.int8] | None = None):
         super().__init__()
         self.trunk = trunk
         self.frame_head = nn.Linear(trunk.features, trunk.num_frames)
@@ -176,6 +181,11 @@ class SelectionNetwork(nn.Module):
         for head in (self.frame_head, self.stage_head):
             nn.init.normal_(head.weight, std=0.01)
             nn.init.constant_(head.bias, math.log(keep / (1 - keep)))
+        if begin is not None:
+            heads, parts = (self.frame_head, self.stage_head), split_mask(begin, trunk.num_frames, num_stages)
+            with torch.no_grad():
+                for head, part in zip(heads, parts, strict=True):
+                    head.bias[torch.from_numpy(~part)] *= -1
         self.frame_score = FrameScore(trunk) if trunk.aggregation == "concat" else None
 
     def forward(self, clips: Tensor) -> MaskLogits:

@@ -34,3 +34,10 @@ def fetched(columns: Sequence[Tensor]) -> list[NDArray[np.float32]]:
     flat = torch.cat([column.flatten(1) for column in columns], 1).cpu()
     parts = flat.split([column[0].numel() for column in columns], 1)
     return [part.reshape(column.shape).numpy() for part, column in zip(parts, columns, strict=True)]
+
+
+def masks_as_arrays(masks: tuple[Tensor, Tensor]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Masks u (B, T) and v (B, K) bool from wherever they were computed, in one copy."""
+    frames = masks[0].shape[1]
+    bits = torch.cat(masks, 1).cpu().numpy()
+    return np.ascontiguousarray(bits[:, :frames]), np.ascontiguousarray(bits[:, frames:])

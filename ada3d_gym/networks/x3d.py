@@ -20,6 +20,7 @@ from ada3d_gym.networks.channelwise import ChannelwiseConv
 from ada3d_gym.networks.described import DescribedNetwork, by_block
 from ada3d_gym.networks.masked import Packing, TemporalConv
 from ada3d_gym.networks.pixels import Pixels
+from ada3d_gym.networks.recomputing import recomputed
 from ada3d_gym.networks.resnet3d import ConvNorm
 from ada3d_gym.networks.spec import STAGE_NAMES, ConvSpec, X3dSpec
 
@@ -76,7 +77,7 @@ class ShortcutNorm(nn.BatchNorm2d):
 
 
 class GatedBottleneck(nn.Module):
-    """X3D's block: a (1, 1, 1), b (3, 3, 3) channelwise with the stride, swish, c (1, 1, 1); gates and shortcuts in some."""
+    """X3D's block: a (1, 1, 1), b (3, 3, 3) channelwise with the stride, swish, c (1, 1, 1); a gate in some."""
 
     def __init__(self, convs: dict[str, ConvSpec], stages: tuple[int, ...], squeezed: int | None):
         super().__init__()
@@ -152,9 +153,11 @@ class MaskedX3d(DescribedNetwork):
         return torch.cat(parts)
 
     def _of_frames(self, frames: Tensor, packing: Packing) -> Tensor:
-        frames = self.stem(frames, packing)
+        return self._of_stem(self.stem(frames, packing), packing)
+
+    def _of_stem(self, frames: Tensor, packing: Packing) -> Tensor:
         for stage in self.blocks.values():
             for block in stage:  # type: ignore[attr-defined]
-                frames = block(frames, packing)
+                frames = recomputed(block, frames, packing) if self.recompute else block(frames, packing)
         frames = F.relu(self.conv5(frames, packing), inplace=True)
         return F.relu(self.lin5(packing.mean(frames.mean((2, 3)))))

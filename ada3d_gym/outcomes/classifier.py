@@ -111,8 +111,9 @@ def check_network(table: OutcomeTable, classifier: NetworkClassifier, given: str
 
 
 def check_named(table: OutcomeTable, **named: Any) -> None:
-    """Raises TableError where a table is of another dataset, split or backbone than these."""
-    its = {"dataset": table.about.dataset, "split": table.about.split, "backbone": table.about.network}
+    """Raises TableError where a table is of another dataset, split, backbone or precision than these."""
+    about = table.about
+    its = {"dataset": about.dataset, "split": about.split, "backbone": about.network, "precision": about.dtype}
     for key, value in named.items():
         if its[key] != value:
             raise TableError(_unlike(table, key, its[key], value))

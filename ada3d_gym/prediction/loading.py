@@ -8,11 +8,14 @@ from ada3d_gym.networks.checkpoints.weights import load_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.families import make_network
 from ada3d_gym.networks.selection_file import load_selection
+from ada3d_gym.precision import Precision
 from ada3d_gym.prediction.config import CONFIG, ConfigError, ModelConfig
 from ada3d_gym.prediction.policies import ConstantPolicy, MaskPolicy, NetworkPolicy
 
 
-def load_classifier(config: ModelConfig, folder: Path, device: str = "cpu") -> NetworkClassifier:
+def load_classifier(
+    config: ModelConfig, folder: Path, device: str = "cpu", precision: Precision | None = None
+) -> NetworkClassifier:
     """The 3D network of a model folder.
 
     Raises:
@@ -21,10 +24,12 @@ def load_classifier(config: ModelConfig, folder: Path, device: str = "cpu") -> N
     """
     network = make_network(config.backbone, len(config.class_names))
     load_weights(network, _there(folder, config.classifier))
-    return NetworkClassifier(network, config.clips.size, device=device)
+    return NetworkClassifier(network, config.clips.size, device=device, precision=precision)
 
 
-def load_policy(config: ModelConfig, folder: Path, device: str = "cpu") -> MaskPolicy:
+def load_policy(
+    config: ModelConfig, folder: Path, device: str = "cpu", precision: Precision | None = None
+) -> MaskPolicy:
     """What chooses masks, as a model folder has it.
 
     Raises:
@@ -45,7 +50,7 @@ def load_policy(config: ModelConfig, folder: Path, device: str = "cpu") -> MaskP
         stage_names=config.stage_names,
         side=config.clips.observation_size,
     )
-    return NetworkPolicy(selection, config.clips.observation_size, device)
+    return NetworkPolicy(selection, config.clips.observation_size, device, precision)
 
 
 def _there(folder: Path, name: str) -> Path:

@@ -13,6 +13,8 @@ from ada3d_gym.masks import join_mask, split_mask
 from ada3d_gym.networks.current import CurrentForm
 from ada3d_gym.networks.macs import count_macs
 from ada3d_gym.networks.selection import SelectionNetwork, greedy
+from ada3d_gym.networks.transfer import masks_as_arrays, to_device
+from ada3d_gym.precision import Precision, dtype_of
 
 
 class MaskPolicy(Protocol):
@@ -29,25 +31,32 @@ class NetworkPolicy:
         selection: the network, of uint8 clips.
         side: of the frames that it will be shown, in pixels, to count operations by.
         device: where it runs.
+        precision: in which it computes; its own by default.
 
     Attributes:
         macs: multiply-accumulates for one clip.
     """
 
-    def __init__(self, selection: SelectionNetwork, side: int, device: torch.device | str = "cpu"):
+    def __init__(
+        self,
+        selection: SelectionNetwork,
+        side: int,
+        device: torch.device | str = "cpu",
+        precision: Precision | None = None,
+    ):
         if selection.trunk.sees != "pixels":
             raise InputError("the selection network is shown features of frames: expected one that is shown pixels")
         self._device = torch.device(device)
         shown = torch.zeros(1, selection.trunk.num_frames, 3, side, side, dtype=torch.uint8)
         self._selection = selection.eval()
         self.macs = count_macs(self._selection.cpu(), shown)
-        self._form = CurrentForm(self._selection.to(self._device))
+        dtype = None if precision is None else dtype_of(precision)
+        self._form = CurrentForm(self._selection.to(self._device), dtype)
 
     @torch.inference_mode()
     def act(self, observations: NDArray[np.uint8]) -> NDArray[np.int8]:
-        logits = self._form.get()(torch.from_numpy(observations).to(self._device))
-        u, v = (mask.cpu().numpy() for mask in greedy(logits))
-        return join_mask(u, v)
+        logits = self._form.get()(to_device(observations, self._device))
+        return join_mask(*masks_as_arrays(greedy(logits)))
 
 
 class ConstantPolicy:

@@ -16,6 +16,7 @@ from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.selection import SelectionNetwork
+from ada3d_gym.precision import Precision
 from ada3d_gym.prediction.computing import Computed, Computing
 from ada3d_gym.prediction.config import MOST_VIEWS, ModelConfig
 from ada3d_gym.prediction.inputs import Video, Videos, find_videos
@@ -97,6 +98,7 @@ class Predictor:
         *,
         device: str = "cpu",
         policy: MaskPolicy | None = None,
+        precision: Precision | None = None,
         batch_size: int | None = None,
         workers: int | None = None,
     ) -> Predictor:
@@ -108,6 +110,7 @@ class Predictor:
             folder: its path.
             device: where networks run.
             policy: in the place of the folder's own.
+            precision: in which the networks compute: "float32" by default, "bfloat16" or "float16".
             batch_size, workers: see the class.
 
         Raises:
@@ -117,8 +120,8 @@ class Predictor:
         config, place = ModelConfig.load(folder), Path(folder)
         device = checked_device(device)
         return cls(
-            load_classifier(config, place, device),
-            policy or load_policy(config, place, device),
+            load_classifier(config, place, device, precision),
+            policy or load_policy(config, place, device, precision),
             config.class_names,
             config.clips.sampler(),
             observation_size=config.clips.observation_size,

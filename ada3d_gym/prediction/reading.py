@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ada3d_gym.prediction.inputs import FrameArray, Nothing, Video
 from ada3d_gym.profiling import timed
 from ada3d_gym.video.clips import VideoClips
-from ada3d_gym.video.decoders.packets import frame_times
+from ada3d_gym.video.decoders.packets import Packets
 from ada3d_gym.video.indexing.probe import Probe, probe
 from ada3d_gym.video.records import VideoError, VideoRecord, shown
 from ada3d_gym.video.sampling import ClipSampler
@@ -90,7 +90,7 @@ def _from_file(video: Path, found: Probe, sampler: ClipSampler, whole_frames: bo
         return _none(shown(video), sampler, found.detail)
     width, height = (0, 0) if whole_frames else (found.width, found.height)
     record = VideoRecord(
-        video, (), found.frames, "", found.size, width, height, rate=found.rate, seekable=found.seekable
+        video, (), found.frames, "", found.size, width, height, found.rate, found.seekable, packets=found.packets
     )
     source = VideoClips([record], (), sampler, observation_size=sampler.size, workers=1)
     try:
@@ -98,7 +98,7 @@ def _from_file(video: Path, found: Probe, sampler: ClipSampler, whole_frames: bo
     finally:
         source.close()
     numbers = _numbers(sampler, found.frames, found.rate)[views]
-    known = frame_times(video)
+    known = Packets.unpack(found.packets).seconds() if found.packets else None
     times = None
     if known is not None and len(known) == found.frames:
         times = known[numbers]

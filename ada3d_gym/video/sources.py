@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-WHOLE = 2**19  # bytes of a part up to which all of it is read at once: one request to a distant disk instead of several
+WHOLE = 2**19  # bytes of a video up to which it is read in one request, so that a distant disk is waited for once
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,24 @@ def opened_source(source: Source) -> BinaryIO:
         return _Bytes(source, window.read())
 
 
-class _Bytes(io.BytesIO):
-    """A small part, with a name: FFmpeg goes by its extension where bytes alone leave a doubt."""
+def small_file(source: Path) -> BinaryIO | None:
+    """The bytes of a file in memory, if they are few.
 
-    def __init__(self, part: Part, content: bytes):
+    Raises:
+        OSError: where they cannot be read.
+    """
+    if source.stat().st_size > WHOLE:  # which the system remembers from a moment ago, while to open it is a request
+        return None
+    with source.open("rb", buffering=0) as file:
+        return _Bytes(source, file.read())
+
+
+class _Bytes(io.BytesIO):
+    """A small video, with a name: FFmpeg goes by its extension where bytes alone leave a doubt."""
+
+    def __init__(self, source: Source, content: bytes):
         super().__init__(content)
-        self.name = str(part)
+        self.name = str(source)
 
 
 class _Window(io.RawIOBase):

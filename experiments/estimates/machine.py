@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,11 @@ def free_memory(device: str) -> int:
     if torch.device(device).type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return min([int(psutil.virtual_memory().available), *_left_in_groups(_MOUNT, _OWN)])
+
+
+def sharing(device: str) -> int:
+    """How many processes that torchrun has started share a device's memory; a GPU is one's alone."""
+    return 1 if torch.device(device).type == "cuda" else int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def free_disk(folder: Path) -> int:

@@ -21,34 +21,70 @@ from ada3d_gym.building import build_trunk
 from ada3d_gym.networks.masked import LARGE_FRAME
 from ada3d_gym.networks.selection import Aggregation, ClipTrunk
 from ada3d_gym.networks.spec import NetworkSpec, ResNet3dSpec
+from ada3d_gym.precision import Precision, autocast, dtype_of
 
-FLOAT = 4  # bytes
+# Largest maps of a clip that come and go in a backward pass, and in one that computes blocks anew: counted on a CPU.
+GRADIENTS, ANEW = 3, 5
 
 
-def saved_maps(spec: NetworkSpec, size: int, frames: int) -> int:
-    """Bytes of a clip of so many frames that the backward pass of the classifier needs, everything kept."""
-    values, beside = 0, 0  # of a frame, and of the taps that look at others
+def value_bytes(precision: Precision) -> int:
+    """Bytes of a value of the maps that passes in a precision leave."""
+    return dtype_of(precision).itemsize
+
+
+def saved_maps(
+    spec: NetworkSpec, size: int, frames: int, precision: Precision = "float32", recompute: bool = False
+) -> int:
+    """Bytes of a clip of so many frames that the backward pass of the classifier needs, everything kept.
+
+    Args:
+        spec, size, frames: of network and clip.
+        precision: of the pass.
+        recompute: blocks keep what they are given, and compute the rest anew, one at a time.
+    """
+    blocks: dict[str, int] = {}  # values of each, of all frames
+    inputs: dict[str, int] = {}
+    places = 0  # bytes
     for conv in spec.convolutions(size):
-        out = conv.out_channels * conv.out_side**2
+        block = conv.name.rpartition(".")[0]
+        out, shown = conv.out_channels * conv.out_side**2, conv.in_channels * conv.side**2
         once = conv.name == "stem_xy" or conv.name.endswith("shortcut")
-        values += out if once else 2 * out
+        values = frames * (out if once else 2 * out)
         if conv.groups > 1 and conv.name != "stem":
-            values += 3 * out // 2
+            values += 3 * frames * out // 2
         if conv.in_channels == 3:
-            values += conv.in_channels * conv.side**2  # its input: pixels
+            values += frames * shown  # its input: pixels
             if isinstance(spec, ResNet3dSpec) and spec.stem_pool:
-                pooled = conv.out_channels * (-(-conv.out_side // 2)) ** 2
-                values += 3 * pooled  # and their places, of 8 bytes
-        shown = conv.in_channels * conv.side**2
+                pooled = frames * conv.out_channels * (-(-conv.out_side // 2)) ** 2
+                values, places = values + pooled, 8 * pooled
         if conv.name != "stem" or shown < LARGE_FRAME:
             linked = sum(2 * (frames - distance) for distance in range(1, conv.kernel[0] // 2 + 1))
-            beside += linked * (shown + out)
-    return FLOAT * (frames * values + beside)
+            values += linked * (shown + out)
+        blocks[block] = blocks.get(block, 0) + values
+        inputs.setdefault(block, frames * shown)
+    stem = blocks.pop("")  # and what else is in no block
+    inputs.pop("")
+    first = next(iter(inputs))
+    kept = sum(size for name, size in inputs.items() if name != first) + max(blocks.values())
+    return value_bytes(precision) * (stem + (kept if recompute else sum(blocks.values()))) + places
 
 
-def largest_map(spec: NetworkSpec, size: int) -> int:
+def passing_maps(spec: NetworkSpec, size: int, frames: int, precision: Precision, recompute: bool) -> int:
+    """Bytes of a clip of so many frames that come and go in the backward pass: gradients of the largest maps."""
+    return (ANEW if recompute else GRADIENTS) * frames * largest_map(spec, size, precision)
+
+
+def step_maps(
+    spec: NetworkSpec, size: int, frames: int, precision: Precision = "float32", recompute: bool = False
+) -> int:
+    """Bytes of a clip at the peak of a pass, forward and backward; arguments as of `saved_maps`."""
+    saved = saved_maps(spec, size, frames, precision, recompute)
+    return saved + passing_maps(spec, size, frames, precision, recompute)
+
+
+def largest_map(spec: NetworkSpec, size: int, precision: Precision = "float32") -> int:
     """Bytes of one frame in the largest map."""
-    return FLOAT * spec.largest_map(size)
+    return value_bytes(precision) * spec.largest_map(size)
 
 
 def saved_bytes(network: nn.Module, compute: Callable[[], Tensor]) -> int:
@@ -68,11 +104,12 @@ def saved_bytes(network: nn.Module, compute: Callable[[], Tensor]) -> int:
 
 
 @lru_cache
-def saved_by_trunk(frames: int, side: int, aggregation: Aggregation) -> int:
+def saved_by_trunk(frames: int, side: int, aggregation: Aggregation, precision: Precision = "float32") -> int:
     """The same of one clip in the training of the selection network's trunk."""
     trunk = new_trunk(frames, side, aggregation).train()
     clip = torch.zeros(1, frames, 3, side, side, dtype=torch.uint8)
-    return saved_bytes(trunk, lambda: trunk(clip))
+    with autocast(torch.device("cpu"), precision):
+        return saved_bytes(trunk, lambda: trunk(clip))
 
 
 def new_trunk(frames: int, side: int, aggregation: Aggregation) -> ClipTrunk:

@@ -10,8 +10,8 @@ from tabulate import tabulate
 from ada3d_gym import parallel
 from ada3d_gym.datasets import EMBEDDED_SETS, count_videos, find_root, load_index, observation_side
 from ada3d_gym.errors import InputError
-from ada3d_gym.experiments.estimates.fitting import SPARE, SURE, Fit, fit
-from ada3d_gym.experiments.estimates.machine import free_disk, free_memory
+from ada3d_gym.experiments.estimates.fitting import SPARE, SURE, Fit, fit, unfitted
+from ada3d_gym.experiments.estimates.machine import free_disk, free_memory, sharing
 from ada3d_gym.experiments.estimates.maps import run_bytes, saved_maps
 from ada3d_gym.experiments.estimates.needs import Costs, Need, needs
 from ada3d_gym.experiments.estimates.probing import probe_classifier, probe_selection
@@ -26,7 +26,8 @@ def fitted(run: Run, folder: Path, device: str) -> Fit:
     """Passes of a run that fit into the memory there is, having printed what it takes; some seconds are measured.
 
     What a run is does not change: its updates are over as many clips as before, but batch norm that is trained sees
-    those of a pass. A run on the embedded videos, on an outcome table or of several processes stays as it is.
+    those of a pass. A run on the embedded videos or on an outcome table stays as it is. Of several processes, passes
+    are the smallest that any of them needs; what is printed is what the first takes.
 
     Args:
         run: as composed.
@@ -38,22 +39,30 @@ def fitted(run: Run, folder: Path, device: str) -> Fit:
     """
     settings = run.settings
     on_table = settings.get("outcomes") not in (None, "live")
-    if settings["dataset"] in EMBEDDED_SETS or on_table or parallel.world() > 1:
-        return Fit(run.classifier_micro_batch, run.classifier_micro_batch)
+    if settings["dataset"] in EMBEDDED_SETS or on_table:
+        return unfitted(run)
     spec, frames, sides = SPECS[settings["backbone"]], settings["num_frames"], sizes(settings)
-    free = free_memory(device)
-    _check(SURE * saved_maps(spec, sides[0], frames), free, "one clip of the classifier's training", device)
+    free = free_memory(device) / sharing(device)
+    precision, recompute = run.precision, run.classifier_recompute
+    _check(
+        SURE * saved_maps(spec, sides[0], frames, precision, recompute),
+        free,
+        "one clip of the classifier's training",
+        device,
+    )
     videos = _videos(run)
     observed = settings.get("observation_size") or observation_side(sides[0])
     costs = Costs.of(
         run,
         sides,
-        probe_classifier(spec, videos.classes, frames, sides[0], device),
-        probe_selection(spec.num_stages, frames, observed, run.options.get("aggregation", "concat"), device),
+        probe_classifier(spec, videos.classes, frames, sides[0], device, precision, recompute),
+        probe_selection(spec.num_stages, frames, observed, run.options.get("aggregation", "concat"), device, precision),
     )
-    phases = needs(run, videos, costs)
+    phases = needs(run, videos, costs, parallel.world())
     parted = fit(run, phases, free)
-    print(block(phases, parted, free, _disk(run, videos, costs), free_disk(folder), device), flush=True)
+    parted = parted.smallest(parallel.gather(parted))
+    if parallel.rank() == 0:
+        print(block(phases, parted, free, _disk(run, videos, costs), free_disk(folder), device), flush=True)
     for need in phases:
         _check(SURE * parted.bytes(need), free, f"{need.name}, in the smallest passes", device)
     return parted

@@ -11,7 +11,6 @@ from pathlib import Path
 from ada3d_gym.agents.agent import NoOptions
 from ada3d_gym.agents.fixed import Upper
 from ada3d_gym.experiments.judging import Trial
-from ada3d_gym.experiments.pretraining import begun_from, pretraining
 from ada3d_gym.experiments.results import Result, ResultFile
 from ada3d_gym.experiments.runs import PRETRAINED, Run
 from ada3d_gym.experiments.train import CLASSIFIER, train_run
@@ -43,30 +42,27 @@ class Policy:
         return (self.upper.clip_top1 or 0.0) - (self.result.clip_top1 or 0.0)
 
 
-def train_policies(compose: Callable[[float], Run], gammas: Sequence[float], place: Path, device: str) -> list[Policy]:
+def train_policies(
+    compose: Callable[[float], Run], gammas: Sequence[float], place: Path, begin: Path, device: str
+) -> list[Policy]:
     """Trains a policy for one penalty after another, until one loses nothing on the validation videos.
 
-    The first run trains the classifier and the selection network's trunk; the others begin from these.
-
     Args:
-        compose: makes the run of a penalty.
+        compose: makes the run of a penalty, which begins from what another run has trained.
         gammas: rising.
         place: folder of the runs.
+        begin: folder of that other run, which has judged Upper on the test videos.
         device: where networks run.
     """
     policies: list[Policy] = []
-    first = compose(gammas[0])
-    begin = folder_of(place, gammas[0])
     for gamma in gammas:
-        folder = folder_of(place, gamma)
-        if folder == begin:
-            train_run(first, folder, device, timed=False)
-        else:
+        if policies:
             print(
                 f"losing {policies[-1].lost:.1f} points on validation clips: once more at gamma {gamma:g}", flush=True
             )
-            train_run(begun_from(compose(gamma), pretraining(first), begin), folder, device, upper=begin, timed=False)
-        policies.append(_judged(first, gamma, folder, begin, place, device))
+        folder, run = folder_of(place, gamma), compose(gamma)
+        train_run(run, folder, device, upper=begin, timed=False)
+        policies.append(_judged(compose(gammas[0]), gamma, folder, begin, place, device))
         if policies[-1].lost <= LOST:
             break
     return policies

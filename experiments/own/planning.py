@@ -97,7 +97,17 @@ def _new(
     ]
     its = {each.name: chosen[each.name] if chosen.get(each.name) is not None else each.value for each in geometry}
     records = [
-        VideoRecord(video.path, (video.label,), probe.frames, "", probe.size, probe.width, probe.height, probe.rate)
+        VideoRecord(
+            video.path,
+            (video.label,),
+            probe.frames,
+            size=probe.size,
+            width=probe.width,
+            height=probe.height,
+            rate=probe.rate,
+            seekable=probe.seekable,
+            packets=probe.packets,
+        )
         for video, probe in zip(found.videos, found.probes, strict=True)
     ]
     sampler = ClipSampler(FRAMES, its["stride"], RANDOM_VIEWS, its["size"], random=True, sampling=its["sampling"])

@@ -149,9 +149,8 @@ def propose(
     }
     expected = {
         "decoding": decoding,
-        "classifier": lengths.seconds["classifier"],
-        "selection network": sum(lengths.seconds[name] for name in ("trunk", "policy", "joint", "again")),
-        "constants": search,
+        "classifier": lengths.seconds["trunk"] + lengths.seconds["classifier"],
+        "selection network": search + sum(lengths.seconds[name] for name in ("policy", "joint", "again")),
         "judging and report": judging,
     }
     return Proposal(config, (*chosen, *learning), expected)

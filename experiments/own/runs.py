@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -11,19 +11,22 @@ from typing import Any
 
 import yaml
 
+from ada3d_gym.agents.search import CONSTANTS, read_best
 from ada3d_gym.experiments.estimates.showing import duration
-from ada3d_gym.experiments.own.choosing import Policy, best_of, folder_of, keep, train_policies
+from ada3d_gym.experiments.own.choosing import Policy, best_of, keep, train_policies
 from ada3d_gym.experiments.own.lists import HEAD
 from ada3d_gym.experiments.plan import Row, Task, carry_out, time_rows
 from ada3d_gym.experiments.pretraining import begun_from, pretraining
 from ada3d_gym.experiments.results import Result, ResultFile
 from ada3d_gym.experiments.rivals import Rivals
 from ada3d_gym.experiments.runs import Run, compose
+from ada3d_gym.experiments.train import train_run
 from ada3d_gym.files import replacing
 from ada3d_gym.video.clips import VideoClips
 
 ENV = "Ada3D-Videos-v0"
 AGENT = "reinforce"
+BEGIN = "begin"  # folder, beside those of policies, of what they begin from
 LEARNED, STAGE_1 = "Ada3D", "Ada3D, stage 1 only"
 SAME_OPERATIONS, SAME_ACCURACY = "Fixed FT (same operations)", "Fixed FT (same accuracy)"
 
@@ -32,7 +35,8 @@ class Runs:
     """The runs below a folder.
 
     Args:
-        output: holds `lists` and `settings.yaml`, the `policies`, the best of them as `model`, and the `rivals`.
+        output: holds `lists` and `settings.yaml`, the `policies` and what they begin from, the best of them as `model`,
+            and the `rivals`.
         gammas: penalties of a wrong answer, rising; see `own.choosing.train_policies`.
         seed: of all.
         device: where networks run.
@@ -47,12 +51,12 @@ class Runs:
         search, operations, accuracy = (
             output / "rivals" / name for name in ("best-fixed", "fixed-ft-operations", "fixed-ft-accuracy")
         )
-        self.search = search
+        self.policies_at, self.begin, self.search = output / "policies", output / "policies" / BEGIN, search
         rivals = Rivals(self._beside, self.model, search)
-        self._tasks = [
-            self._task(search, rivals.best_fixed),
-            self._task(operations, rivals.fixed_ft_operations, (search,)),
-            self._task(accuracy, rivals.fixed_ft_accuracy, (search,)),
+        self._search = Task(search, rivals.best_fixed, upper=self.begin)
+        self._tuned = [
+            Task(operations, rivals.fixed_ft_operations, upper=self.begin),
+            Task(accuracy, rivals.fixed_ft_accuracy, upper=self.begin),
         ]
         self.rows = {
             "Upper": Row(self.model, "Upper"),
@@ -86,6 +90,8 @@ class Runs:
         words = ["ada3d", "train", ENV, "--config", str(self.settings), "--data-root", str(self.lists)]
         gamma = best_of(self.policies).gamma if self.policies else self.gammas[0]
         words += ["--gamma", f"{gamma:g}"] * (gamma != self.gammas[0])
+        if (self.search / CONSTANTS).exists():
+            words += ["--set", f"begin={self._constant}"]
         words += ["--seed", f"{self.seed}"] * bool(self.seed) + ["--device", self.device] * (self.device != "cpu")
         return shlex.join([*words, "--output", str(self.output / "by-hand")])
 
@@ -101,14 +107,17 @@ class Runs:
             assert isinstance(clips, VideoClips)
             clips.fill_cache(f"decoding {split}")
             clips.close()
-        learning = seconds["classifier"] + seconds["selection network"]
-        _say("2 of 4: training the selection network's trunk, the 3D network, the policy, and both together", learning)
-        place = self.output / "policies"
-        self.policies = train_policies(lambda gamma: self.compose(AGENT, gamma=gamma), self.gammas, place, self.device)
+        _say("2 of 4: training the selection network's trunk and the 3D network", seconds["classifier"])
+        train_run(self._first, self.begin, self.device, timed=False)
+        _say("3 of 4: the best constant mask, and a policy that begins from it", seconds["selection network"])
+        carry_out([self._search], self.device, count=1)
+        options = {"begin": self._constant}
+        self.policies = train_policies(
+            lambda gamma: self._beside(AGENT, options, gamma), self.gammas, self.policies_at, self.begin, self.device
+        )
         keep(best_of(self.policies), self.model)
-        _say("3 of 4: the best constant mask, and constants fine-tuned as Ada3D is, to compare", seconds["constants"])
-        carry_out(self._tasks, self.device, count=1)
-        _say("4 of 4: measuring time, and the report", seconds["judging and report"])
+        _say("4 of 4: two fine-tuned constants to compare, time, and the report", seconds["judging and report"])
+        carry_out(self._tuned, self.device, count=1)
         time_rows(self.rows, self.device)
         found = ResultFile(self.output / "results.jsonl")
         for method, row in self.rows.items():
@@ -121,14 +130,14 @@ class Runs:
     def _first(self) -> Run:
         return pretraining(self.compose(AGENT))
 
-    def _beside(self, agent: str, options: dict[str, Any] | None = None) -> Run:
-        """A run that begins from what the first policy's run has trained, as `rivals.Compose` has it."""
-        return begun_from(
-            self.compose(agent, options), self._first, folder_of(self.output / "policies", self.gammas[0])
-        )
+    @property
+    def _constant(self) -> str:
+        """The constant mask that pays best on the training clips."""
+        return read_best(self.search).mask
 
-    def _task(self, folder: Path, make: Callable[[], Run], needs: tuple[Path, ...] = ()) -> Task:
-        return Task(folder, make, needs, self.model)
+    def _beside(self, agent: str, options: dict[str, Any] | None = None, gamma: float | None = None) -> Run:
+        """A run that begins from the classifier and the trunk that were trained first, as `rivals.Compose` has it."""
+        return begun_from(self.compose(agent, options, gamma), self._first, self.begin)
 
 
 def _say(what: str, seconds: float) -> None:

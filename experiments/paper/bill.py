@@ -119,6 +119,7 @@ def _row(kind: str, name: str, entries: Sequence[Entry], machine: Machine) -> di
 def _memory(entries: Sequence[Entry], videos: Videos, machine: Machine) -> dict[str, float]:
     """Bytes at the peak of any phase, of each GPU and of all processes."""
     gpu, host = 0.0, 0.0
+    runs = 1 if machine.shared else machine.gpus
     seen: dict[tuple[object, ...], Entry] = {}
     for entry in entries:
         settings, phase = entry.job.run.settings, entry.phase
@@ -127,7 +128,7 @@ def _memory(entries: Sequence[Entry], videos: Videos, machine: Machine) -> dict[
     for entry in seen.values():
         of = Setting.of(entry.job.run, videos.classes)
         gpu = max(gpu, memory.gpu_memory(entry.phase, of, machine.processes))
-        host = max(host, memory.host_memory(entry.phase, of, videos, machine.processes, machine.gpus, machine.cores))
+        host = max(host, memory.host_memory(entry.phase, of, videos, machine.processes, runs, machine.cores))
     return {"gpu_bytes": gpu, "host_bytes": host}
 
 

@@ -29,12 +29,13 @@ from ada3d_gym.experiments.paper.phases import Videos
 from ada3d_gym.experiments.paper.rates import Machine, measured_decoding, measured_gmacs
 from ada3d_gym.experiments.paper.reproduction import (
     BYTES_A_SECOND,
-    SECONDS,
+    Found,
     Reproduction,
     found_videos,
     reported,
 )
 from ada3d_gym.files import writing
+from ada3d_gym.precision import Precision
 from ada3d_gym.registration import ENVIRONMENTS, check_id
 from ada3d_gym.workers import default_workers
 
@@ -43,12 +44,11 @@ from ada3d_gym.workers import default_workers
 # pass as two. Half of that is assumed for networks whose clips keep different frames; nobody has measured it.
 ASSUMED_GMACS = {"a100": 6000.0}
 CORES = 8  # beside each GPU, an assumption: machines with 8 A100s have 48 to 128
-CLIP_SECONDS = 10.0  # of a video of a set whose mean nobody knows
 ASSUMPTIONS = (
     "a backward pass counts twice its forward pass; masks of REINFORCE's stage 1 count as whole clips",
     "clips of 16 frames take twice as long to decode; the next batch is decoded while one is computed",
     "GPUs have something to do at all times, though runs wait for those that they are made of",
-    "memory is estimated from feature maps, weights and optimizers, everything kept",
+    "memory is estimated from feature maps, weights and optimizers, every frame and stage on",
 )
 
 
@@ -67,6 +67,9 @@ def cost(
     videos: int | None = None,
     test_videos: int | None = None,
     share: float | None = None,
+    precision: Precision | None = None,
+    micro_batch: int | None = None,
+    recompute: bool | None = None,
     config: Path | None = None,
     data_root: Path | None = None,
     device: str = "cpu",
@@ -90,6 +93,9 @@ def cost(
         videos: of the training split, instead of the index's or published number.
         test_videos: of the test split, likewise.
         share: of the operations of a whole clip under learned masks; the paper's by default.
+        precision: of passes; the configuration's by default. Memory follows it, times do not.
+        micro_batch: clips in a pass of each network's training, where whole batches take too much memory.
+        recompute: have the classifier's feature maps computed anew in its backward pass, see `ada3d train`.
         config: YAML file of settings; experiments/configs/DATASET.yaml by default.
         data_root: folder of the videos, whose index is then used.
         device: where operations are measured.
@@ -98,6 +104,7 @@ def cost(
     check_id(env)
     rates = {"gpu_gmacs_per_second": gpu_gmacs_per_second, "decode_clips_per_second": decode_clips_per_second}
     counts = {"gpus": gpus, "cores": cores, "seeds": seeds, "videos": videos, "test_videos": test_videos}
+    counts["micro_batch"] = micro_batch
     for name, value in {**rates, **counts, "share": share}.items():
         if value is not None and not 0 < value < float("inf"):
             raise InputError(f"{name}={value}: expected more than 0")
@@ -112,13 +119,13 @@ def cost(
     if json is not None:
         check_output(json, "--json")
     dataset = ENVIRONMENTS[env]["dataset"]
-    found, video_bytes, source = _videos(dataset, data_root, videos, test_videos)
-    plan = Reproduction(dataset, found, config, share)
+    found, video_bytes, seconds, source = _videos(dataset, data_root, videos, test_videos)
+    plan = Reproduction(dataset, found, config, share, precision, micro_batch, recompute)
     jobs = {table: list(plan.jobs(table)) for table in tables or reported(dataset)}
     fed = None
     if feeding is not None:
-        seconds = SECONDS.get(dataset, CLIP_SECONDS)
-        fed = Feeding.read(feeding, seconds, _bytes_a_second(video_bytes, found, seconds))
+        length = (found.train + found.test) * seconds
+        fed = Feeding.read(feeding, seconds, BYTES_A_SECOND if video_bytes is None else video_bytes / length)
     gmacs, told_gmacs = _gmacs(gpu_gmacs_per_second, gpu, device, cpu)
     decoding, told_decoding = _decoding(decode_clips_per_second, fed, feeding)
     there = cores or (default_workers() if cpu else CORES * gpus)
@@ -168,28 +175,21 @@ def _told_cores(given: int | None, cores: int, cpu: bool) -> str:
     return f"{cores} decoding cores" + (f": {CORES} for each GPU, an assumption" if given is None else "")
 
 
-def _bytes_a_second(video_bytes: int | None, found: Videos, seconds: float) -> float:
-    """Of the data set's files."""
-    if video_bytes is None:
-        return BYTES_A_SECOND
-    return video_bytes / ((found.train + found.test) * seconds)
-
-
 def _masks(plan: Reproduction, backbone: str, frames: int) -> str:
     share = plan.share(backbone.partition("_")[0], frames)
     source = "as given" if plan.masks is not None else "the paper's own"
     return f"{backbone}, {frames} frames: learned masks leave {share:.0%} of a whole clip's operations ({source})"
 
 
-def _videos(
-    dataset: str, data_root: Path | None, train: int | None, test: int | None
-) -> tuple[Videos, int | None, str]:
-    found, size, source = found_videos(dataset, data_root)
-    whole = found.train + found.test
-    given = Videos(train or found.train, test or found.test, found.classes)
-    if given == found:
-        return found, size, source
-    return given, size and round(size * (given.train + given.test) / whole), f"as given; the rest from {source}"
+def _videos(dataset: str, data_root: Path | None, train: int | None, test: int | None) -> Found:
+    found = found_videos(dataset, data_root)
+    there = found.videos
+    given = Videos(train or there.train, test or there.test, there.classes)
+    if given == there:
+        return found
+    share = (given.train + given.test) / (there.train + there.test)
+    size = found.size and round(found.size * share)
+    return Found(given, size, found.seconds, f"as given; the rest from {found.source}")
 
 
 if __name__ == "__main__":

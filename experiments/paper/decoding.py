@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ada3d_gym.errors import InputError
 
+FRAMES = 8  # of the clips that decoding is measured with
 LONG = 20.0  # seconds of a video from which its ten test clips of 8 frames, 2 s each, share hardly any
 SOURCES = ("files", "shards", "reencoded", "decord")
 WHOLE_FILES = ("decord",)  # formats that read a video's file whole for each clip
@@ -22,10 +23,16 @@ class Clips:
     Attributes:
         rate: that a core decodes a second. Longer clips of the same stride take as much longer.
         read: bytes that are read for each; None where nobody knows.
+        whole: whether these are whole files, however many frames a clip has.
     """
 
     rate: float
     read: float | None = None
+    whole: bool = False
+
+    def bytes(self, clips: int, frames: int) -> float | None:
+        """Read for so many clips of so many frames."""
+        return None if self.read is None else self.read * clips * (1 if self.whole else frames / FRAMES)
 
 
 @dataclass(frozen=True)
@@ -104,12 +111,11 @@ def _decoding(
 
     def clips(kind: str) -> Clips:
         prefix = f"{length}{kind}" if name == "files" else f"{length}{kind}_{name}"
-        return Clips(figures[f"{prefix}_clips_per_core_second"], figures[f"{prefix}_bytes_per_clip"] * larger)
+        return Clips(
+            figures[f"{prefix}_clips_per_core_second"],
+            figures[f"{prefix}_bytes_per_clip"] * larger,
+            name in WHOLE_FILES,
+        )
 
     efficiency = min(figures["training_efficiency"], figures["test_efficiency"])
     return Decoding(clips("training"), clips("test"), efficiency)
-
-
-def cached(decoding: Decoding, cache: Clips, clip_bytes: float) -> Decoding:
-    """The same with test clips, of so many bytes, from the cache."""
-    return replace(decoding, test=Clips(cache.rate, clip_bytes))

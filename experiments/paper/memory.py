@@ -12,7 +12,8 @@ from ada3d_gym.experiments.estimates.maps import (
     new_trunk,
     run_bytes,
     saved_by_trunk,
-    saved_maps,
+    step_maps,
+    value_bytes,
     weight_bytes,
 )
 from ada3d_gym.experiments.paper.phases import OBSERVED, Phase, Videos, sizes
@@ -21,6 +22,7 @@ from ada3d_gym.networks.classifier import FORWARD_MAPS
 from ada3d_gym.networks.families import make_network
 from ada3d_gym.networks.selection import Aggregation
 from ada3d_gym.networks.spec import SPECS, NetworkSpec
+from ada3d_gym.precision import Precision
 
 CONTEXT = 2**30  # of a CUDA context with cuDNN's workspaces; an assumption
 PROCESS = 2 * 2**30  # of a process with torch on a GPU; an assumption
@@ -39,6 +41,10 @@ class Setting:
         train, test: sides of clips, in pixels.
         aggregation: of the selection network's trunk.
         classes: C.
+        precision: of passes.
+        micro_batch: clips in a pass of the classifier's and the trunk's training.
+        selection_batch: the same of the selection network's in REINFORCE.
+        recompute: whether what is inside the classifier's blocks is computed anew in its backward pass.
     """
 
     backbone: str
@@ -47,12 +53,26 @@ class Setting:
     test: int
     aggregation: Aggregation
     classes: int
+    precision: Precision = "float32"
+    micro_batch: int | None = None
+    selection_batch: int | None = None
+    recompute: bool = False
 
     @classmethod
     def of(cls, run: Run, classes: int) -> Setting:
         settings = run.settings
         aggregation = run.options.get("aggregation", "concat")
-        return cls(settings["backbone"], settings["num_frames"], *sizes(settings), aggregation, classes)
+        return cls(
+            settings["backbone"],
+            settings["num_frames"],
+            *sizes(settings),
+            aggregation,
+            classes,
+            run.precision,
+            run.classifier_micro_batch,
+            run.options.get("micro_batch"),
+            run.classifier_recompute,
+        )
 
     @property
     def spec(self) -> NetworkSpec:
@@ -79,23 +99,37 @@ def weights(of: Setting) -> tuple[int, int]:
 def gpu_memory(phase: Phase, of: Setting, processes: int) -> float:
     """Bytes at the peak on each GPU: weights, what their training holds (gradients and momentum), maps and context.
 
-    Of several processes that train a run together, each has its part of a batch.
+    The classifier that answers is a copy of the one that is trained, with batch norm folded in.
     """
     classifier, trunk = weights(of)
-    held = CONTEXT + classifier + trunk
-    clips = -(-phase.batch // processes)
-    if not phase.training:  # whole batches go to one process each
-        return held + min(phase.batch, BATCH) * of.frames * FORWARD_MAPS * largest_map(of.spec, of.test)
-    maps = 0.0
+    held: float = CONTEXT + classifier + trunk
+    copied = classifier * value_bytes(of.precision) / value_bytes("float32")  # weights of passes of this precision
     if phase.training in ("classifier", "joint"):
-        held += 2 * classifier
-        maps = clips * (saved_maps(of.spec, of.train, of.frames) + 2 * of.frames * largest_map(of.spec, of.train))
+        held += 2 * classifier + (copied if of.precision != "float32" else 0)
     if phase.training in ("selection", "joint"):
         held += 2 * trunk
-        watched = clips * saved_by_trunk(of.frames, of.observed, of.aggregation)  # while rewards are asked for
-        asked = min(clips, BATCH) * of.frames * FORWARD_MAPS * largest_map(of.spec, of.train)
-        maps = max(maps, watched + (asked if phase.pulls else 0))
-    return held + maps
+    return held + (copied if phase.pulls else 0) + gpu_maps(phase, of, processes)
+
+
+def gpu_maps(phase: Phase, of: Setting, processes: int = 1) -> int:
+    """Bytes of feature maps at the peak on each GPU.
+
+    Of several processes that train a run together, each has its part of a batch, and takes it in passes.
+    """
+    clips = -(-phase.batch // processes) if phase.training else phase.batch  # whole batches are judged by one each
+    side = of.train if phase.training else of.test
+    asked = min(clips, BATCH) * of.frames * FORWARD_MAPS * largest_map(of.spec, side, of.precision)
+    maps = 0 if phase.training else asked
+    if phase.training in ("classifier", "joint"):
+        each = step_maps(of.spec, of.train, of.frames, of.precision, of.recompute)
+        maps = min(clips, of.micro_batch or clips) * each
+    if phase.training in ("selection", "joint"):
+        at_once = min(clips, (of.selection_batch if phase.pulls else of.micro_batch) or clips)
+        watched = at_once * saved_by_trunk(of.frames, of.observed, of.aggregation, of.precision)
+        asked = asked if phase.pulls else 0
+        # In a single pass, maps are held while rewards are asked for; in several, they come after.
+        maps = max(maps, watched + asked if at_once == clips else max(watched, asked))
+    return maps
 
 
 def host_memory(phase: Phase, of: Setting, videos: Videos, processes: int, gpus: int, cores: int) -> float:

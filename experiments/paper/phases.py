@@ -27,7 +27,7 @@ from ada3d_gym.networks.spec import SPECS
 
 BACKWARD = 2  # times the forward pass
 EMBEDDED_VIEWS = 4  # test clips of a video of MotionShapes
-OBSERVED = 112  # side of what the selection network sees, in pixels, where clips are larger
+OBSERVED = 112  # side of what the selection network sees by default, in pixels, where clips are larger
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,9 @@ class Networks:
     def of(cls, run: Run, classes: int) -> Networks:
         settings = run.settings
         aggregation = run.options.get("aggregation", "concat")
-        return _networks(settings["backbone"], settings["num_frames"], *sizes(settings), aggregation, classes)
+        train, test = sizes(settings)
+        observed = settings.get("observation_size") or min(OBSERVED, train)
+        return _networks(settings["backbone"], settings["num_frames"], train, test, observed, aggregation, classes)
 
     @property
     def whole_train(self) -> int:
@@ -114,9 +116,11 @@ class Networks:
 
 
 @lru_cache
-def _networks(backbone: str, frames: int, train: int, test: int, aggregation: Aggregation, classes: int) -> Networks:
+def _networks(
+    backbone: str, frames: int, train: int, test: int, observed: int, aggregation: Aggregation, classes: int
+) -> Networks:
     spec = SPECS[backbone]
-    trunk, features, selection = _selection(frames, min(OBSERVED, train), aggregation, spec.num_stages)
+    trunk, features, selection = _selection(frames, observed, aggregation, spec.num_stages)
     counters = [MacCounter.of_spec(spec, size, classes) for size in (train, test)]
     return Networks(counters[0], counters[1], frames, trunk, features, selection)
 
@@ -206,6 +210,7 @@ def _reinforce(run: Run, videos: Videos, networks: Networks, share: float) -> li
     options = run.options
     pulls = options["samples"] + (options["baseline"] == "greedy")
     seen = networks.selection + (networks.trunk if options["baseline"] == "value" else 0)  # a second look, for values
+    seen += networks.selection if options["micro_batch"] else 0  # and one before rewards are known
 
     def stage(name: str, epochs: int, size: int, macs: float, joint: bool) -> Phase:
         clips = epochs * videos.train

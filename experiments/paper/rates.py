@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from ada3d_gym.experiments.paper.decoding import Decoding
+from ada3d_gym.experiments.paper.decoding import FRAMES, Decoding
 from ada3d_gym.experiments.paper.phases import Phase
 from ada3d_gym.experiments.timing import alternate
 from ada3d_gym.networks.classifier import NetworkClassifier
@@ -23,7 +23,6 @@ from ada3d_gym.video.motionshapes.files import write_video
 from ada3d_gym.video.records import VideoRecord
 from ada3d_gym.video.sampling import ClipSampler
 
-FRAMES = 8  # of the clips that decoding is measured with
 ROUNDS = 3
 BUSY = 0.95  # share of the time; the last twentieth may take many times the cores
 Slower = Literal["GPUs", "decoding"]

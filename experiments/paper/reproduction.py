@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from ada3d_gym.datasets import EMBEDDED, VIDEO_SETS, DataError, find_root, load_index
 from ada3d_gym.errors import InputError
@@ -20,9 +23,10 @@ from ada3d_gym.experiments.paper.phases import Networks, Phase, Videos, judging,
 from ada3d_gym.experiments.paper.published import TITLES, published
 from ada3d_gym.experiments.paper.table1 import LENGTHS
 from ada3d_gym.experiments.runs import Run, compose
+from ada3d_gym.precision import Precision
 from ada3d_gym.registration import ENVIRONMENTS
-from ada3d_gym.video.motionshapes.drawing import CLASSES
-from ada3d_gym.video.motionshapes.files import SPLITS
+from ada3d_gym.video.motionshapes.drawing import CLASSES, FRAMES
+from ada3d_gym.video.motionshapes.files import FPS, SPLITS
 
 # As in the paper, section 4.1; Mini-Kinetics of AR-Net as in its paper (Meng et al., 2020: 121,215 and 9,867).
 SIZES = {
@@ -75,12 +79,18 @@ class Reproduction:
         videos: how many there are.
         config: another configuration file than the data set's own.
         masks: share of the operations of a whole clip under learned masks; the paper's by default.
+        precision: of passes; the configuration's by default.
+        micro_batch: clips in a pass of every network's training; the configuration's by default.
+        recompute: see `experiments.runs.Config.classifier_recompute`; the configuration's by default.
     """
 
     dataset: str
     videos: Videos
     config: Path | None = None
     masks: float | None = None
+    precision: Precision | None = None
+    micro_batch: int | None = None
+    recompute: bool | None = None
 
     def jobs(self, table: str) -> Iterator[Job]:
         """The runs of a table, each once.
@@ -144,7 +154,12 @@ class Reproduction:
             for env, row in ENVIRONMENTS.items()
             if row["dataset"] == self.dataset and row["num_frames"] == frames and row["backbone"].startswith(network)
         )
-        run = compose(next(found), agent, 0, config=self.config, options=options)
+        chosen: dict[str, Any] = dict(options)
+        if agent == "reinforce" and self.micro_batch is not None:
+            chosen["micro_batch"] = self.micro_batch
+        passes: dict[str, Any] = {"precision": self.precision, "classifier_recompute": self.recompute}
+        passes["classifier_micro_batch"] = self.micro_batch
+        run = compose(next(found), agent, 0, config=self.config, options=chosen, **passes)
         few = (PROTOCOL_CLIPS,) if network == "i3d" and frames == 8 else ()  # as `Composer` has it
         return replace(run, also_views=few)
 
@@ -170,8 +185,24 @@ def reported(dataset: str) -> tuple[str, ...]:
     return tuple(table for table in TABLES if table in found) or ("1",)
 
 
-def found_videos(dataset: str, data_root: Path | None = None) -> tuple[Videos, int | None, str]:
-    """Of the data set's index, or as published: the numbers, bytes of the files, and where that is from.
+class Found(NamedTuple):
+    """What is known of a data set's videos.
+
+    Attributes:
+        videos: how many there are.
+        size: bytes of the files; None where nobody knows.
+        seconds: mean length.
+        source: where that is from.
+    """
+
+    videos: Videos
+    size: int | None
+    seconds: float
+    source: str
+
+
+def found_videos(dataset: str, data_root: Path | None = None) -> Found:
+    """Of the data set's index, or as published.
 
     Raises:
         DataError: where a folder is given and not indexed, and of videos of one's own without an index.
@@ -180,13 +211,15 @@ def found_videos(dataset: str, data_root: Path | None = None) -> tuple[Videos, i
         try:
             root = find_root(dataset, data_root)
             train, test = (load_index(dataset, root, split) for split in ("train", "test"))
-            size = sum(record.size for index in (train, test) for record in index)
-            return Videos(len(train), len(test), len(train.class_names)), size, f"the index of {root}"
+            records = [record for index in (train, test) for record in index]
+            size, known = sum(record.size for record in records), [each for each in records if each.rate]
+            seconds = float(np.mean([each.frames / each.rate for each in known])) if known else SECONDS.get(dataset, 10)
+            return Found(Videos(len(train), len(test), len(train.class_names)), size, seconds, f"the index of {root}")
         except DataError:
             if data_root is not None or dataset not in SIZES:
                 raise
     videos = SIZES[dataset]
     if dataset not in SECONDS:
-        return videos, None, "the embedded videos"
+        return Found(videos, None, FRAMES / FPS, "the embedded videos")
     size = (videos.train + videos.test) * SECONDS[dataset] * BYTES_A_SECOND
-    return videos, size, "published numbers; bytes assume 53 kB a second of video"
+    return Found(videos, size, SECONDS[dataset], "published numbers; bytes assume 53 kB a second of video")

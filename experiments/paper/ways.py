@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
-from ada3d_gym.experiments.paper.decoding import Clips, Feeding
+from ada3d_gym.experiments.paper.decoding import FRAMES, Clips, Feeding
 from ada3d_gym.experiments.paper.memory import Setting
 from ada3d_gym.experiments.paper.phases import Phase, Videos
-from ada3d_gym.experiments.paper.rates import FRAMES, Machine, Time, cores_needed, time_of
+from ada3d_gym.experiments.paper.rates import Machine, Time, cores_needed, time_of
 from ada3d_gym.experiments.paper.reproduction import Job
 
 HOUR = 3600
@@ -41,8 +41,7 @@ class Entry:
     def of(cls, job: Job, phase: Phase, runs: int, machine: Machine) -> Entry:
         """A phase, of all runs of the job together, on a machine."""
         frames = int(job.run.settings["num_frames"])
-        each = machine.decoding.of(phase.tested).read
-        read = None if each is None else each * phase.clips * frames / FRAMES
+        read = machine.decoding.of(phase.tested).bytes(phase.clips, frames)
         return cls(job, phase, time_of(phase, frames, machine), runs, read)
 
 

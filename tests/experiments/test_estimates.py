@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,11 +63,28 @@ def test_updates_stay_over_as_many_clips_whatever_fits():
     assert all(parted.bytes(need) <= SPARE * 16 * GB < roomy.bytes(need) for need in phases if need.batch == 256)
     assert max(map(parted.bytes, phases)) <= SPARE * 16 * GB < max(map(roomy.bytes, phases))
     options = parted.applied(run).options
-    assert parted.accumulate > 1 and options["accumulate"] == parted.accumulate
-    assert options["batch_size"] * options["accumulate"] == 256
-    assert options["joint_batch_size"] * options["accumulate"] == 64
+    assert parted.selection and options["micro_batch"] == parted.selection < 256
+    assert (options["batch_size"], options["joint_batch_size"], options["accumulate"]) == (256, 64, 1)
     assert 1 <= (parted.classifier or 64) < 64
     assert (parted.trunk or 64) > (parted.classifier or 64)  # its clips take less
+
+
+def test_processes_share_a_batch_and_take_the_smallest_passes():
+    run = run_of()
+    costs = Costs.of(run, (224, 256), LARGE, SELECTION)
+    alone, shared = (needs(run, Videos(500, 100, 10), costs, processes) for processes in (1, 8))
+    joint = [next(need for need in found if need.name == "stage 2: joint") for found in (alone, shared)]
+    assert [need.batch for need in joint] == [64, 8]
+    assert joint[1].seconds == pytest.approx(joint[0].seconds / 8, rel=0.01)
+    assert Fit(8, None, 4).smallest([Fit(6, 16, None), Fit(None, None, 5)]) == Fit(6, 16, 4)
+
+
+def test_lower_precision_and_computing_anew_take_less():
+    def saved(**options: Any) -> int:
+        return probe_classifier(I3D_TINY, 10, 8, 32, "cpu", **options).saved
+
+    whole = saved()
+    assert saved(precision="bfloat16") < 0.6 * whole and saved(recompute=True) < 0.7 * whole
 
 
 def test_a_set_of_few_videos_has_no_larger_batches_than_these():
@@ -78,7 +96,7 @@ def test_a_set_of_few_videos_has_no_larger_batches_than_these():
 def test_passes_of_agents_that_learn_no_network_fit_too():
     run = run_of("random", joint_epochs=2)
     parted = fit(run, found(run), 8 * GB)
-    assert parted.accumulate == 1 and "accumulate" not in parted.applied(run).options
+    assert parted.selection is None and "micro_batch" not in parted.applied(run).options
     assert max(map(parted.bytes, found(run))) <= SPARE * 8 * GB
 
 
@@ -103,7 +121,7 @@ def test_a_block_says_what_each_phase_takes_and_warns():
     phases = found(run)
     parted = fit(run, phases, 1 * GB)
     text = showing.block(phases, parted, 1 * GB, 5 * GB, 4 * GB, "cpu")
-    assert "classifier on whole clips" in text and "1 of 64" in text and "1 of 256" not in text
+    assert "classifier on whole clips" in text and "1 of 64" in text and "1 of 256" in text
     assert "--size" in text and "--backbone" in text and "more disk than is free" in text
     assert "warning" not in showing.block(phases, fit(run, phases, 99 * GB), 99 * GB, 1, 2, "cpu")
 
@@ -214,7 +232,7 @@ def test_a_run_in_passes_is_the_same_run(
     out = capsys.readouterr().out
     assert "estimate" in out and "3 of 64" in out and "2 of 4" in out
     kept = json.loads((tmp_path / OPTIONS).read_text())
-    assert kept["options"]["batch_size"] == 4 and kept["options"]["accumulate"] == 1
+    assert kept["options"]["batch_size"] == 4 and kept["options"]["micro_batch"] is None
     assert train_run(tiny, tmp_path, "cpu", timed=False) == results  # on a machine with more memory it goes on
 
 

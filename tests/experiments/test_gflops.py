@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from ada3d_gym.experiments.gflops import compare, derivable, gflops
+from ada3d_gym.experiments.gflops import compare, derivable, gflops, x3d
 from ada3d_gym.experiments.paper.published import PaperRow
 
 ROWS = derivable()
@@ -24,4 +24,12 @@ def test_every_figure_of_the_paper_is_met_or_within_reach(row: PaperRow):
 
 def test_it_prints_a_row_each(capsys: pytest.CaptureFixture[str]):
     gflops()
-    assert len(capsys.readouterr().out.splitlines()) == len(ROWS) + 2
+    paper, x3ds = capsys.readouterr().out.split("\n\n")
+    assert len(paper.splitlines()) == len(ROWS) + 2
+    assert len(x3ds.splitlines()) == len(x3d()) + 2
+
+
+def test_x3ds_own_figures():
+    for row in x3d():
+        assert float(row["ours"]) == pytest.approx(float(row["paper"]), abs=0.006), row["network"]
+        assert row["all stages off"] < row["ours"]

@@ -26,6 +26,7 @@ def test_ways_take_turns():
 def test_a_method_is_timed_under_its_masks_on_one_thread(
     bandit: ClipBandit, monkeypatch: pytest.MonkeyPatch, observation: str
 ):
+    monkeypatch.setattr(timing, "CLIPS", 256)
     own = build_bandit(split="test", videos=28, observation=observation)  # type: ignore[arg-type]
     agent = make_agent("reinforce" if observation == "pixels" else "ppo", own)
     kept: list[tuple[int, int]] = []

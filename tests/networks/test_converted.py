@@ -48,13 +48,42 @@ class MeanInForward(nn.Module):
         return self.fc(self.inner(x).mean((2, 3, 4)))
 
 
+class SqueezeAndExcite(nn.Module):
+    """As PySlowFast writes it, or with linear layers."""
+
+    def __init__(self, linear: bool) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool3d(1)
+        self.down, self.up = (nn.Linear(8, 4), nn.Linear(4, 8)) if linear else (nn.Conv3d(8, 4, 1), nn.Conv3d(4, 8, 1))
+        self.linear = linear
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = self.pool(x).flatten(1) if self.linear else self.pool(x)
+        factors = self.up(F.relu(self.down(mean))).sigmoid()
+        return x * (factors[:, :, None, None, None] if self.linear else factors)
+
+
+class Gated(MeanInForward):
+    """Gates between convolutions over time, one of them channelwise, and a head that is not linear."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        channelwise = nn.Conv3d(8, 8, 3, (1, 2, 2), 1, groups=8)
+        self.outer = nn.Sequential(SqueezeAndExcite(linear=True), channelwise, SqueezeAndExcite(linear=False))
+        self.head = nn.Sequential(nn.AdaptiveAvgPool3d(1), nn.Conv3d(8, 8, 1), nn.ReLU(), nn.Flatten())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.head(self.outer(self.inner(x))))
+
+
 MAKERS: dict[str, Callable[[], nn.Module]] = {
     "mc3_18": lambda: torchvisions("mc3_18"),
     "r3d_18": lambda: torchvisions("r3d_18"),
     "r2plus1d_18": lambda: torchvisions("r2plus1d_18"),
     "mean in forward": MeanInForward,
+    "gated": Gated,
 }
-STAGES = {"mc3_18": 2, "r3d_18": 5, "r2plus1d_18": 5, "mean in forward": 2}
+STAGES = {"mc3_18": 2, "r3d_18": 5, "r2plus1d_18": 5, "mean in forward": 2, "gated": 2}
 
 
 LARGE = ("r3d_18", "r2plus1d_18")
@@ -156,7 +185,8 @@ def test_macs_are_pytorchs(pair):
     network, converted = pair
     counter = converted.count(SIDE)
     dense = count_macs(network, torch.zeros(1, 3, 8, SIDE, SIDE).double())
-    last = 7 * 8 * 6 if isinstance(network, MeanInForward) else 0  # the last layer, now before the mean
+    last = 7 * 8 * 6 if type(network) is MeanInForward else 0  # the last layer, now before the mean
+    last += 7 * 4 * 8 * 4 if isinstance(network, Gated) else 0  # gates, computed for each frame
     assert counter.full(8) == dense + last
     ones = np.ones((1, 8), np.bool_)
     off = count_macs(
@@ -187,12 +217,10 @@ class Bad(MeanInForward):
 
 
 class Gate(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.pool = nn.AdaptiveAvgPool3d(1)
+    """Takes its mean by itself."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.pool(x).sigmoid()
+        return x * x.mean((2, 3, 4), keepdim=True).sigmoid()
 
 
 class Reverse(MeanInForward):

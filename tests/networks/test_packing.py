@@ -61,7 +61,9 @@ def test_pairs_and_spans_and_segments_tell_the_same_neighbours():
             expected = [at for start, stop in spans for at in range(start, stop - distance)]
             assert packed.pairs(stage, distance).tolist() == expected
         assert sum(stop - start for start, stop in spans) == u.sum(1)[v[:, stage] & (u.sum(1) > 1)].sum()
-        assert [each.start for each in packed.segments(stage)][1:] == [each.stop for each in packed.segments(stage)][:-1]
+        assert [each.start for each in packed.segments(stage)][1:] == [each.stop for each in packed.segments(stage)][
+            :-1
+        ]
 
 
 def test_frames_come_in_order_whether_whole_clips_or_packed_ones_are_given():

@@ -38,6 +38,14 @@ def test_training_starts_from_masks_that_keep_about_what_was_asked(aggregation: 
         assert logits.sigmoid().mean().item() == pytest.approx(keep, abs=0.05)
 
 
+def test_training_may_start_from_a_mask():
+    begin = np.array([0, 1, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0, 1], np.int8)
+    torch.manual_seed(0)
+    selection = SelectionNetwork(ClipTrunk(8, "mobilenet_v2_tiny"), 5, 0.8, begin).eval()
+    kept = torch.cat([part.sigmoid().mean(0) for part in selection(PIXELS)])
+    assert kept.tolist() == pytest.approx(np.where(begin, 0.8, 0.2).tolist(), abs=0.1)
+
+
 @pytest.mark.parametrize(("aggregation", "tells"), [("concat", True), ("mean", False)])
 def test_only_concat_tells_which_frame_is_which(aggregation: str, tells: bool):
     selection = network(aggregation=aggregation)

@@ -9,28 +9,21 @@ import numpy as np
 import pytest
 import torch
 from pytorchvideo.models.x3d import create_x3d
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
 from ada3d_gym.errors import InputError
-from ada3d_gym.networks import channelwise, x3d
-from ada3d_gym.networks.checkpoints.loading import LoadReport, load_checkpoint
-from ada3d_gym.networks.checkpoints.weights import CheckpointError, load_weights, save_weights
+from ada3d_gym.finetuning import ClassifierTrainer
+from ada3d_gym.networks import channelwise, inference_x3d, x3d
+from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.networks.conversion.convert import convert
+from ada3d_gym.networks.graph_files import GraphError, check_classifier, write_graph
+from ada3d_gym.networks.graphs import classifier_graph
 from ada3d_gym.networks.inference import inference_form
 from ada3d_gym.networks.macs import MacCounter, count_macs
-from ada3d_gym.networks.spec import I3D_TINY, SPECS, X3D_M, X3D_S, X3D_XS, X3dSpec
+from ada3d_gym.networks.spec import SPECS, X3D_M, X3D_S, X3D_TINY, X3D_XS, X3dSpec
 from ada3d_gym.networks.x3d import MaskedX3d
-from tests.networks.x3d_peer import CLASSES, SMALL, as_slowfast, cut, masked_logits, randomise, small_peer, temporal
-
-SIDE = 32
-
-
-def loaded(peer: nn.Module, folder: Path, slowfast: bool = False) -> tuple[MaskedX3d, LoadReport]:
-    """Our network with a peer's weights, in float64 and inference mode."""
-    network = MaskedX3d(SMALL, CLASSES, dropout=0.0).double().eval()
-    state = peer.state_dict()
-    torch.save({"model_state": as_slowfast(state) if slowfast else state}, folder / "x3d.pyth")
-    return network, load_checkpoint(network, folder / "x3d.pyth")
+from tests.networks.x3d_peer import CLASSES, SIDE, SMALL, batch, cut, loaded, masked_logits, small_peer, temporal
 
 
 @pytest.fixture(scope="module")
@@ -47,18 +40,14 @@ def network(peer: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Masked
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """One 3D convolution for each run of clips, as on a CPU, and one for each tap."""
     if request.param == "taps":
-        monkeypatch.setattr(channelwise, "by_segments", lambda frames: False)
+        monkeypatch.setattr(channelwise, "by_segments", lambda frames, weight: False)
+        monkeypatch.setattr(inference_x3d, "by_runs", lambda frames: False)
 
 
-def batch(frames: int = 8, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Seven clips: everything, no stage, no frame, one frame, ends that are far apart, two random ones."""
-    generator = torch.Generator().manual_seed(seed)
-    clips = torch.randn(7, frames, 3, SIDE, SIDE, generator=generator, dtype=torch.float64)
-    u, v = (torch.rand(7, length, generator=generator) < 0.6 for length in (frames, 5))
-    u[0], v[0], u[1], v[1] = True, True, True, False
-    u[2], u[3] = False, torch.arange(frames) == 3
-    u[4], v[4] = torch.arange(frames) % (frames - 1) == 0, True
-    return clips, u, v
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Convolutions as such, padded taps included: PyTorch counts no products of single values."""
+    monkeypatch.setattr(channelwise, "by_segments", lambda frames, weight: True)
 
 
 @pytest.mark.parametrize("frames", [4, 13])
@@ -185,43 +174,25 @@ def test_autocast(network: MaskedX3d, dtype: torch.dtype):
     assert all(value.grad is not None and value.grad.dtype == torch.float32 for value in used.values())
 
 
-def test_the_form_computes_no_more_and_keeps_its_input(network: MaskedX3d):
+def test_the_form_computes_no_more_and_keeps_its_input(network: MaskedX3d, counted: None):
     clips, u, v = batch()
     kept, form = clips.clone(), inference_form(network, torch.float64)
     assert count_macs(form, clips, u, v) == count_macs(network, clips, u, v)
     assert torch.equal(clips, kept)
 
 
-@pytest.mark.parametrize("slowfast", [True, False], ids=["PySlowFast", "pytorchvideo"])
-@pytest.mark.parametrize("shortcut_norm", [True, False], ids=["a norm on each shortcut", "none on the first"])
-def test_checkpoints(slowfast: bool, shortcut_norm: bool, tmp_path: Path):
-    peer = small_peer(shortcut_norm=shortcut_norm)
-    network, report = loaded(peer, tmp_path, slowfast)
-    assert report.format == ("PySlowFast" if slowfast else "pytorchvideo")
-    assert len(report.loaded) == len(peer.state_dict())
-    assert not report.skipped
-    assert report.without == (() if shortcut_norm else ("blocks.res2.0.shortcut.norm",))
-    assert ("which the file has none for" in str(report)) is not shortcut_norm
-    clips, u, v = batch()
-    expected = masked_logits(peer, clips, u, v)
-    own = MaskedX3d(SMALL, CLASSES).double().eval()
-    save_weights(network, tmp_path / "own.safetensors")
-    load_weights(own, tmp_path / "own.safetensors")
-    again = MaskedX3d(SMALL, CLASSES).double().eval()
-    assert load_checkpoint(again, tmp_path / "own.safetensors").format == "ada3d-gym"
-    with torch.no_grad():
-        for each in (network, own, again, inference_form(network, torch.float64)):
-            torch.testing.assert_close(each(clips, u, v), expected, rtol=1e-9, atol=1e-9)
-
-
-def test_weights_of_other_networks_are_refused(tmp_path: Path, network: MaskedX3d):
-    torch.save(small_peer().state_dict(), tmp_path / "x3d.pyth")
-    with pytest.raises(CheckpointError, match="weights of another network than x3d_s"):
-        load_checkpoint(MaskedX3d(X3D_S, CLASSES), tmp_path / "x3d.pyth")
-    state = {key: value for key, value in small_peer().state_dict().items() if "norm_b.1.block.2" not in key}
-    torch.save(state, tmp_path / "x3d.pyth")
-    with pytest.raises(CheckpointError, match=r"nothing in it is blocks\.res2\.0\.gate\.excite\.weight"):
-        load_checkpoint(MaskedX3d(SMALL, CLASSES), tmp_path / "x3d.pyth")
+def test_it_can_be_trained():
+    torch.manual_seed(0)
+    classifier = NetworkClassifier(MaskedX3d(X3D_TINY, CLASSES, dropout=0.0), SIDE)
+    rng = np.random.default_rng(0)
+    clips = rng.integers(0, 256, (6, 8, 3, SIDE, SIDE), np.uint8)
+    u, v = rng.random((6, 8)) < 0.7, rng.random((6, 5)) < 0.5
+    u[:, 0] = True
+    before = classifier.scores(clips, u, v)
+    trainer = ClassifierTrainer(classifier, 0.01)
+    losses = [trainer.step(clips, u, v, np.eye(CLASSES, dtype=np.bool_)[np.arange(6) % CLASSES]) for _ in range(8)]
+    assert losses[-1] < losses[0]
+    assert not np.allclose(classifier.scores(clips, u, v), before)
 
 
 @pytest.mark.parametrize(
@@ -238,8 +209,7 @@ def test_macs_are_those_published_and_pytorchvideos(spec: X3dSpec, side: int, pu
         assert (spec.side, SPECS[spec.name]) == (side, spec)
 
 
-def test_the_counter_agrees_with_pytorch_on_what_is_computed(network: MaskedX3d, monkeypatch: pytest.MonkeyPatch):
-    """Padded taps count in ours, so the convolutions are taken whole."""
+def test_the_counter_agrees_with_pytorch_on_what_is_computed(network: MaskedX3d, counted: None):
     counter = MacCounter.of_spec(SMALL, SIDE, CLASSES)
     rng = np.random.default_rng(0)
     for _ in range(4):
@@ -249,21 +219,27 @@ def test_the_counter_agrees_with_pytorch_on_what_is_computed(network: MaskedX3d,
         assert counter(u, v).tolist() == [measured]
 
 
-def test_full_size_in_single_precision(tmp_path: Path):
-    peer = create_x3d(input_clip_length=4, model_num_class=7, dropout_rate=0, head_activation=None).eval()
-    randomise(peer, 1)
-    torch.save({"model_state": peer.state_dict()}, tmp_path / "x3d.pyth")
-    network = MaskedX3d(X3D_XS, 7).eval()
-    load_checkpoint(network, tmp_path / "x3d.pyth")
-    clips = torch.randn(1, 4, 3, 160, 160, generator=torch.Generator().manual_seed(0))
-    ones = torch.ones(1, 9, dtype=torch.bool)
-    with torch.inference_mode():
-        expected = peer(clips.transpose(1, 2))
-        for form in (network, inference_form(network)):
-            got = form(clips, ones[:, :4], ones[:, 4:])
-            assert (got - expected).abs().max() / expected.abs().max() < 1e-4
+@pytest.mark.parametrize("suffix", [pytest.param(".onnx", marks=pytest.mark.slow), ".pt2"])
+def test_as_a_graph(network: MaskedX3d, suffix: str, tmp_path: Path):
+    v, path = [True, False, True, False, True], tmp_path / f"classifier{suffix}"
+    single = copy.deepcopy(network).float()
+    write_graph(classifier_graph(single, v, SIDE), path)
+    assert 0 < check_classifier(path, single, v, 4, SIDE) < 1e-4
+    with pytest.raises(GraphError, match="off its network"):
+        check_classifier(path, single, [True] * 5, 4, SIDE)
 
 
-def test_other_networks_have_no_gates():
-    assert not any("gate" in key for key in MaskedX3d(X3D_S, 2).blocks["res3"][1].state_dict())
-    assert I3D_TINY.clip_macs(3) == 64 * 4 * 3
+def test_pytorchvideos_own_can_be_converted(peer: nn.Module, network: MaskedX3d):
+    converted = convert(peer, size=SIDE)
+    assert converted.stage_names == tuple(f"blocks.{stage}" for stage in range(5))
+    assert converted.network.state_dict().keys() == peer.state_dict().keys()
+    clips, u, v = batch()
+    keeps = u.any(1)
+    with torch.no_grad():
+        expected = network(clips, u, v)
+        torch.testing.assert_close(converted(clips, u, v)[keeps], expected[keeps], rtol=1e-9, atol=1e-9)
+    ours, theirs = network.count(SIDE), converted.count(SIDE)
+    assert theirs.stage.tolist() == ours.stage.tolist()
+    gated = {1: 1, 2: 1, 3: 3, 4: 2}  # blocks of each stage
+    gates = sum(2 * SMALL.inner(stage) * SMALL.gate(stage) * blocks for stage, blocks in gated.items())
+    assert theirs.frame - ours.frame == ours.head - theirs.head == gates  # computed for each frame

@@ -5,16 +5,19 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from pytorchvideo.models.x3d import create_x3d
 from torch import Tensor, nn
 
+from ada3d_gym.networks.checkpoints.loading import LoadReport, load_checkpoint
 from ada3d_gym.networks.spec import X3dSpec
+from ada3d_gym.networks.x3d import MaskedX3d
 from tests.networks.checkpoint_writers import renamed
 
 SMALL = X3dSpec("small_x3d", 8, 4, 32, stem_width=16, depths=(1, 2, 5, 3), widths=(16, 24, 48, 96), head_width=32)
-CLASSES = 5
+CLASSES, SIDE = 5, 32
 STAGES = 5
 
 
@@ -106,3 +109,22 @@ def as_slowfast(state: dict[str, Tensor]) -> dict[str, Tensor]:
         (r"norm_([ac])\.", r"\1_bn."),
         (r"conv_([abc])\.", r"\1."),
     )
+
+
+def loaded(peer: nn.Module, folder: Path, slowfast: bool = False) -> tuple[MaskedX3d, LoadReport]:
+    """Our network with a peer's weights, in float64 and inference mode."""
+    network = MaskedX3d(SMALL, CLASSES, dropout=0.0).double().eval()
+    state = peer.state_dict()
+    torch.save({"model_state": as_slowfast(state) if slowfast else state}, folder / "x3d.pyth")
+    return network, load_checkpoint(network, folder / "x3d.pyth")
+
+
+def batch(frames: int = 8, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """Seven clips: everything, no stage, no frame, one frame, ends that are far apart, two random ones."""
+    generator = torch.Generator().manual_seed(seed)
+    clips = torch.randn(7, frames, 3, SIDE, SIDE, generator=generator, dtype=torch.float64)
+    u, v = (torch.rand(7, length, generator=generator) < 0.6 for length in (frames, 5))
+    u[0], v[0], u[1], v[1] = True, True, True, False
+    u[2], u[3] = False, torch.arange(frames) == 3
+    u[4], v[4] = torch.arange(frames) % (frames - 1) == 0, True
+    return clips, u, v

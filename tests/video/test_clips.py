@@ -84,6 +84,20 @@ def test_cached_clips_of_files_with_known_checksums_need_no_file(records: list[V
     assert np.array_equal(clips_of(records, cache=tmp_path / "cache").clips(np.arange(15)), before)
 
 
+def test_indexed_files_are_not_looked_up_at_the_start(
+    records: list[VideoRecord], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    about = [record.path.stat() for record in records]
+    indexed = [replace(r, size=each.st_size, changed=each.st_mtime_ns) for r, each in zip(records, about, strict=True)]
+    before = clips_of(records, cache=tmp_path / "cache").clips(np.arange(15))
+    looked_up: list[Path] = []
+    original = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda path, **options: looked_up.append(path) or original(path, **options))
+    clips = clips_of(indexed, cache=tmp_path / "cache")
+    assert np.array_equal(clips.clips(np.arange(15)), before)  # from the cache, whose key is the same
+    assert looked_up and not [path for path in looked_up if path.suffix == ".mp4"]
+
+
 def test_filling_the_cache_decodes_everything(records: list[VideoRecord], tmp_path: Path):
     clips = clips_of(records, cache=tmp_path / "cache")
     clips.fill_cache("decoding")

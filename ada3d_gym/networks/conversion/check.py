@@ -147,6 +147,14 @@ class Trial:
             )
         self.classes = self._expected[""].shape[1]
 
+    @property
+    def gates(self) -> frozenset[str]:
+        """The averages over time after which there still are frames: what becomes of them scales these."""
+        names = list(self._expected)  # in the order in which they came out
+        last = max((at for at, name in enumerate(names) if _has_frames(self._expected[name])), default=-1)
+        pools = (nn.AdaptiveAvgPool3d,)
+        return frozenset(name for name in names[:last] if isinstance(self._dense.get_submodule(name), pools))
+
     def first_difference(self, masked: MaskedNetwork, network: nn.Module) -> str:
         """Where the masked form, everything kept, first differs; "" where they agree.
 
@@ -195,9 +203,13 @@ def _agree(packed: Tensor, dense: Tensor | None) -> bool:
     """Packed frames (B * T, C, 1, H, W) or clips against (B, C, T, H, W) or clips; what has other shapes is passed."""
     if dense is None or packed.shape == dense.shape:
         return dense is None or _close(packed, dense)
-    if packed.ndim == dense.ndim == 5 and dense.shape[2] == TIMES and len(packed) == len(dense) * TIMES:
+    if packed.ndim == dense.ndim == 5 and _has_frames(dense) and len(packed) == len(dense) * TIMES:
         return _close(packed.squeeze(2).unflatten(0, (-1, TIMES)).transpose(1, 2), dense)
     return True
+
+
+def _has_frames(values: Tensor) -> bool:
+    return values.ndim == 5 and values.shape[2] == TIMES
 
 
 def _close(one: Tensor, other: Tensor) -> bool:

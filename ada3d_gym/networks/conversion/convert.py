@@ -2,20 +2,24 @@
 
 Each kept frame goes through the network as a clip of one frame, (N, C, 1, H, W), so that everything that works frame
 by frame (batch norm over the packed frames, ReLU, spatial pooling, sums) is left as it is, and the network's own
-`forward` runs. Only what looks across time is replaced: convolutions by ragged ones, the mean over time by one over
-each clip's frames. A conversion is then tried out: a network that mixes frames in any other way is found and refused.
+`forward` runs. Only what looks across time is replaced: convolutions by ragged ones, the means over time of the head
+and of gates (squeeze and excitation) by those over each clip's frames. A conversion is then tried out: a network that
+mixes frames in any other way is found and refused.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from ada3d_gym.networks.channelwise import by_segments, segments_conv
+from ada3d_gym.networks.conversion.averages import ClipAverage as ClipAverage
+from ada3d_gym.networks.conversion.averages import Current, pool_in_gates
 from ada3d_gym.networks.conversion.check import ConversionError, Trial, find_stages, refuse, without_time_strides
 from ada3d_gym.networks.macs import MacCounter
 from ada3d_gym.networks.masked import MaskedNetwork, Packing, gathered_conv, is_large
@@ -36,7 +40,8 @@ def convert(
 
     Args:
         network: takes (B, 3, T, H, W) and returns logits (B, C). Its convolutions are `nn.Conv3d`, over time of odd
-            length, padded to keep all frames and not strided; time ends in `nn.AdaptiveAvgPool3d` or in a mean.
+            length, padded to keep all frames and not strided; time ends in `nn.AdaptiveAvgPool3d` or in a mean. Gates
+            take theirs by `nn.AdaptiveAvgPool3d` too, or are fvcore's, as in pytorchvideo.
         size: side of the square clips that the conversion is tried out on, in pixels.
         stages: names of modules whose temporal convolutions each share one bit of the stage mask; by default the
             topmost modules that divide the network (torchvision's stem and layer1 to layer4).
@@ -50,10 +55,11 @@ def convert(
     dense = copy.deepcopy(network).eval()
     if remove_time_strides:
         without_time_strides(dense)
+    pool_in_gates(dense)
     refuse(dense)
     grouped = find_stages(dense, stages)
     trial = Trial(dense, size)
-    converted = ConvertedNetwork(dense, grouped, trial.classes, Pixels(mean, std)).eval()
+    converted = ConvertedNetwork(dense, grouped, trial.classes, Pixels(mean, std), trial.gates).eval()
     if difference := trial.first_difference(converted, converted.network):
         raise ConversionError(f"{type(network).__name__} cannot be converted: {difference}")
     return converted.train(network.training)
@@ -67,16 +73,18 @@ class ConvertedNetwork(MaskedNetwork):
         pixels: how bytes are normalised.
     """
 
-    def __init__(self, dense: nn.Module, stages: dict[str, list[str]], classes: int, pixels: Pixels):
+    def __init__(
+        self, dense: nn.Module, stages: dict[str, list[str]], classes: int, pixels: Pixels, gates: Collection[str] = ()
+    ):
         super().__init__()
         self.network, self.pixels = copy.deepcopy(dense), pixels
-        self._stage_names, self._classes, self._current = tuple(stages), classes, _Current()
+        self._stage_names, self._classes, self._current = tuple(stages), classes, Current()
         stage_of = {name: stage for stage, names in enumerate(stages.values()) for name in names}
         for name, module in list(self.network.named_modules()):
             if isinstance(module, nn.Conv3d):
                 self.network.set_submodule(name, MaskedConv3d(module, stage_of.get(name, -1), self._current))
             elif isinstance(module, nn.AdaptiveAvgPool3d):
-                self.network.set_submodule(name, ClipAverage(module, self._current))
+                self.network.set_submodule(name, ClipAverage(module, self._current, name in gates))
 
     @property
     def stage_names(self) -> tuple[str, ...]:
@@ -129,17 +137,10 @@ class ConvertedNetwork(MaskedNetwork):
             self.train(training)
 
 
-class _Current:
-    """What the replaced modules know of the batch that is being computed."""
-
-    packing: Packing
-    averaged: bool
-
-
 class MaskedConv3d(nn.Module):
     """An `nn.Conv3d` that keeps time, over packed frames; its side taps over time follow bit `stage` (-1: none)."""
 
-    def __init__(self, conv: nn.Conv3d, stage: int, current: _Current):
+    def __init__(self, conv: nn.Conv3d, stage: int, current: Current):
         super().__init__()
         self.weight, self.bias = conv.weight, conv.bias
         assert not isinstance(conv.padding, str)
@@ -150,7 +151,9 @@ class MaskedConv3d(nn.Module):
         """(N, C, 1, H, W) to (N, C', 1, H', W')."""
         flat, length = frames.squeeze(2), self.weight.shape[2]
         packing = self._current.packing
-        if self._is_pointwise() and length > 1 and len(flat) > 1 and flat.is_cpu and is_large(flat):
+        if self._is_channelwise() and length > 1 and len(flat) > 1 and by_segments(flat, self.weight):
+            out = segments_conv(flat, self.weight, self.stride[0], packing.segments(self.stage))
+        elif self._is_pointwise() and length > 1 and len(flat) > 1 and flat.is_cpu and is_large(flat):
             out = span_conv(flat, self.weight[..., 0, 0], packing.spans(self.stage))
         else:
             out = gathered_conv(self._tap, flat, packing, self.stage, length, self.time_dilation)
@@ -162,23 +165,11 @@ class MaskedConv3d(nn.Module):
         """Nothing but a matrix for each tap."""
         return self.weight.shape[3:] == self.stride == (1, 1) and self.groups == self.time_dilation == 1
 
+    def _is_channelwise(self) -> bool:
+        """A kernel for each channel, as `ChannelwiseConv` has."""
+        channels, each, _, height, width = self.weight.shape
+        square = height == width and self.stride[0] == self.stride[1] and self.padding == (height // 2, width // 2)
+        return square and each == 1 and channels == self.groups > 1 and {self.time_dilation, *self.dilation} == {1}
+
     def _tap(self, frames: Tensor, tap: int) -> Tensor:
         return F.conv2d(frames, self.weight[:, :, tap], None, self.stride, self.padding, self.dilation, self.groups)
-
-
-class ClipAverage(nn.Module):
-    """An `nn.AdaptiveAvgPool3d` to one moment, over the kept frames of each clip."""
-
-    def __init__(self, pool: nn.AdaptiveAvgPool3d, current: _Current):
-        super().__init__()
-        size = pool.output_size
-        assert size is not None
-        self.output_size = size if isinstance(size, int) else (size[1], size[2])
-        self._current = current
-
-    def forward(self, frames: Tensor) -> Tensor:
-        """(N, C, 1, H, W) to (B, C, 1, H', W')."""
-        self._current.averaged = True
-        small = F.adaptive_avg_pool2d(frames.squeeze(2), self.output_size)
-        mean: Tensor = self._current.packing.mean(small.flatten(1)).unflatten(1, small.shape[1:])
-        return mean.unsqueeze(2)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ada3d_gym.video.indexing.ends import is_cut, lacks_frames, shortage
 from ada3d_gym.video.indexing.progress import advance
 from ada3d_gym.video.records import NumberingError, TruncatedError, VideoError
-from ada3d_gym.video.sources import Part, Source, file_of, opened_source
+from ada3d_gym.video.sources import Part, Source, file_of, opened_source, small_file
 
 UNREADABLE = (av.error.FFmpegError, OSError, ValueError, IndexError)  # all that PyAV was seen to raise on bad files
 _TIMED = {"mov", "matroska", "flv"}  # MP4 and QuickTime, Matroska and WebM, Flash: elsewhere FFmpeg guesses at times
@@ -66,6 +66,16 @@ class Packets:
         kind = "<i4" if narrow else "<i8"
         return _HEAD.pack(narrow, self.tick) + zlib.compress(numbers.astype(kind).tobytes(), 9)
 
+    def seconds(self) -> NDArray[np.float64] | None:
+        """(N,) of each frame that is shown from the first one, however far apart they are (phones vary that).
+
+        None where the container does not hold them.
+        """
+        if not len(self.times):
+            return None
+        seconds: NDArray[np.float64] = (self.times - self.times[0]) * self.tick
+        return seconds
+
     @classmethod
     def unpack(cls, packed: bytes) -> Packets:
         """What `pack` made, without the rate.
@@ -87,8 +97,12 @@ class Packets:
 
 
 @contextmanager
-def opened(path: Source) -> Iterator[tuple[Any, Any]]:
+def opened(path: Source, *, at_once: bool = False) -> Iterator[tuple[Any, Any]]:
     """A video's container and the stream to decode.
+
+    Args:
+        path: of the file, or where in a file it is.
+        at_once: read a small file in one go, one that is known to be a video with all its frames in it.
 
     Raises:
         VideoError: if the file cannot be opened or read, inside the block too; a picture is no video.
@@ -96,8 +110,11 @@ def opened(path: Source) -> Iterator[tuple[Any, Any]]:
     try:
         # An absolute path is no protocol's address ("a:b.mp4"). Tags in another encoding say nothing about the video.
         with ExitStack() as stack:
-            part = stack.enter_context(opened_source(path)) if isinstance(path, Part) else None
-            file = part or str(file_of(path).absolute())
+            file: Any = str(file_of(path).absolute())
+            if isinstance(path, Part):
+                file = stack.enter_context(opened_source(path))
+            elif at_once:
+                file = small_file(path) or file
             container = stack.enter_context(av.open(file, metadata_errors="replace"))
             yield container, _video_stream(path, container)
     except UNREADABLE as error:
@@ -168,21 +185,6 @@ def scan(path: Source) -> Packets:
         return Packets(np.empty(0, np.int64), np.empty(0, np.int64), rate, False, tick)
     seekable = not hidden and not late and not several
     return Packets(np.array(sorted(times), np.int64), np.array(sorted(keys), np.int64), rate, seekable, tick, deep)
-
-
-def frame_times(path: Source) -> NDArray[np.float64] | None:
-    """Seconds (N,) of each frame that is shown from the first one, however far apart they are (phones vary that).
-
-    None where the container does not hold them.
-
-    Raises:
-        VideoError: as `scan` does.
-    """
-    packets = scan(path)
-    if not len(packets.times):
-        return None
-    seconds: NDArray[np.float64] = (packets.times - packets.times[0]) * packets.tick
-    return seconds
 
 
 def _rate(stream: Any, stamps: list[int]) -> float:

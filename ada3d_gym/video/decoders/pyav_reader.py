@@ -106,7 +106,7 @@ class PyAVReader:
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, Any, tuple[int, int]]]:
         """The container, its stream, and the (width, height) that it opens with: decoding may change them."""
-        with opened(self.path) as (container, stream):
+        with opened(self.path, at_once=True) as (container, stream):
             stream.codec_context.thread_count = 1  # threads of its own cost a small video more than they save
             yield container, stream, (stream.codec_context.width, stream.codec_context.height)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.paper.bill import figures, sentence
 from ada3d_gym.experiments.paper.cost import cost
-from ada3d_gym.experiments.paper.decoding import Decoding
+from ada3d_gym.experiments.paper.decoding import Clips, Decoding, Feeding
 from ada3d_gym.experiments.paper.phases import Networks, Phase, Videos, phases
 from ada3d_gym.experiments.paper.rates import (
     Machine,
@@ -28,7 +28,8 @@ from ada3d_gym.experiments.paper.rates import (
     measured_decoding,
     time_of,
 )
-from ada3d_gym.experiments.paper.reproduction import SIZES, Reproduction, reported
+from ada3d_gym.experiments.paper.reproduction import SIZES, Job, Reproduction, reported
+from ada3d_gym.experiments.paper.ways import Entry, ways
 from ada3d_gym.experiments.runs import Run, compose
 from ada3d_gym.experiments.train import train_run
 from ada3d_gym.finetuning import ClassifierTrainer
@@ -52,6 +53,24 @@ def test_time_is_operations_over_gpus_beside_clips_over_cores():
     assert time_of(replace(phase, alone=True), 8, replace(MACHINE, together=False)).compute == 1000
     assert phase.times(3).macs == 24e15
     assert phase.times(3).clips == 12000
+
+
+def test_test_clips_have_a_rate_of_their_own_and_cores_take_from_each_other():
+    decoding = Decoding(training=Clips(25.0), test=Clips(50.0), efficiency=0.5)
+    machine = replace(MACHINE, decoding=decoding)
+    trained = Phase("some", clips=4000, pulls=0, forward=6e15, backward=2e15, batch=64)
+    assert time_of(trained, 8, machine).decode == 20
+    assert time_of(replace(trained, tested=True), 8, machine).decode == 10
+    assert [phase.tested for phase in phases(compose(MOTION, "uniform", 0), Videos(14, 14, 14), 1.0)] == [True, True]
+
+
+def test_times_add_up_where_the_same_cores_decode_and_compute():
+    machine = Machine(gpus=2, gmacs=10.0, cores=2, decoding=Decoding.even(20.0), shared=True)
+    phase = Phase("some", clips=400, pulls=0, forward=3e11, backward=1e11, batch=64)
+    time = time_of(phase, 8, machine)
+    assert (time.gpu, time.core, time.wall) == (40, 20, 30)
+    alone = time_of(phase, 8, replace(machine, gpus=1))  # one thread computes, two decode
+    assert (alone.compute, alone.wall) == (40, 40)
 
 
 def test_the_slower_of_computing_and_decoding_counts():
@@ -220,6 +239,28 @@ def test_runs_that_tables_share_count_once():
     assert twice["disk"]["videos"] == report["disk"]["videos"]
 
 
+def test_ways_to_read_videos_stand_beside_each_other():
+    """Of two runs judged on the same test clips, where those are kept, the first decodes them."""
+    videos = Videos(1000, 100, 200)
+    formats = {"files": Decoding(Clips(20.0, 1e6), Clips(20.0, 1e6)), "decord": Decoding.even(10.0)}
+    formats["decord"] = replace(formats["decord"], training=Clips(10.0, 4e6), test=Clips(10.0, 4e6))
+    job = Job("one", compose("Ada3D-FCVID-v0", "reinforce", 0), [])
+    judged = Phase("judging, 10 clips", 1000, 1000, 8e12, 0, 128, tested=True)
+    entries = [Entry.of(job, phase, 2, MACHINE) for phase in [judged.times(2), Phase("training", 500, 0, 8e12, 0, 64)]]
+    fed = Feeding(formats, Clips(math.inf), "")
+    files, kept, decord = ways(entries, replace(MACHINE, together=False), fed, videos)
+    assert files["core_hours"] * 3600 == pytest.approx(2500 / 20)
+    assert files["read"] == 2500 * 1e6
+    assert kept["core_hours"] * 3600 == pytest.approx(1500 / 20)
+    assert kept["read"] == 1500 * 1e6 + 1000 * 8 * 3 * 256**2
+    assert decord["core_hours"] == 2 * files["core_hours"]
+    # 8 GPUs compute for 2 s and 1 s; 16 cores decode 2,000 clips in 6.25 s
+    assert files["hours"] * 3600 == pytest.approx(6.25 + 500 / 20 / 16)
+    assert files["mb_per_second"] == pytest.approx(16 * 20)
+    assert files["cores_needed"] > 16
+    assert files["hours_then"] * 3600 == pytest.approx(3, rel=0.06)
+
+
 def test_learned_masks_leave_what_the_papers_did():
     assert Reproduction("fcvid", SIZES["fcvid"]).share("i3d", 8) == pytest.approx(35.6 / 58.6)
     assert Reproduction("fcvid", SIZES["fcvid"]).share("slowonly", 16) == pytest.approx(61.8 / 109.1)
@@ -249,7 +290,7 @@ def test_the_command_prints_phases_tables_and_what_waits(tmp_path: Path, capsys:
     assert "| all, shared runs once" in printed
     assert "to keep 8 GPUs busy 95% of the time; with 64 cores GPUs idle" in printed
     written = json.loads((tmp_path / "cost.json").read_text())
-    assert written["machine"] == {"gpus": 8, "gmacs": 6000.0, "cores": 64, "clips": 30.0, "together": False}
+    assert written["machine"] == asdict(Machine(8, 6000.0, 64, Decoding.even(30.0)))
     assert written["total"]["clips"] == sum(row["clips"] for row in written["phases"])
 
 
@@ -268,11 +309,20 @@ def test_an_index_says_how_many_videos_there_are(sets: Path, capsys: pytest.Capt
         ({"share": 1.5}, "share=1.5: expected at most 1"),
         ({"tables": ("2",)}, r"table 2: expected some of 1, 3, 4, 5, 6, F3"),
         ({"gpu": "a100"}, "gpu=a100 would be ignored"),
+        ({"feeding": Path("feeding.json")}, "decode_clips_per_second would be ignored beside feeding"),
+        ({"cpu": True, "device": "cuda"}, "cpu: there are no GPUs"),
     ],
 )
 def test_what_makes_no_sense_is_told(given: dict[str, Any], told: str):
     with pytest.raises(InputError, match=told):
         cost("Ada3D-FCVID-v0", **{**GIVEN, **given})
+
+
+def test_without_gpus_the_cores_that_decode_compute(capsys: pytest.CaptureFixture[str]):
+    cost("Ada3D-FCVID-v0", tables=("5",), cpu=True, cores=64, **GIVEN)
+    printed = capsys.readouterr().out
+    assert "- 64 cores decode and compute\n" in printed
+    assert "64 cores decode and compute; they are all that there is to wait for" in printed.lower()
 
 
 def test_an_assumed_gpu_is_called_an_assumption(capsys: pytest.CaptureFixture[str]):

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
+from ada3d_gym.agents.search import read_best
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.own import runs
 from ada3d_gym.experiments.results import ResultFile
@@ -35,10 +36,13 @@ def started(drawn: Path, session_folder: Path, capsys: Printed) -> tuple[Path, s
             with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
                 patch.setattr(runs, "carry_out", _interrupt)
                 start(drawn, output=folder, **QUICK)
-            trained = (folder / "model" / "agent.pt").stat().st_mtime_ns
+            classifier = folder / "policies" / "begin" / "classifier.safetensors"
+            trained = classifier.stat().st_mtime_ns
             capsys.readouterr()
             start(drawn, output=folder, **QUICK)
-            assert (folder / "model" / "agent.pt").stat().st_mtime_ns == trained  # it went on
+            assert (
+                folder / "policies" / "begin" / "classifier.safetensors"
+            ).stat().st_mtime_ns == trained  # it went on
             printed.write_text(capsys.readouterr().out)
     return folder, printed.read_text()
 
@@ -93,12 +97,19 @@ def test_the_command_by_hand_makes_the_same_run(started: tuple[Path, str]):
     assert given["--output"] == str(folder / "by-hand")
     environment = {"data_root": str(Path(given["--data-root"]).absolute())}
     by_hand = compose(env, "reinforce", 0, config=Path(given["--config"]), environment=environment)
-    ours = read_run(folder / "policies" / "gamma-6")
+    ours = read_run(folder / "policies" / "begin")
     assert (by_hand.scratch, by_hand.gamma, by_hand.seed) == (ours.scratch, ours.gamma, ours.seed)
     assert by_hand.environment.items() <= ours.environment.items()
     settings = yaml.safe_load((folder / "settings.yaml").read_text())
     assert settings["agents"]["reinforce"]["epochs"] == 1
     assert settings["environment"]["size"] == 32
+
+
+def test_policies_begin_from_the_best_constant(started: tuple[Path, str]):
+    folder, _ = started
+    best = read_best(folder / "rivals" / "best-fixed").mask
+    assert read_run(folder / "policies" / "gamma-6").options["begin"] == best
+    assert f"--set begin={best}" in (folder / "report.html").read_text()
 
 
 def test_the_model_is_one_of_the_policies(started: tuple[Path, str]):
