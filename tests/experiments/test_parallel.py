@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from safetensors.torch import load_file
 from ada3d_gym import parallel
 from ada3d_gym.agents.agent import Agent
 from ada3d_gym.bandit import ClipBandit
+from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.train import train
+from ada3d_gym.experiments.training import see_alike
 from tests.processes import run
 
 MOTION = "Ada3D-MotionShapes-v1"
@@ -106,6 +109,27 @@ def table(folder: Path) -> None:
 
 run(table, arguments=["--folder", sys.argv[1]])
 """
+
+
+def test_a_folder_that_processes_do_not_share_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Once the other one sees what the first has written, as some seconds later on NFS, they go on."""
+    monkeypatch.setattr(parallel, "world", lambda: 2)
+    monkeypatch.setattr(parallel, "rank", lambda: 1)
+    first = {"options.json": (2, 10**18)}
+    monkeypatch.setattr(parallel, "gather", lambda mine: [first, mine] if isinstance(mine, dict) else ["", mine])
+    path = tmp_path / "options.json"
+    told = r"is not the same folder for all processes, .*process 1 on .*: options\.json is not as process 0 wrote it"
+    with pytest.raises(InputError, match=told):
+        see_alike(tmp_path, 0.3)
+
+    def appear() -> None:
+        (tmp_path / "new").write_text("{}")
+        os.utime(tmp_path / "new", ns=(10**18, 10**18))
+        (tmp_path / "new").rename(path)
+
+    threading.Timer(0.5, appear).start()
+    see_alike(tmp_path, 60)
+    assert path.exists()
 
 
 @pytest.mark.parametrize(("count", "mine"), [(5, [1, 3]), (2, [1]), (1, [0]), (0, [])])
