@@ -261,7 +261,7 @@ def test_registered_ids_are_made_in_all_ways(name: str, ready: Callable[[str], d
     ("options", "said"),
     [
         ({"place": 3}, "unknown argument for clip selection: place; .*did you mean places"),
-        ({"size": 64}, "unknown argument for clip selection: size; expected .* sampling$"),
+        ({"size": 64}, "unknown argument for clip selection: size; expected .* sampling, workers$"),
         ({"dataset": "videos", "flip": True}, "unknown argument for clip selection: flip"),
         ({"memory_bytes": -1}, "memory_bytes=-1: expected a whole number of bytes"),
         ({"places": 0}, "places=0"),
