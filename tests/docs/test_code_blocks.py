@@ -15,7 +15,6 @@ VIDEOS = 28  # of each split of the embedded data sets, in the place of thousand
 WHOLE = {"docs/submitting.md"}  # a submission has masks for all test clips
 SLOW = {"docs/adaframe.md", "docs/bandits-with-sb3.md", "docs/exporting.md", *WHOLE}
 PAGES = pages()
-AWAITED = {"docs/own-networks.md"}  # is being written anew
 
 
 @pytest.fixture
@@ -30,12 +29,8 @@ def few_videos(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(DrawnSet, "records", fewer)
 
 
-def _marks(page: str) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.slow] * (page in SLOW) + [pytest.mark.xfail(reason="as yet")] * (page in AWAITED)
-
-
 @pytest.mark.usefixtures("few_videos")
-@pytest.mark.parametrize("page", [pytest.param(page, marks=_marks(page)) for page in PAGES])
+@pytest.mark.parametrize("page", [pytest.param(page, marks=[pytest.mark.slow] * (page in SLOW)) for page in PAGES])
 def test_the_blocks_of_a_page_run_in_order(page: str, sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "__main__"}

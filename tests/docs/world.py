@@ -35,10 +35,6 @@ def _nothing(sets: Path) -> Changes:
     return {}
 
 
-def _own_networks(sets: Path) -> Changes:
-    return {'weights="DEFAULT"': "weights=None"}  # which would be downloaded
-
-
 def _checkpoint(sets: Path) -> Changes:
     write_caffe2(Path("I3D_8x8_R50.pkl"), slowfast_state(I3D_R50.name))
     return {}
@@ -76,7 +72,6 @@ OF_PAGES: dict[str, Callable[[Path], Changes]] = {
     "clip-selection.md": _untrimmed,
     "exporting.md": _exporting,
     "motionshapes.md": _nothing,
-    "own-networks.md": _own_networks,
     "predicting.md": _predicting,
     "untrimmed.md": _untrimmed,
 }
