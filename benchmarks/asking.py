@@ -14,7 +14,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from ada3d_gym import parallel
 
-PACKING = "ada3d_gym.networks.packing"  # which asks for masks that are on the host
+ON_HOST = ("ada3d_gym.networks.packing", "torch.optim")  # which ask for masks and counters that are on the host
 FETCHES = ("cpu", "tolist", "item", "__float__", "__bool__", "__int__", "nonzero")  # the host waits for these
 
 
@@ -38,7 +38,8 @@ def asked() -> Iterator[Counter[str]]:
     patches = [counting("to", "copies", to_device)]
 
     def waits(self: torch.Tensor, *args: Any, **kwargs: Any) -> bool:
-        return bool(sys._getframe(2).f_globals["__name__"] != PACKING)
+        caller = sys._getframe(2).f_globals["__name__"]
+        return not str(caller).startswith(ON_HOST)
 
     patches += [counting(name, "waits", waits) for name in FETCHES]
     for each in patches:

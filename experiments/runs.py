@@ -63,7 +63,7 @@ class Config:
         classifier_micro_batch: clips in one pass of its training, and of the trunk's, where a whole batch takes too
             much memory; gradients add up.
         classifier_recompute: compute the classifier's feature maps anew in its backward pass, block by block, and keep
-            none of them: less memory for a third more time.
+            none of them: less memory for a third more operations.
         precision: of all passes that train a network, see `ada3d_gym.precision`; weights are float32 in any case.
         scratch: options of the recipe "scratch", see `experiments.scratch.options.ScratchOptions`.
         recipes: settings for one recipe, that replace those beside them.

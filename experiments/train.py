@@ -118,7 +118,7 @@ def train(
         classifier_micro_batch: clips in one pass of the classifier's and the trunk's training, where a batch takes too
             much memory; the schedule stays as it is.
         classifier_recompute: compute the classifier's feature maps anew in its backward pass instead of keeping them:
-            less memory for a third more time.
+            less memory for a third more operations.
         scratch: options of the recipe scratch, as clips_3d=20000.
         trunk: weights that the selection network's trunk starts from: a trunk.safetensors or torchvision's MobileNetV2.
         trunk_epochs: of the trunk as a classifier, for agents that see through one.

@@ -97,7 +97,7 @@ def fold_norm(conv: nn.Conv2d | TemporalConv, norm: nn.BatchNorm2d) -> tuple[Ten
 
     The weight's taps over time are channels last, each by itself: convolutions made of them take them as they are.
     """
-    folds = _noted()
+    folds = _noted(conv.weight)
     weight = _tap_by_tap(conv.weight, folds.dtype)
     fold = Fold(conv.weight, norm, weight, torch.empty_like(norm.bias, dtype=folds.dtype))
     folds.add(fold)
@@ -108,16 +108,15 @@ def fold_norm(conv: nn.Conv2d | TemporalConv, norm: nn.BatchNorm2d) -> tuple[Ten
 @torch.no_grad()
 def own_copy(values: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
     """A copy that follows `values`, which are weights of the network or what `fold_norm` has made of them."""
-    folds = _noted()
+    folds = _noted(values)
     copied = torch.empty_like(values, dtype=folds.dtype, memory_format=memory_format, requires_grad=False)
     folds.add_copy(copied, values.detach())
     return copied.copy_(values)
 
 
-def _noted() -> Folds:
-    folds = _current.get()
-    assert folds is not None, "folded outside of `folding`"
-    return folds
+def _noted(values: Tensor) -> Folds:
+    """What is noting; else something that nobody asks, for what is folded once, in the dtype that it has."""
+    return _current.get() or Folds(values.dtype)
 
 
 def _statistics(norms: Sequence[nn.BatchNorm2d]) -> tuple[list[Tensor], list[Tensor]]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ada3d_gym.networks.channelwise import ChannelwiseConv
-from ada3d_gym.networks.folding import fold_norm
+from ada3d_gym.networks.folding import fold_norm, folding
 from ada3d_gym.networks.masked import TemporalConv
 from ada3d_gym.networks.resnet3d import ConvNorm
 from ada3d_gym.networks.x3d import Gate, GatedBottleneck, MaskedX3d, ShortcutNorm, Stem
@@ -24,10 +24,11 @@ class X3dForm(nn.Module):
         super().__init__()
         stem, conv5 = network.stem, network.conv5
         assert isinstance(stem, Stem) and isinstance(conv5, ConvNorm)
-        self.space, self.time = _conv(stem.conv_xy, None, v), _conv(stem.conv, stem.norm, v)
         blocks = (module for module in network.modules() if isinstance(module, GatedBottleneck))
-        self.blocks = nn.ModuleList(_Block(block, v) for block in blocks)
-        self.conv5 = _conv(conv5.conv, conv5.norm, v)
+        with folding(network.head.weight.dtype):
+            self.space, self.time = _conv(stem.conv_xy, None, v), _conv(stem.conv, stem.norm, v)
+            self.blocks = nn.ModuleList(_Block(block, v) for block in blocks)
+            self.conv5 = _conv(conv5.conv, conv5.norm, v)
         self.lin5, self.head = copy.deepcopy(network.lin5), copy.deepcopy(network.head)
 
     def forward(self, frames: Tensor, batch: int, kept: int) -> Tensor:

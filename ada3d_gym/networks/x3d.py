@@ -98,7 +98,7 @@ class GatedBottleneck(nn.Module):
         return F.relu(out, inplace=True)
 
 
-PASS_PIXELS = 700_000  # of the frames of a pass: a layer then finds in a CPU's cache what the one before left there
+PASS_PIXELS = 2**19  # of frames that end a pass: a layer then finds in a CPU's cache what the one before left there
 
 
 class MaskedX3d(DescribedNetwork):
@@ -144,9 +144,9 @@ class MaskedX3d(DescribedNetwork):
         packed = clips.dim() == 4
         if len(ends) < 3 or (packed and len(clips) != ends[-1]):
             return super()._features(clips, u, v)
-        most, start, parts = PASS_PIXELS // (clips.shape[-2] * clips.shape[-1]), 0, []
+        enough, start, parts = PASS_PIXELS / (clips.shape[-2] * clips.shape[-1]), 0, []
         for stop in range(1, len(u) + 1):
-            if stop == len(u) or ends[stop + 1] - ends[start] > most:
+            if stop == len(u) or ends[stop] - ends[start] >= enough:
                 part = slice(ends[start], ends[stop]) if packed else slice(start, stop)
                 parts.append(super()._features(clips[part], u[start:stop], v[start:stop]))
                 start = stop

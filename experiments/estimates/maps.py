@@ -51,7 +51,7 @@ def saved_maps(
         once = conv.name == "stem_xy" or conv.name.endswith("shortcut")
         values = frames * (out if once else 2 * out)
         if conv.groups > 1 and conv.name != "stem":
-            values += 3 * frames * out // 2
+            values += frames * 3 * out // 2
         if conv.in_channels == 3:
             values += frames * shown  # its input: pixels
             if isinstance(spec, ResNet3dSpec) and spec.stem_pool:

@@ -156,4 +156,5 @@ def _video(path: Path, width: int, height: int, seconds: int, seed: int) -> Vide
     shown = [scene[:, shift : shift + width] + noise[shift % len(noise)] for shift in range(rate * seconds)]
     write_video(path, np.stack(shown).astype(np.uint8), rate, key_frames=2 * rate)
     found = probe(path)
-    return VideoRecord(path, (0,), found.frames, "", found.size, found.width, found.height, found.rate, found.seekable)
+    figures = found.frames, "", found.size, found.width, found.height, found.rate, found.seekable
+    return VideoRecord(path, (0,), *figures, packets=found.packets)

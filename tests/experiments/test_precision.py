@@ -23,10 +23,11 @@ MOTION = "Ada3D-MotionShapes-v1"
 def test_one_name_reaches_all_that_trains():
     run = compose(MOTION, "reinforce", 0, precision="bfloat16", classifier_micro_batch=4, classifier_recompute=True)
     assert run.options["precision"] == "bfloat16"
-    classifier: Any = run.bandit("train", "cpu", videos=14).classifier
+    bandit = run.bandit("train", "cpu", videos=14)
+    classifier: Any = bandit.classifier
     assert (classifier.precision, classifier.dtype, classifier.micro_batch) == ("bfloat16", torch.bfloat16, 4)
     assert classifier.network.recompute
-    agent: Any = replace(run, options=run.options | {"micro_batch": 2}).make_agent(run.bandit("train", "cpu"), "cpu")
+    agent: Any = replace(run, options=run.options | {"micro_batch": 2}).make_agent(bandit, "cpu")
     assert agent.config.micro_batch == 2 and agent.trainer.classifier.precision == "bfloat16"
     assert compose(MOTION, "ppo", 0, precision="float16").precision == "float16"
     assert (

@@ -13,11 +13,19 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ada3d_gym import tracing
+from ada3d_gym import parallel, tracing
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.evaluate import evaluate
 from ada3d_gym.experiments.predict import predict
-from ada3d_gym.experiments.profiles import EVALUATED, PROFILE, added, profile_table, profiled, read_profile
+from ada3d_gym.experiments.profiles import (
+    EVALUATED,
+    PROFILE,
+    added,
+    keep_profile,
+    profile_table,
+    profiled,
+    read_profile,
+)
 from ada3d_gym.experiments.train import train
 from ada3d_gym.profiling import recorded, section
 from tests.experiments.lines import read, timeless
@@ -146,6 +154,23 @@ def test_traces_show_the_sections_of_each_phase(tmp_path: Path, monkeypatch: pyt
     assert "trace-agent.json.gz" in {path.name for path in (tmp_path / "traced").iterdir()}
     assert not list((tmp_path / "traced").glob("*.part*"))
     assert read_profile(tmp_path / "traced" / PROFILE)["phases"]["agent"]["sections"]["tracing"]["seconds"] > 0
+
+
+def test_of_several_processes_the_first_writes_what_all_have_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(parallel, "world", lambda: 2)
+    monkeypatch.setattr(parallel, "rank", lambda: 0)
+    monkeypatch.setattr(parallel, "gather", lambda mine: [mine, mine])  # the other one did the same
+    with profiled(tmp_path / PROFILE, "cpu", True), section("classifier", clips=3):
+        keep_profile()
+        assert read_profile(tmp_path / PROFILE)["phases"]["setup"]["sections"]["classifier"]["clips"] == 6
+    found = read_profile(tmp_path / PROFILE)
+    assert (found["processes"], found["commands"]) == (2, 1)
+    assert found["phases"]["setup"]["sections"]["classifier"]["times"] == 2
+    (tmp_path / PROFILE).unlink()
+    monkeypatch.setattr(parallel, "rank", lambda: 1)
+    with profiled(tmp_path / PROFILE, "cpu", True):
+        keep_profile()
+    assert not (tmp_path / PROFILE).exists()
 
 
 def test_times_of_processes_add_up_and_the_most_memory_counts():

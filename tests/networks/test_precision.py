@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import get_args
 
 import gymnasium as gym
@@ -14,6 +16,7 @@ from ada3d_gym.agents.reinforce import Reinforce, ReinforceConfig
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit, build_observer
 from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.evaluate import evaluate
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.pixels import Pixels
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
@@ -122,3 +125,12 @@ def test_bytes_are_normalised_to_the_nearest_or_next_value_of_half_precision(dty
     error = (half(frames).float() - shown(frames)).abs() / shown(frames).abs().clamp(min=1e-6)
     assert half(frames).dtype == dtype
     assert error.max() < 2 * torch.finfo(dtype).eps
+
+
+def test_a_judgement_in_half_precision_says_so(tmp_path: Path):
+    for precision in (None, "bfloat16"):
+        evaluate("Ada3D-MotionShapes-v1", "upper", videos=2, precision=precision, output=tmp_path / "lines.jsonl")
+    whole, half = map(json.loads, (tmp_path / "lines.jsonl").read_text().splitlines())
+    assert "precision" not in whole["judged"]
+    assert half["judged"]["precision"] == "bfloat16"
+    assert half["gmacs"] == whole["gmacs"]

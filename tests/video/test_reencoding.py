@@ -11,6 +11,7 @@ import pytest
 
 from ada3d_gym.experiments.own_fixtures.phone import Recording, record
 from ada3d_gym.video.decoders.packets import scan
+from ada3d_gym.video.decoders.pyav_reader import PyAVReader
 from ada3d_gym.video.decoders.video import Video
 from ada3d_gym.video.indexing.probe import probe
 from ada3d_gym.video.records import VideoError, VideoRecord
@@ -18,6 +19,7 @@ from ada3d_gym.video.reencoding import Encoding, reencode
 from ada3d_gym.video.shards.contents import encoded
 from tests.video.files import decode_with_pyav, random_frames
 from tests.video.test_containers import encode
+from tests.video.test_skipping import decoded as decoded
 
 FINE = Encoding(64, 8, 4)
 FILES = {
@@ -52,6 +54,19 @@ def test_it_is_scaled_and_turned_upright(tmp_path: Path):
     assert reencode(tmp_path / "a.mov", tmp_path / "b.mp4", replace(FINE, short_side=32)) == (12, 48, 32)
     seen = Video(tmp_path / "a.mov", (48, 32)).read([5]).astype(int)
     assert np.abs(Video(tmp_path / "b.mp4").read([5]).astype(int) - seen).mean() < 8
+
+
+def test_a_clip_decodes_little_of_a_new_video(tmp_path: Path, decoded: list[int]):
+    picture = random_frames(1, 64, 256)[0]
+    moving = np.stack([picture[:, shift : shift + 64] for shift in range(100)])
+    path = encode(tmp_path / "a.mp4", "libx264", {"g": "100"}, moving)
+    reencode(path, tmp_path / "new.mp4", Encoding())
+    counts = []
+    for file in (path, tmp_path / "new.mp4"):
+        decoded.clear()
+        PyAVReader(file).read(list(range(20, 77, 8)))
+        counts.append(len(decoded))
+    assert counts[1] < 30 and counts[1] < counts[0] / 1.5, counts
 
 
 def test_the_same_video_gives_the_same_bytes(tmp_path: Path):
