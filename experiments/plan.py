@@ -50,7 +50,7 @@ def carry_out(
     device: str,
     *,
     count: int | None = None,
-    wait: bool | None = None,
+    wait: bool = False,
     ray: str | None = None,
     ray_cpus: int = 1,
 ) -> set[Path]:
@@ -62,8 +62,8 @@ def carry_out(
         tasks: in the order in which they are begun, as far as what they need allows it.
         device: where networks run.
         count: of processes; as many as `processes` says by default. One means this process.
-        wait: for runs in which other processes work, and take those over that they give up. By default, where this is
-            an element of a SLURM array: most of a list hangs on its first runs.
+        wait: for runs in which other processes work, and take those over that they give up: most of a list hangs on
+            its first runs. An element of a SLURM array does in any case.
         ray: address of a Ray cluster that trains them, see `experiments.ray_runs`.
         ray_cpus: CPU cores that each run has to itself there.
 
@@ -73,7 +73,7 @@ def carry_out(
     Raises:
         RunError, RuntimeError: what went wrong in another process; all are ended then.
     """
-    wait = "SLURM_ARRAY_TASK_ID" in os.environ if wait is None else wait
+    wait = wait or "SLURM_ARRAY_TASK_ID" in os.environ
     if ray is not None:
         if parallel.several():
             raise InputError("--ray starts processes itself: leave torchrun out")

@@ -44,7 +44,7 @@ class PaperOptions:
         ray: address of a Ray cluster that trains the runs, as HOST:PORT; "auto" for the one that this machine belongs
             to, "local" for one of this machine alone. Needs the extra "ray", and an --output that its nodes share.
         ray_cpus: CPU cores that each run has to itself there.
-        wait: for runs in which other processes work, and for those that need them; within a SLURM array by default.
+        wait: for runs in which other processes work, and for those that need them; within a SLURM array in any case.
         save_minutes: between states that are saved within a long epoch; 10 by default.
     """
 
@@ -66,7 +66,7 @@ class PaperOptions:
     json: Path | None = None
     ray: str | None = None
     ray_cpus: int = 1
-    wait: bool | None = None
+    wait: bool = False
     save_minutes: float | None = None
 
     def check(self) -> None:
