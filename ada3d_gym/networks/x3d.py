@@ -114,8 +114,8 @@ class MaskedX3d(DescribedNetwork):
         dropout: before the last layer, as in PySlowFast (0.5).
 
     Attributes:
-        in_passes: whether a CPU takes a few clips at a time, as it does in the inference form. In training, batch norm
-            is over the whole batch.
+        in_passes: whether a single thread of a CPU takes a few clips at a time, as it does in the inference form. In
+            training, batch norm is over the whole batch, and several threads would wait for each other in small passes.
     """
 
     spec: X3dSpec
@@ -140,7 +140,8 @@ class MaskedX3d(DescribedNetwork):
         self._add_head(classes, dropout)
 
     def _features(self, clips: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        ends = [0, *u.sum(1).cumsum(0).tolist()] if self.in_passes and clips.is_cpu else []
+        alone = clips.is_cpu and torch.get_num_threads() == 1
+        ends = [0, *u.sum(1).cumsum(0).tolist()] if self.in_passes and alone else []
         packed = clips.dim() == 4
         if len(ends) < 3 or (packed and len(clips) != ends[-1]):
             return super()._features(clips, u, v)
