@@ -148,10 +148,12 @@ def load_index(name: str, root: Path, split: str) -> VideoIndex:
         DataError: if there is none, or it cannot be read.
     """
     command = f"ada3d index-videos {name} --root {root}"
+    path = _index_file(name, root, split)
     try:
-        index = VideoIndex.load(_index_file(name, root, split))
+        index = VideoIndex.load(path)
     except IndexFileError as error:
-        raise DataError(f"{error}: first run '{command}'") from error
+        made_by = f"ada3d shards {name} {root} --root FOLDER_OF_THE_VIDEOS" if path.parent == root else command
+        raise DataError(f"{error}: first run '{made_by}'") from error
     if not len(index):
         raise DataError(f"{root}: no video of the {split} split can be used ({index.report})")
     if index.old:

@@ -56,6 +56,9 @@ def film(
         seed: of everything random.
         device: where the selection network runs.
     """
+    for option, value in (("epochs", epochs), ("clips", clips)):
+        if value < 1:
+            raise InputError(f"{option}={value}: expected at least 1")
     checked_device(device)
     check_output(output, "--output")
     run_ = compose(

@@ -121,6 +121,7 @@ def read_profile(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
         added(content["phases"])
+        content["commands"] = int(content["commands"])
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{path} is no profile of this program ({error}): remove it") from error
     found: dict[str, Any] = content

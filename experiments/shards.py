@@ -25,6 +25,7 @@ from ada3d_gym.video.shards.writing import write_shards
 from ada3d_gym.workers import default_workers
 
 SPLITS = ("train", "val", "test")
+MOST_KEY_FRAMES = 10_000  # minutes of video, far beyond what any clip is better off with; x264 takes no more than 2^31
 
 
 def shards(
@@ -64,10 +65,16 @@ def shards(
         raise InputError(
             f"unknown data set {name!r}: expected one of {', '.join(VIDEO_SETS)}{did_you_mean([name], VIDEO_SETS)}"
         )
+    if not splits:
+        raise InputError(f"no split is given: expected some of {', '.join(SPLITS)}")
     if wrong := set(splits) - set(SPLITS):
         raise InputError(f"unknown split {min(wrong)!r}: expected some of {', '.join(SPLITS)}")
     if not 0 <= crf <= 51:
         raise InputError(f"crf={crf}: expected 0 to 51")
+    if key_frames > MOST_KEY_FRAMES:
+        raise InputError(f"key_frames={key_frames}: expected 1 to {MOST_KEY_FRAMES}")
+    if not timeout > 0:
+        raise InputError(f"timeout={timeout:g}: expected seconds above 0")
     folder = find_root(name, root)
     if folder.resolve() == output.resolve():
         raise InputError(f"{output} holds the videos themselves: choose another folder for the shards")

@@ -102,6 +102,8 @@ def start(
         "views": views,
     }
     chosen |= {"gamma": gamma, "flip": flip or None}
+    if workers is not None and workers < 1:
+        raise InputError(f"workers={workers}: expected at least 1")
     for name, value, least, most in (("size", size, 16, 256), ("stride", stride, 1, 10_000), ("views", views, 1, 1000)):
         if value is not None and not least <= value <= most:
             raise InputError(f"{name}={value}: expected {least} to {most}")

@@ -80,8 +80,11 @@ def train_to(folder: Path, name: str, learner: Learner, until: int) -> None:
     learner.learn(until, on_epoch)
 
 
-def save_minutes() -> float:
+def save_minutes(name: str = SAVE_MINUTES) -> float:
     """Between checkpoints within an epoch.
+
+    Args:
+        name: what an error calls the number.
 
     Raises:
         InputError: where the environment variable holds no such number.
@@ -92,7 +95,7 @@ def save_minutes() -> float:
     except ValueError:
         minutes = -1.0
     if not 0 <= minutes < math.inf:
-        raise InputError(f"{SAVE_MINUTES}={given}: expected a number of minutes, at least 0 (for every update)")
+        raise InputError(f"{name}={given}: expected a number of minutes, at least 0 (for every update)")
     return minutes
 
 
@@ -110,7 +113,7 @@ def saving_every(minutes: float | None) -> Iterator[None]:
     if minutes is not None:
         os.environ[SAVE_MINUTES] = str(minutes)
     try:
-        save_minutes()
+        save_minutes(SAVE_MINUTES if minutes is None else "save_minutes")
         yield
     finally:
         os.environ.pop(SAVE_MINUTES, None)

@@ -69,7 +69,7 @@ def cost(
     share: float | None = None,
     precision: Precision | None = None,
     micro_batch: int | None = None,
-    recompute: bool | None = None,
+    recompute: tyro.conf.FlagCreatePairsOff[bool] = False,
     config: Path | None = None,
     data_root: Path | None = None,
     device: str = "cpu",
@@ -120,7 +120,7 @@ def cost(
         check_output(json, "--json")
     dataset = ENVIRONMENTS[env]["dataset"]
     found, video_bytes, seconds, source = _videos(dataset, data_root, videos, test_videos)
-    plan = Reproduction(dataset, found, config, share, precision, micro_batch, recompute)
+    plan = Reproduction(dataset, found, config, share, precision, micro_batch, recompute or None)
     jobs = {table: list(plan.jobs(table)) for table in tables or reported(dataset)}
     fed = None
     if feeding is not None:

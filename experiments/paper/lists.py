@@ -93,7 +93,7 @@ class PaperRuns:
             RunError, InputError: what went wrong in a run.
         """
         options, device = self.options, self.options.device
-        where: Any = {"wait": options.wait, "ray": options.ray, "ray_cpus": options.ray_cpus}
+        where: Any = {"wait": options.wait or None, "ray": options.ray, "ray_cpus": options.ray_cpus}
         with one_thread(device), saving_every(options.save_minutes):
             self._finished = carry_out(list(self.tasks.values()), device, **where)
             for rows in self._timed.values():

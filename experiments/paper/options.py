@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import tyro
+
 from ada3d_gym.building import RANDOM
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
@@ -66,7 +68,7 @@ class PaperOptions:
     json: Path | None = None
     ray: str | None = None
     ray_cpus: int = 1
-    wait: bool = False
+    wait: tyro.conf.FlagCreatePairsOff[bool] = False
     save_minutes: float | None = None
 
     def check(self) -> None:

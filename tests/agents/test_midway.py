@@ -113,5 +113,5 @@ def test_minutes_are_numbers(monkeypatch: pytest.MonkeyPatch):
             training.save_minutes()
     with saving_every(2.5):
         assert training.save_minutes() == 2.5
-    with pytest.raises(InputError), saving_every(math.nan):
+    with pytest.raises(InputError, match=r"^save_minutes=nan"), saving_every(math.nan):
         pass

@@ -17,6 +17,12 @@ def test_it_has_a_picture_before_the_first_epoch_and_after_each(tmp_path: Path):
         assert getattr(picture, "n_frames", 1) == 3
 
 
+@pytest.mark.parametrize("option", ["epochs", "clips"])
+def test_there_is_something_to_show(option: str, tmp_path: Path):
+    with pytest.raises(InputError, match=f"{option}=0: expected at least 1"):
+        film(output=tmp_path / "learning.gif", **{option: 0})
+
+
 def test_an_environment_without_a_table_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match="table"):
         film("Ada3D-MotionShapes-16-v1", tmp_path / "learning.gif")

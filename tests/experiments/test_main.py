@@ -57,6 +57,20 @@ def test_a_command_says_how_it_is_called(name: str, ada3d: Ada3D, capsys: Printe
     assert capsys.readouterr().out.startswith(f"usage: ada3d {name} ")
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ("train", "Ada3D-None-v0", "--classifier-recompute"),
+        ("paper", "cost", "Ada3D-None-v0", "--recompute"),
+        ("paper", "table1", "--id", "Ada3D-None-v0", "--wait"),
+    ],
+    ids=" ".join,
+)
+def test_switches_take_no_value(typed: tuple[str, ...], ada3d: Ada3D):
+    with pytest.raises(SystemExit, match="Ada3D-None-v0"):
+        ada3d(*typed)
+
+
 @pytest.mark.parametrize("group", GROUPS)
 @pytest.mark.parametrize("typed", [(), ("--help",)])
 def test_commands_of_commands_are_listed(typed: tuple[str, ...], group: str, ada3d: Ada3D, capsys: Printed):

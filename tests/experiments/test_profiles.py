@@ -198,6 +198,7 @@ def test_a_table_shows_shares_and_rates():
 
 
 def test_a_file_that_is_no_profile_is_named(tmp_path: Path):
-    (tmp_path / PROFILE).write_text("[1]")
-    with pytest.raises(InputError, match=r"profile.json is no profile of this program .*: remove it"):
-        read_profile(tmp_path / PROFILE)
+    for written in ("[1]", '{"phases": {}, "commands": "one"}'):  # before anything is computed, not after an epoch
+        (tmp_path / PROFILE).write_text(written)
+        with pytest.raises(InputError, match=r"profile.json is no profile of this program .*: remove it"):
+            read_profile(tmp_path / PROFILE)

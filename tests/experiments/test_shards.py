@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import gymnasium as gym
@@ -57,6 +58,9 @@ def test_new_videos_are_smaller_and_have_the_same_frames(sets: Path, tmp_path: P
         ({"crf": 60}, "crf=60"),
         ({"splits": ("tset",)}, "unknown split 'tset'"),
         ({"shard_megabytes": 0}, "shard_megabytes=0"),
+        ({"splits": ()}, "no split is given"),
+        ({"short_side": 32, "key_frames": 10**12}, "key_frames=1000000000000"),
+        ({"timeout": float("nan")}, "timeout=nan"),
     ],
 )
 def test_options_that_make_no_sense_are_named(options: dict, problem: str, sets: Path, tmp_path: Path):
@@ -66,3 +70,21 @@ def test_options_that_make_no_sense_are_named(options: dict, problem: str, sets:
         shards("fcvdi", tmp_path)
     with pytest.raises(InputError, match="holds the videos themselves"):
         shards("fcvid", sets / "fcvid", root=sets / "fcvid")
+
+
+def test_what_is_damaged_in_a_folder_of_shards_says_what_makes_it_anew(sets: Path, tmp_path: Path):
+    root = sets / "fcvid"
+    shards("fcvid", tmp_path, root=root, splits=("val",))
+    index = tmp_path / "fcvid-val.npz"
+    whole = index.read_bytes()
+    for damaged in (b"no index", b"", whole[:1000]):
+        index.write_bytes(damaged)
+        with pytest.raises(DataError, match=f"run 'ada3d shards fcvid {tmp_path}") as caught:
+            load_index("fcvid", tmp_path, "val")
+        assert "pickle" not in str(caught.value)
+    noted = tmp_path / "fcvid-val-000000.json"
+    noted.write_text(json.dumps(json.loads(noted.read_text()) | {"videos": [{"number": 0}]}))
+    shards("fcvid", tmp_path, root=root, splits=("val",))
+    assert len(load_index("fcvid", tmp_path, "val")) == 8
+    with pytest.raises(InputError, match=r"with other options \(shard_bytes 256000000, not 1000000\)"):
+        shards("fcvid", tmp_path, root=root, splits=("val",), shard_megabytes=1)

@@ -129,11 +129,21 @@ def test_files_that_have_changed_are_left_out_and_named(index: VideoIndex, tmp_p
     assert np.array_equal(clips_of(left).clips(np.arange(5, 10)), clips_of(index).clips(np.arange(15, 20)))
 
 
+def test_where_no_video_can_be_read_there_are_no_shards_and_an_error(index: VideoIndex, tmp_path: Path):
+    shutil.copytree(root_of(index), tmp_path / "videos")
+    found = indexed([tmp_path / "videos" / name for name in FILES])
+    for name in FILES:
+        (tmp_path / "videos" / name).unlink()
+    with pytest.raises(InputError, match=r"none of the 4 videos could go into shards of set \(missing: "):
+        write_shards(found, tmp_path / "videos", tmp_path / "shards", "set", shard_bytes=10**9)
+    assert not (tmp_path / "shards" / "set.npz").exists()
+
+
 def test_another_shard_in_its_place_is_found_out(index: VideoIndex, tmp_path: Path):
     found = write_shards(index, root_of(index), tmp_path, "set", shard_bytes=10**9)
     shard = tmp_path / "set-000000.tar"
     shard.write_bytes(shard.read_bytes()[:-512])
-    with pytest.raises(VideoError, match=r"a\.mp4.*set-000000\.tar has \d+ bytes instead of"):
+    with pytest.raises(VideoError, match=r"a\.mp4.*set-000000\.tar has \d+ bytes instead of.*copy the shard anew"):
         clips_of(found).clips(np.arange(1))
     shard.unlink()
     with pytest.raises(VideoError, match=r"a\.mp4: is missing"):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ada3d_gym.video.decoders.packets import Packets, scan
 from ada3d_gym.video.decoders.pyav_reader import PyAVReader
 from ada3d_gym.video.records import REMEDY, NumberingError, VideoError, VideoRecord
-from ada3d_gym.video.sources import Source, opened_source, size_of
+from ada3d_gym.video.sources import Part, Source, opened_source, size_of
 
 try:
     from ada3d_gym.video.decoders.decord_reader import DecordReader
@@ -21,11 +21,14 @@ except ImportError:  # decord has wheels for Linux on x86-64 and for Windows alo
     DecordReader = None  # type: ignore[assignment,misc]
 
 
+SHARD_REMEDY = "copy the shard anew, or write it again with 'ada3d shards'"
 SMALL = 2**16  # bytes of a file up to which looking for its packets costs more than what PyAV saves then
 
 
 def check_file(record: VideoRecord, remedy: str = REMEDY) -> None:
     """Raises `VideoError` if the file is missing or, where its size or checksum is known, differs from the index."""
+    if remedy == REMEDY and isinstance(record.source, Part):
+        remedy = SHARD_REMEDY
     try:
         size = size_of(record.source)
         if size is None:

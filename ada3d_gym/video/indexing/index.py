@@ -176,7 +176,9 @@ class VideoIndex(Sequence[VideoRecord]):
         except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
             if isinstance(error, IndexFileError):
                 raise
-            raise IndexFileError(f"{path}: not a video index ({error}); make it anew") from error
+            # NumPy takes what it does not know for pickled objects, and would advise to load them
+            why = "it is no .npz file" if "pickle" in str(error) else error
+            raise IndexFileError(f"{path}: not a video index ({why}); make it anew") from error
         if len({len(part) for part in (index._paths, index._ends, index._figures, index._packet_ends)}) > 1:
             raise IndexFileError(f"{path}: its parts do not fit together; make it anew")
         return index

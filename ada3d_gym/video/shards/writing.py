@@ -29,6 +29,7 @@ from ada3d_gym.video.reencoding import Encoding
 from ada3d_gym.video.shards.contents import Content, copies, encoded
 
 ELSEWHERE = "choose another folder"
+PLACE = {"number", "offset", "size", "frames", "width", "height", "seekable", "packets"}  # of each video in a shard
 Waiting = tuple[int, VideoRecord, Content]  # to go into a shard, with its number
 
 
@@ -130,6 +131,12 @@ def _write(
                 part.write_text(json.dumps(asdict(shard)))
             shards.append(shard)
     found = _index(shards, index, root, folder, name)
+    if not len(found) and found.problems:
+        problem = found.problems[-1]
+        raise InputError(
+            f"{folder}: none of the {len(records)} videos could go into shards of {name} ({problem.cause}: "
+            f"{problem.path}, {problem.detail}): see to the videos, or give other options and {ELSEWHERE}"
+        )
     found.save(folder / f"{name}.npz")
     return found
 
@@ -145,18 +152,25 @@ def _complete(folder: Path, name: str, about: dict[str, Any]) -> Iterator[Shard]
         path = folder / _shard_name(name, number)
         try:
             shard = Shard(**json.loads(path.with_suffix(".json").read_text()))
-            whole = path.stat().st_size == shard.total
-        except (OSError, ValueError, TypeError):
+            whole = path.stat().st_size == shard.total and all(video.keys() >= PLACE for video in shard.videos)
+        except (OSError, ValueError, TypeError, AttributeError):
             return
         if shard.about != about:
             raise InputError(
                 f"{folder} holds shards of {name} that were made of other videos or with other options "
-                f"({json.dumps(shard.about)}, not {json.dumps(about)}): {ELSEWHERE}, or delete them"
+                f"({_differing(shard.about, about)}): {ELSEWHERE}, or delete them"
             )
         if not whole:
             return
         yield shard
         number += 1
+
+
+def _differing(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
+    """What shaped shards that are there, and would not these."""
+    names = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
+    told = (f"{name} {json.dumps(theirs.get(name))}, not {json.dumps(ours.get(name))}" for name in names)
+    return "; ".join("other videos" if name == "videos" else each for name, each in zip(names, told, strict=True))
 
 
 def _fill(path: Path, shard: Shard, waiting: Iterable[Waiting], class_names: Sequence[str], root: Path) -> None:

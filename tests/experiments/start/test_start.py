@@ -186,6 +186,7 @@ def test_what_an_interrupted_start_has_computed_is_not_spoilt(videos: Path, tmp_
         ({"split": (70, 30, 0)}, "share of test: 0, expected a number above 0"),
         ({"set": ("epoch=3",)}, "unknown option of reinforce: epoch; expected some of .*; did you mean epochs"),
         ({"size": 4000}, "size=4000: expected"),
+        ({"workers": 0}, "workers=0: expected at least 1"),
     ],
     ids=lambda value: "=".join(map(str, *value.items())) if isinstance(value, dict) else "",
 )
