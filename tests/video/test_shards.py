@@ -129,6 +129,15 @@ def test_files_that_have_changed_are_left_out_and_named(index: VideoIndex, tmp_p
     assert np.array_equal(clips_of(left).clips(np.arange(5, 10)), clips_of(index).clips(np.arange(15, 20)))
 
 
+def test_what_a_killed_process_left_is_deleted(index: VideoIndex, tmp_path: Path):
+    (tmp_path / ".set-x1y2").mkdir()
+    for name in (".set-x1y2/new.mp4", "set-000000.tar.0a1b2c3d.part", "other-000000.tar.0a1b2c3d.part"):
+        (tmp_path / name).write_bytes(b"half")
+    write_shards(index, root_of(index), tmp_path, "set", shard_bytes=10**9)
+    whole = ["set-000000.json", "set-000000.tar", "set.lock", "set.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other-000000.tar.0a1b2c3d.part", *whole]
+
+
 def test_where_no_video_can_be_read_there_are_no_shards_and_an_error(index: VideoIndex, tmp_path: Path):
     shutil.copytree(root_of(index), tmp_path / "videos")
     found = indexed([tmp_path / "videos" / name for name in FILES])

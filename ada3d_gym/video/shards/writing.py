@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import tarfile
 import tempfile
 import time
@@ -91,9 +92,18 @@ def write_shards(
         folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / f"{name}.lock", timeout=0):
+            _clear(folder, name)
             return _write(index, root, folder, name, shard_bytes, encoding, workers, timeout)
     except Timeout as error:
         raise InputError(f"{folder}: another process writes shards of {name} there; wait for it") from error
+
+
+def _clear(folder: Path, name: str) -> None:
+    """Deletes what a process that was killed had under way: up to a shard's bytes."""
+    for left in folder.glob(f".{name}-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    for left in folder.glob(f"{name}-*.part"):
+        left.unlink(missing_ok=True)
 
 
 def _write(
