@@ -64,24 +64,26 @@ def build_bandit(
         dataset: "motionshapes", "motionshapes-untrimmed", or a name in `ada3d_gym.datasets.VIDEO_SETS`.
         split, num_frames, views, videos: see `embedded_clips` and `video_clips`.
         backbone: the 3D network's name in `ada3d_gym.networks.spec.SPECS`.
-        checkpoint: its weights, a file that `load_checkpoint` reads; for MotionShapes, the shipped ones by default (of
-            some classes, with what the head has of these). For a network that is to be trained, "random" draws them
-            from PyTorch's global generator, and "shipped" takes those that ship for any videos, with a drawn head.
+        checkpoint: its weights, a file that `load_checkpoint` reads. For MotionShapes, the default is the shipped
+            weights (for some of the classes, the head is cut down to these). For a network that you will train,
+            "random" draws them from PyTorch's global generator, and "shipped" takes the weights that ship for any
+            videos, with a random head.
         gamma, cost, reward: see `ada3d_gym.rewards.MaskReward`.
         observation: "pixels", "features" of frames or "index", see `ada3d_gym.observers`.
-        features: weights of the trunk that features come from; for MotionShapes, the shipped ones by default.
+        features: weights of the selection network's backbone (the trunk) that computes the features; for MotionShapes,
+            the default is the shipped weights.
         order: of the clips, see `ada3d_gym.bandit.ClipBandit`.
         device: where networks run.
-        classifier: another environment's, `env.unwrapped.bandit.classifier`, to share instead of one made from backbone
-            and checkpoint: where that is trained, rewards here follow.
-        outcomes: None or "live" asks the network. "table" looks the same answers up in the outcome table that ships for
-            this data set, network, number of frames and split; a path, in that table: no clip is classified, and none
-            decoded but for what the policy is shown. The table says how many views there are where `views` does not. A
-            classifier or checkpoint given beside it must be the table's.
-        precision: in which networks compute where nothing is trained: "float32" (the default), "bfloat16" or "float16".
-            That is the classifier (one that is given keeps its own), features of frames, and the networks of agents
-            where they act. A table holds what a classifier answers in one precision, float32 in those that ship, and is
-            refused where another is asked for.
+        classifier: another environment's classifier, `env.unwrapped.bandit.classifier`, to share it instead of making
+            one from backbone and checkpoint. If it is trained there, the rewards here change, too.
+        outcomes: None or "live" runs the network. "table" looks the same answers up in the outcome table that ships for
+            this data set, network, number of frames and split; a path looks them up in that table. With a table, no
+            clip is classified, and a clip is decoded only if the observation needs it. If `views` is not given, it is
+            the table's. A classifier or checkpoint given beside a table must be the one that the table was made with.
+        precision: in which networks compute while nothing is trained: "float32" (the default), "bfloat16" or "float16".
+            It applies to the classifier (unless `classifier` is given, which keeps its own), to the features of frames,
+            and to the networks of agents when they act. A table holds answers in one precision (float32 in those that
+            ship), and is refused if you ask for another.
         reading: the other arguments of `video_clips` (data_root, size, stride, sampling, flip, …).
     """
     device = checked_device(device)

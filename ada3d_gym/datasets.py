@@ -229,21 +229,22 @@ def video_clips(
         name: in `VIDEO_SETS`.
         split: "train" (random clips: short side 256 to 320, a random square, flipped or not), "val" or "test" (evenly
             spread clips, short side 256, the centre square).
-        data_root: the data set's folder; its environment variable's by default.
+        data_root: the data set's folder; by default, the one that its environment variable names.
         num_frames, stride: T, and the distance between frames; for "whole" the stride does not matter.
-        views: clips per video; 1,000 random ones or the paper's 10 by default.
-        videos: only the first so many; all by default.
-        size: side of the square; 224 for training, 256 for testing by default. Other sizes scale the short side alike.
+        views: clips per video. The default is 1,000 for random clips, and the paper's 10 for evenly spread ones.
+        videos: use only the first so many videos; all by default.
+        size: side of the square; 224 for training, 256 for testing by default. With another size, the short side is
+            scaled in proportion.
         observation_size: side of the square that the policy sees, at most `size`; `observation_side(size)` by default.
-            It decides on the selection network, see `ada3d_gym.building.build_trunk`.
+            It decides which selection network is used, see `ada3d_gym.building.build_trunk`.
         sampling: see `ClipSampler`.
-        flip: mirror half of the training clips. Switch it off where direction is what classes differ by.
+        flip: mirror half of the training clips. Switch it off if classes differ by a direction.
         strict: raise for the first video that the index had to leave out, and for the first clip that cannot be
-            decoded, instead of going without.
-        max_bad_share: share of the videos that may turn out to hold clips that cannot be decoded, in [0, 1]: beyond it
-            (and beyond 3 videos, or half of a set of fewer than 6; 0 allows none) a training stops.
+            decoded, instead of leaving them out.
+        max_bad_share: the largest share of the videos, in [0, 1], that may have clips that cannot be decoded. Beyond it
+            (and beyond 3 videos, or half of a set of fewer than 6) a training stops; 0 allows none.
         protocol: "train" for random clips or "test" for evenly spread ones; by default, that of the split.
-        cache_bytes: disk for decoded clips; for test splits, and for sets small enough.
+        cache_bytes: space on disk for decoded clips; for test splits, and for sets that are small enough.
         workers: threads that decode; by default `ada3d_gym.workers.default_workers()`.
         ahead_bytes: memory for clips that are decoded ahead; see `VideoClips`.
         seed: of the random clips.

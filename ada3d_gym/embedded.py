@@ -42,12 +42,12 @@ def embedded_clips(
         name: in `EMBEDDED_SETS`: "motionshapes", or "motionshapes-untrimmed".
         split: "train", "val" or "test".
         num_frames: T, 8 (stride 4) or 16 (stride 2); for "whole" any number.
-        views: clips per video, at evenly spread starts; 4 of MotionShapes by default, all that 8 frames have, and 16 of
-            its untrimmed videos; 1 for "whole".
-        videos: only the first so many videos of the split; all by default.
+        views: clips per video, at evenly spread starts. The default is 4 for MotionShapes (there are no more with 8
+            frames), 16 for its untrimmed videos, and 1 for "whole".
+        videos: use only the first so many videos of the split; all by default.
         sampling: "strided", or "whole" for frames spread over all of the video; see `ClipSampler`.
-        classes: only the videos of these classes, whose labels then count among them: names, or the half "a" or "b",
-            see `ada3d_gym.video.motionshapes.halves`; all by default.
+        classes: use only the videos of these classes, given by their names or as the half "a" or "b"; labels are then
+            numbers among these classes. All by default. See `ada3d_gym.video.motionshapes.halves`.
         workers: threads that decode; by default `ada3d_gym.workers.default_workers()`.
 
     Raises:

@@ -80,10 +80,10 @@ class Reward(Protocol):
 
 @dataclass(frozen=True)
 class MaskReward:
-    """The paper's reward (Eq. 4) and its relatives: right * (1 - O(x)) - wrong * gamma, for x in {u, v}.
+    """The paper's reward (Eq. 4) and variants of it: right * (1 - O(x)) - wrong * gamma, for x in {u, v}.
 
     Args:
-        gamma: penalty of a wrong answer, at least 0; larger keeps more frames and stages.
+        gamma: penalty of a wrong answer, no discount; at least 0. A larger one keeps more frames and stages.
         cost: O. "usage" is the paper's: `O(u) = |u| / T` and `O(v) = (|v| / K)^2`. "macs" charges both heads the clip's
             share of the network's multiply-accumulates, so that a stage costs what it computes.
         reward: right and wrong. With p the probability of the clip's labels and q the largest of any other class:

@@ -30,14 +30,19 @@ from ada3d_gym.untrimmed.env import LookingEnv
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "environments"
 OF_THE_ID = ("backbone", "num_frames")
 SECTIONS = ("Observation", "Action", "Reward", "Episode", "Info")
-MOTIONSHAPES = """MotionShapes, the embedded videos ([about them](../motionshapes.md)): 14 classes of textures, shapes
-and motions, 3,360 training, 280 validation and 700 test videos, rendered on first use. Metric: top-1. The weights of
-both networks ship with the package, so these ids run at once. Clips are 32 x 32."""
+MOTIONSHAPES = """This page lists the environments on MotionShapes, for those who want to start without own data.
 
+[MotionShapes](../motionshapes.md) are the videos that come with the package: 14 classes of textures, shapes and
+motions, with 3,360 training, 280 validation and 700 test videos. They are rendered on first use. Clips are 32 x 32. The
+metric is top-1. The weights of both networks ship with the package, so these ids run at once."""
+
+COLUMNS = """T is the number of frames of a clip, and K the number of stages that can run in 3D. MACs are
+[multiply-accumulates](../glossary.md#networks-and-costs) of the 3D network. In the code, `gamma` is the penalty of a
+wrong answer, no discount."""
 FIRST = "- v0: the first."
 VERSIONS = {
-    "motionshapes": "- v1: shorter windows, slow and fast motions, so that the right mask differs from clip to clip.\n"
-    "- v0: the first; gone."
+    "motionshapes": "- v1: objects are visible for a shorter time, and motions are slow or fast, so that the right "
+    "mask differs from clip to clip.\n- v0: the first; it no longer exists."
 }
 
 
@@ -70,7 +75,7 @@ def _page(name: str, dataset: str) -> str:
         shown = f"{macs / 1e6:.1f} M" if dataset == "motionshapes" else f"{macs / 1e9:.2f} G"
         rows.append([f"`{key}`", frames, f"`{spec.name}`", f"{spec.num_stages} ({stages})", size, shown])
     table = tabulate(rows, ["id", "T", "network", "K", "side in pixels", "MACs of a whole clip"], tablefmt="github")
-    parts = [f"# Ada3D-{name}", _about(dataset), table, f"```python\n{_example(first, dataset)}\n```"]
+    parts = [f"# Ada3D-{name}", _about(dataset), f"{table}\n\n{COLUMNS}", f"```python\n{_example(first, dataset)}\n```"]
     return _joined(parts, Ada3DEnv, _arguments(dataset), VERSIONS.get(dataset, FIRST))
 
 
@@ -91,9 +96,10 @@ def _untrimmed_page() -> str:
         [f"`{name}`", f"`{options['dataset']}`", f"`{options['backbone']}`", _selection(options)]
         for name, options in UNTRIMMED.items()
     ]
-    about = """Where to look next in a long video, and when to stop: an episode is a video, a step a look at one clip of
-it. What it is for, and how to use your own networks in it, is in [clip selection](../clip-selection.md)."""
-    table = tabulate(rows, ["id", "videos", "network", "masks of its clips"], tablefmt="github")
+    about = """This page lists the environments in which an agent chooses clips of long videos, for those who write such
+agents. An episode is one video. In each step, the agent looks at one clip of it or stops. [Clip
+selection](../clip-selection.md) explains the task and its words, and how to use your own networks."""
+    table = tabulate(rows, ["id", "videos", "network", "clips are masked by"], tablefmt="github")
     example = """import gymnasium as gym
 import ada3d_gym
 
@@ -115,7 +121,7 @@ env = gym.make("Ada3D-FCVIDUntrimmed-v0", **options)  # once: ada3d index-videos
 
 
 def _selection(options: dict[str, Any]) -> str:
-    return "of the selection network that ships" if options["selection"] else "everything, or `selection=FILE`"
+    return "the selection network that ships" if options["selection"] else "nothing, or `selection=FILE`"
 
 
 def _about(dataset: str) -> str:
@@ -123,12 +129,13 @@ def _about(dataset: str) -> str:
         return MOTIONSHAPES
     videos = VIDEO_SETS[dataset]
     return (
-        f"{videos.title} ([from here]({videos.source})), metric: {videos.metric}. Put the videos anywhere below one "
-        f"folder, with {videos.lists} at its top, then index them once; see [video files](../videos.md). The network "
-        "needs a [checkpoint](../checkpoints.md)."
+        f"This page lists the environments on {videos.title}, for those who have its videos ([source]({videos.source}))"
+        f". Put the videos anywhere below one folder, with {videos.lists} at its top, then index them once; see [video "
+        f"files](../videos.md). The network needs a [checkpoint](../checkpoints.md). The metric is {videos.metric}."
         if videos.source.startswith("http")
-        else f"Your own videos: {videos.lists} at the top of a folder, metric: {videos.metric}. Index them once; see "
-        "[video files](../videos.md). The network needs a [checkpoint](../checkpoints.md)."
+        else "This page lists the environments on your own videos, for those who have a list of them. Put the list at "
+        f"the top of a folder ({videos.lists}), then index the videos once; see [video files](../videos.md). The "
+        f"network needs a [checkpoint](../checkpoints.md). The metric is {videos.metric}."
     )
 
 

@@ -23,28 +23,33 @@ class Ada3DEnv(gym.Env[NDArray[Any], NDArray[np.int8]]):
     """One clip, one mask, one reward.
 
     Observation:
-        By `observation`: "pixels", the clip as `Box(0, 255, (T, 3, H, W), uint8)`, RGB; "features", of each frame,
-        `Box(-inf, inf, (T, C), float32)`; "index", the clip's number, `Box((4,), int32)`; see `ada3d_gym.observers`.
-        The observation after the step is the same clip again.
+        The argument `observation` says what an agent sees. "pixels" is the clip as RGB, `Box(0, 255, (T, 3, H, W),
+        uint8)`. "features" are the features of each frame, `Box(-inf, inf, (T, C), float32)`. "index" is the clip's
+        number, `Box((4,), int32)`. See `ada3d_gym.observers`. The observation after the step is the same clip again.
 
     Action:
-        `MultiBinary(T + K)`: T bits that keep frames, then K bits that keep the network's 3D stages.
+        `MultiBinary(T + K)`: T bits that say which frames are kept, then K bits that say which stages of the network
+        run in 3D.
 
     Reward:
-        The sum of both heads' rewards, each 1 - cost for a correct prediction and -gamma for a wrong one (Eq. 4); the
-        relatives of that are in `ada3d_gym.rewards.MaskReward`. A mask that keeps no frame cannot be classified and
+        The sum of two rewards, one for the frame bits and one for the stage bits. Each is 1 - cost if the prediction is
+        correct and -gamma if it is wrong (Eq. 4); gamma is the penalty of a wrong answer, no discount. The cost of the
+        frame bits is the share of frames kept; that of the stage bits is the squared share of stages that are on. There
+        are variants: `cost="macs"` charges operations instead, and `reward="margin"` and `"confidence"` grade how right
+        the prediction is; see `ada3d_gym.rewards.MaskReward`. A mask that keeps no frame cannot be classified and
         counts as wrong.
 
     Episode:
-        One step: every step returns terminated=True, truncated=False. Clips come in shuffled epochs; `reset(seed=…)`
-        starts the order afresh.
+        An episode is one step: every step returns terminated=True, truncated=False. Clips come in shuffled epochs;
+        `reset(seed=…)` starts a new order.
 
     Info:
-        reset: clip, video (path), label, label_name, family ("" where not known).
-        step: these and correct, prediction (-1 without frames), confidence, reward_frames, reward_stages, macs, frames,
-        stages, no_frames; on an outcome table also regret, what the clip's best mask pays minus the reward. There,
-        prediction and confidence are known only where the parts of the table that hold them lie beside it; where they
-        do not, asking for them is a KeyError that names the missing file.
+        reset: clip (its number), video (path), label, label_name, family ("" if it is not known).
+        step: the same, and correct, prediction (-1 if no frame was kept), confidence, reward_frames, reward_stages,
+        macs (of the classifier), frames and stages (how many were kept), no_frames (whether none was kept). With an
+        outcome table also regret: what the clip's best mask pays minus the reward. A table has prediction and
+        confidence only if the files of these parts lie beside it; if they do not, asking for one is a KeyError that
+        names the missing file.
 
     Args:
         bandit: the core to wrap; built from `options` by `ada3d_gym.building.build_bandit` if None.

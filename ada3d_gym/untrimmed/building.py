@@ -42,11 +42,12 @@ def build_core(
     """The core of clip selection.
 
     Args:
-        looks: ready ones, to share between environments and agents; built from `options` by `build_looks` if None.
-        steps: K, the most looks in an episode.
-        price: of a look that costs as many multiply-accumulates as a clip with everything kept.
+        looks: looks that are there already, to share between environments and agents; if None, `build_looks` makes them
+            from `options`.
+        steps: K, the largest number of looks in an episode.
+        price: what a look costs that has as many multiply-accumulates as a clip with everything kept.
         reward: "margin" or "outcome"; see above.
-        gamma: penalty of a wrong prediction; of "outcome" alone.
+        gamma: penalty of a wrong answer, no discount; for reward="outcome" only.
         memory: whether the observation holds the memory, and the episode pays for it.
         flat: whether the observation is one array.
         actions: "unit" or "symmetric"; see above.
@@ -83,21 +84,21 @@ def build_looks(
     Args:
         dataset: an embedded one, or a name in `ada3d_gym.datasets.VIDEO_SETS`.
         split: "train", "val" or "test".
-        videos: only the first so many; all by default.
+        videos: use only the first so many videos; all by default.
         num_frames: T, frames of a clip.
-        places: P, evenly spread clips of each video that can be looked at, in training too; by default 16 of untrimmed
-            MotionShapes, and the paper's 10 of other sets.
+        places: P, the number of evenly spread clips of each video that can be looked at, in training too. The default
+            is 16 for untrimmed MotionShapes, and the paper's 10 for other sets.
         backbone: the 3D network's name in `ada3d_gym.networks.spec.SPECS`.
-        checkpoint: its weights, a file that `load_checkpoint` reads, such as a run's classifier.safetensors; the
-            shipped ones by default, where there are some.
-        selection: a whole selection network, a run's selection.safetensors, which masks each clip and sees the memory;
-            "shipped" is that of untrimmed MotionShapes, and None keeps everything.
-        features: weights of the trunk that sees the memory where no selection network does: a run's
-            trunk.safetensors, or torchvision's MobileNetV2; the shipped ones by default, where they fit.
+        checkpoint: its weights, a file that `load_checkpoint` reads, such as a run's classifier.safetensors. The
+            default is the shipped weights, if there are any.
+        selection: file of a whole selection network (a run's selection.safetensors). It masks each clip, and its
+            backbone computes the memory. "shipped" is the one for untrimmed MotionShapes; None keeps everything.
+        features: weights of the backbone that computes the memory if there is no selection network: a run's
+            trunk.safetensors, or torchvision's MobileNetV2. The default is the shipped weights, if they fit.
         device: where networks run.
-        classifier: another environment's, to share instead of one made from backbone and checkpoint.
-        folder: keeps what is computed there, for later and for other processes; None keeps it in memory.
-        memory_bytes: of what is kept in memory, at the most.
+        classifier: another environment's classifier, to share it instead of making one from backbone and checkpoint.
+        folder: where to keep what is computed, for later and for other processes; None keeps it in memory.
+        memory_bytes: how much is kept in memory, at most.
         reading: the other arguments of `video_clips` (data_root, size, stride, sampling, strict, …).
     """
     _check_reading(dataset, reading)

@@ -20,32 +20,35 @@ class LookingEnv(gym.Env[Any, NDArray[np.float32]]):
     """One long video, a few looks at it.
 
     Observation:
-        `Dict` of float32 arrays: "memory" (M, E), features of M frames spread evenly over the whole video; "clip" (D,),
-        features of the last look's clip from the masked 3D network; "scores" (C,), the mean of the class probabilities
-        of the looks so far; "place" (1,), of the last look, from 0 (the video's first clip) to 1 (its last); "looks"
-        (1,), the share of the K looks that is used. Before the first look all but the memory are zeros. With
-        `flat=True`, a `Box` of the same in this order; with `memory=False`, the same without the memory.
+        `Dict` of float32 arrays. "memory" (M, E) are features of M frames that are spread evenly over the whole video.
+        "clip" (D,) are the features that the masked 3D network has of the last clip looked at. "scores" (C,) is the
+        mean of the class probabilities of all looks so far. "place" (1,) is where the last look was, from 0 (the
+        video's first clip) to 1 (its last). "looks" (1,) is the share of the K looks that is used. Before the first
+        look, all but the memory are zeros. With `flat=True`, the observation is a `Box` of the same values in this
+        order. With `memory=False`, it has no memory.
 
     Action:
-        `Box(0, 1, (2,), float32)`: a place, of which the nearest of P is looked at, and whether to stop: more than 0.5
-        stops instead of looking. At least one look is made: whether to stop does not count before it. With
-        `actions="symmetric"`, `Box(-1, 1, …)`, where -1 and 0 mean 0 and 0.5.
+        `Box(0, 1, (2,), float32)`. The first number is a place; the nearest of the video's P places is looked at. The
+        second number says whether to stop: more than 0.5 stops instead of looking. An episode has at least one look, so
+        the second number does not count in the first step. With `actions="symmetric"`, the space is `Box(-1, 1, …)`,
+        where -1 and 0 mean 0 and 0.5.
 
     Reward:
-        By `reward`. "margin" is AdaFrame's: what the look adds to the largest margin so far, where a margin is the
-        label's mean score minus the largest of any other class; it is -1 before the first look. "outcome": at the end 1
-        if the likeliest class is right, and -gamma if not. From both, each look takes `price` times its
-        multiply-accumulates over those of a clip with everything kept: of its selection network and its masked 3D
-        network. The first look pays for the memory too. A place that is looked at again is paid again.
+        The argument `reward` chooses. "margin" is AdaFrame's reward: a look pays by how much it raises the largest
+        margin so far, which is -1 before the first look. A margin is the label's mean probability minus the largest of
+        any other class. "outcome" pays at the end: 1 if the likeliest class is right, and -gamma if it is wrong; gamma
+        is the penalty of a wrong answer, no discount. With both, each look costs `price` times its multiply-accumulates
+        (those of the selection network and of the masked 3D network), divided by those of a clip with everything kept.
+        The first look also pays for the memory. A place that is looked at again is charged again.
 
     Episode:
-        Ends (terminated) with a stop or the K-th look, and never truncates. Videos come in shuffled epochs;
-        `reset(seed=…)` starts the order afresh.
+        An episode ends (terminated) with a stop or with the K-th look. It is never truncated. Videos come in shuffled
+        epochs; `reset(seed=…)` starts a new order.
 
     Info:
         reset: video (number), path, label, label_name.
-        step: these and correct, prediction (of the mean scores), place (of the last look, 0 to P - 1), looks (how
-        many), macs (so far, the memory's included) and margin.
+        step: the same, and correct, prediction (the class with the highest mean probability), place (of the last look,
+        0 to P - 1), looks (how many), macs (so far, with the memory's) and margin.
 
     Args:
         core: the core to wrap; built from `options` by `ada3d_gym.untrimmed.building.build_core` if None.

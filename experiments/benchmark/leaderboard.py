@@ -37,24 +37,30 @@ HEADERS = [
 ]
 ABOUT = """# Leaderboard
 
-`ada3d benchmark verify FILES --leaderboard PAGE` writes this page. The command plays the masks of every file again on
-the live network (with `--table`, it looks the answers up) and recomputes every figure. Where one of them differs, it
-writes no page. Anybody can check the files: `ada3d benchmark verify docs/results/leaderboard`.
-[How to submit](submitting.md).
+This page ranks the policies that people have submitted, for those who want to compare a method of their own with them.
 
-All figures are means over the test clips of a task and over runs; ± is a 95 % interval of the mean over runs, by
-Student's t.
+Every row is checked. `ada3d benchmark verify FILES --leaderboard PAGE` writes this page. It classifies every clip
+again under the submitted masks, on the real network (with `--table`, it looks the answers up in an outcome table
+instead), and recomputes every number that depends on the masks. If one of them differs, it writes no page. You can
+check the files yourself: `ada3d benchmark verify docs/results/leaderboard`. [How to submit](submitting.md) says how to
+add a row, and [the benchmark](benchmark.md) explains tasks and tracks.
 
-- **score**: 0 is the reward of the constant mask that is best on the training clips, 1 that of the best mask of each
-  clip, which can only be chosen by who knows the answers.
-- **MMACs**: 10⁶ multiply-accumulates of the classifier for a clip; **in all**: with those of the method's own networks.
+All numbers are means over the test clips of a task and over runs. ± is a 95 % interval of the mean over runs
+(Student's t).
+
+- **gamma** is the penalty of a wrong answer, no discount.
+- **score**: 0 is the reward of the constant mask that is best on the training clips. 1 is the reward of the best mask
+  of each clip, which only somebody can choose who knows the answers.
+- **regret**: how much more the best mask of each clip would have paid.
+- **MMACs**: 10⁶ multiply-accumulates of the classifier for a clip. **in all** adds those of the method's own networks.
 - **pulls**: how many masks the method tried while it learned, or how many outcomes it looked up.
-- **feedback**: "bandit" has learned from the masks that it tried, "none" has learned nothing. Methods with "full" have
-  looked up the outcomes of masks that they did not try. They are not ranked, and show what more information buys.
+- **feedback**: methods with "bandit" learned from the masks that they tried, and those with "none" did not learn.
+  Methods with "full" looked up the outcomes of masks that they did not try. These are not ranked. They show what more
+  information is worth.
 
-What is verified is what the masks earn. Pulls, feedback, seeds and the operations of the method's own networks are
-declared by who submits. The outcome tables of the test clips are public, so no check of masks can tell whether somebody
-has chosen them with the answers at hand; look at the method's code for that.
+Two things are not checked. Pulls, feedback, seeds and the operations of the method's own networks are what the
+submitter declared. And the outcome tables of the test clips are public, so no check of masks can tell whether somebody
+chose them with the answers at hand; look at the method's code for that.
 """
 
 
@@ -135,7 +141,7 @@ def _overall(tasks: Mapping[str, list[Checked]], scales: Mapping[str, Scale]) ->
     table = tabulate(
         rows, ["", "method", "track", "score", "MMACs in all", "feedback"], tablefmt="github", disable_numparse=True
     )
-    of = "Means over all tasks below, of the methods that were submitted to each of them. " if len(tasks) > 1 else ""
+    of = "Means over all tasks below, for methods that were submitted to each of them. " if len(tasks) > 1 else ""
     return f"{of}Tasks: {len(tasks)}.\n\n{table}"
 
 
