@@ -8,7 +8,7 @@
 network's trunk, tiny here, so that decoding takes most of the time; an epoch of a 3D network on whole clips of 224
 pixels, which takes most of it there; and that network judged on ten clips of each test video. Beside each stands what
 `experiments.paper.cost` predicts for the same phases: clips over the rates of feeding.json, operations over the
-network's rate, which a run on a quarter of the videos says, decoding taken out.
+network's rate, which a run on half of the videos says, decoding taken out.
 
 CPU seconds, of all threads, are compared, since other work on the machine disturbs them little; seconds by the clock,
 too, which hold where nothing else runs ("others" are the cores' worth of other work meanwhile). Networks and decoding
@@ -45,7 +45,10 @@ from ada3d_gym.workers import default_workers
 from benchmarks.feeding_process import machine_seconds
 from benchmarks.feeding_videos import CLASSES, Videos, feeding_videos
 
-PART = 4  # of the videos: the part that the network's rate is measured on, and the part that is judged on
+PART = 4  # of the videos: the part that is judged on
+MEASURED = (
+    2  # of the videos: the part that the network's rate is measured on; what only a first batch takes counts less
+)
 MICRO_BATCH = 16  # clips in a pass of the classifier's training, for memory
 SIDE = 64  # of the frames that the policy sees: the largest that a tiny trunk is for
 NAMES = {"trunk": "trunk", "classifier": "classifier on whole clips", "judged": "judging"}  # in profile and prediction
@@ -86,7 +89,7 @@ def feeding_check(
         raise InputError(f"videos={count}: expected at least {PART**2}")
     if json is not None:
         check_output(json, "--json")
-    part, whole = (feeding_videos(each, each // PART) for each in (count // PART, count))
+    part, whole = (feeding_videos(each, each // PART) for each in (count // MEASURED, count))
     rates = Feeding.read(feeding, whole.seconds, whole.bytes_a_second).formats["files"]
     cores = default_workers()
     rows: list[dict[str, Any]] = []

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from ada3d_gym.networks.channelwise import ChannelwiseConv
 from ada3d_gym.networks.described import DescribedNetwork, by_block
 from ada3d_gym.networks.masked import Packing, TemporalConv
+from ada3d_gym.networks.passes import in_passes
 from ada3d_gym.networks.pixels import Pixels
 from ada3d_gym.networks.recomputing import recomputed
 from ada3d_gym.networks.resnet3d import ConvNorm
@@ -98,9 +99,6 @@ class GatedBottleneck(nn.Module):
         return F.relu(out, inplace=True)
 
 
-PASS_PIXELS = 2**19  # of frames that end a pass: a layer then finds in a CPU's cache what the one before left there
-
-
 class MaskedX3d(DescribedNetwork):
     """An X3D that computes only the frames and temporal taps each clip keeps.
 
@@ -114,8 +112,8 @@ class MaskedX3d(DescribedNetwork):
         dropout: before the last layer, as in PySlowFast (0.5).
 
     Attributes:
-        in_passes: whether a single thread of a CPU takes a few clips at a time, as it does in the inference form. In
-            training, batch norm is over the whole batch, and several threads would wait for each other in small passes.
+        in_passes: whether each thread of a CPU takes a few clips at a time, as it does in the inference form. In
+            training, batch norm is over the whole batch.
     """
 
     spec: X3dSpec
@@ -140,18 +138,8 @@ class MaskedX3d(DescribedNetwork):
         self._add_head(classes, dropout)
 
     def _features(self, clips: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        alone = clips.is_cpu and torch.get_num_threads() == 1
-        ends = [0, *u.sum(1).cumsum(0).tolist()] if self.in_passes and alone else []
-        packed = clips.dim() == 4
-        if len(ends) < 3 or (packed and len(clips) != ends[-1]):
-            return super()._features(clips, u, v)
-        enough, start, parts = PASS_PIXELS / (clips.shape[-2] * clips.shape[-1]), 0, []
-        for stop in range(1, len(u) + 1):
-            if stop == len(u) or ends[stop] - ends[start] >= enough:
-                part = slice(ends[start], ends[stop]) if packed else slice(start, stop)
-                parts.append(super()._features(clips[part], u[start:stop], v[start:stop]))
-                start = stop
-        return torch.cat(parts)
+        features = super()._features
+        return in_passes(features, clips, u, v) if self.in_passes else features(clips, u, v)
 
     def _of_frames(self, frames: Tensor, packing: Packing) -> Tensor:
         return self._of_stem(self.stem(frames, packing), packing)

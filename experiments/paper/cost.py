@@ -161,8 +161,9 @@ def _decoding(given: float | None, fed: Feeding | None, path: Path | None) -> tu
     """What a core decodes, and where that is from."""
     if fed is not None:
         decoding = fed.formats["files"]
-        rates = f"{decoding.training.rate:.1f} training and {decoding.test.rate:.1f} test clips/s each core"
-        return decoding, f"{rates}, {decoding.efficiency:.0%} of it beside others: {path}, {fed.told}"
+        kinds = {"training": decoding.training, "test": decoding.test}
+        rates = [f"{clips.rate:.1f} {kind} clips/s ({clips.efficiency:.0%})" for kind, clips in kinds.items()]
+        return decoding, f"{' and '.join(rates)} each core (beside others): {path}, {fed.told}"
     if given is not None:
         return Decoding.even(given), f"{given:.1f} clips/s each core: as given"
     rate = measured_decoding()

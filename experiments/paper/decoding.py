@@ -24,11 +24,13 @@ class Clips:
         rate: that a core decodes a second. Longer clips of the same stride take as much longer.
         read: bytes that are read for each; None where nobody knows.
         whole: whether these are whole files, however many frames a clip has.
+        efficiency: share of the rate that each core still has where all decode.
     """
 
     rate: float
     read: float | None = None
     whole: bool = False
+    efficiency: float = 1.0
 
     def bytes(self, clips: int, frames: int) -> float | None:
         """Read for so many clips of so many frames."""
@@ -41,12 +43,10 @@ class Decoding:
 
     Attributes:
         training, test: clips for training, and of test videos.
-        efficiency: share of it that each core still does where all decode.
     """
 
     training: Clips
     test: Clips
-    efficiency: float = 1.0
 
     @classmethod
     def even(cls, rate: float) -> Decoding:
@@ -55,7 +55,8 @@ class Decoding:
 
     def seconds(self, clips: float, tested: bool) -> float:
         """Core seconds."""
-        return clips / (self.of(tested).rate * self.efficiency)
+        kind = self.of(tested)
+        return clips / (kind.rate * kind.efficiency)
 
     def of(self, tested: bool) -> Clips:
         return self.test if tested else self.training
@@ -115,7 +116,7 @@ def _decoding(
             figures[f"{prefix}_clips_per_core_second"],
             figures[f"{prefix}_bytes_per_clip"] * larger,
             name in WHOLE_FILES,
+            figures[f"{kind}_efficiency"],
         )
 
-    efficiency = min(figures["training_efficiency"], figures["test_efficiency"])
-    return Decoding(clips("training"), clips("test"), efficiency)
+    return Decoding(clips("training"), clips("test"))

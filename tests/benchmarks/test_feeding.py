@@ -125,7 +125,7 @@ def test_the_cost_model_reads_every_figure(tmp_path: Path):
     fed = Feeding.read(written(tmp_path / "feeding.json"), seconds=10, bytes_a_second=1e5)
     assert tuple(fed.formats) == SOURCES
     files, alone = fed.formats["files"], fed.formats["decord"]
-    assert (files.training.rate, files.test.rate, files.efficiency) == pytest.approx((50, 50, 2 / 2.2))
+    assert (files.training.rate, files.test.rate, files.training.efficiency) == pytest.approx((50, 50, 2 / 2.2))
     assert files.training.read == pytest.approx(4e5)  # of files twice as large a second
     assert alone.training.read == pytest.approx(2e6)
     longer = Feeding.read(tmp_path / "feeding.json", seconds=150, bytes_a_second=5e4).formats

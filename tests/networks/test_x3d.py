@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.finetuning import ClassifierTrainer
-from ada3d_gym.networks import channelwise, inference_x3d, x3d
+from ada3d_gym.networks import channelwise, inference_x3d, passes
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.conversion.convert import convert
 from ada3d_gym.networks.graph_files import GraphError, check_classifier, write_graph
@@ -138,7 +138,7 @@ def test_a_training_step_equals_pytorchvideos(tmp_path: Path):
 def test_the_inference_form_gives_the_same_in_passes_of_any_length(
     network: MaskedX3d, way: None, most: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(x3d, "PASS_PIXELS", most * SIDE**2)
+    monkeypatch.setattr(passes, "PASS_PIXELS", most * SIDE**2)
     clips, u, v = batch()
     form, tolerance = inference_form(network, dtype), 1e-9 if dtype == torch.float64 else 1e-4
     with torch.inference_mode():

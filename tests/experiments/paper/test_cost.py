@@ -56,7 +56,7 @@ def test_time_is_operations_over_gpus_beside_clips_over_cores():
 
 
 def test_test_clips_have_a_rate_of_their_own_and_cores_take_from_each_other():
-    decoding = Decoding(training=Clips(25.0), test=Clips(50.0), efficiency=0.5)
+    decoding = Decoding(training=Clips(25.0, efficiency=0.5), test=Clips(50.0, efficiency=0.5))
     machine = replace(MACHINE, decoding=decoding)
     trained = Phase("some", clips=4000, pulls=0, forward=6e15, backward=2e15, batch=64)
     assert time_of(trained, 8, machine).decode == 20
