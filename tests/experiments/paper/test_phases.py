@@ -96,7 +96,7 @@ STILL = {"lr": 0.0, "trunk_lr": 0.0}  # and so masks keep everything until the e
 
 @pytest.mark.parametrize(
     "extra",
-    [{"baseline": "value", "samples": 1}, {"baseline": "greedy", "samples": 2}],
+    [{"baseline": "value", "samples": 1}, pytest.param({"baseline": "greedy", "samples": 2}, marks=pytest.mark.slow)],
     ids=lambda extra: extra["baseline"],
 )
 def test_an_epoch_of_each_kind_is_what_is_predicted(
