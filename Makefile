@@ -1,5 +1,8 @@
 # make demo   the paper's comparison on the embedded videos, in some minutes
 # make test   lint, type check and tests
+# make test-video   the tests of one area, without lint: test-FOLDER for each folder of tests/ (agents, benchmarks, docs,
+#     experiments, networks, outcomes, prediction, sb3, untrimmed, video), test-envs for the files beside those folders,
+#     test-benchmark, -paper, -scratch, -start for the folders of tests/experiments, test-commands for the files there
 # make test-all   the slow tests too: every id, every algorithm on every observation, killed and resumed runs
 # make docs   the site, from docs/ and the docstrings; its first page is docs/_build/html/index.html
 # make test-gpu   on a machine with a CUDA GPU: its tests, then the figures of docs/networks.md, in runs/gpu
@@ -7,8 +10,17 @@
 
 PYTHON ?= python3
 export OMP_WAIT_POLICY = passive  # spinning OpenMP threads make torch crawl when anything else runs
+export MYPY_NUM_WORKERS = 2  # of versions that know it
 
-.PHONY: demo docs test test-all test-gpu clean
+FOLDERS = agents benchmarks docs experiments networks outcomes prediction sb3 untrimmed video
+COMMANDS = benchmark paper scratch start
+AREAS = $(FOLDERS) $(COMMANDS) commands envs
+
+# Each file in one of the processes, as the files come: those that end the list are short.
+PROCESSES ?= 2
+PYTEST = OMP_NUM_THREADS=1 .venv/bin/pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
+
+.PHONY: demo docs test test-all test-gpu clean $(AREAS:%=test-%)
 
 demo: .venv/ready
 	.venv/bin/python -m experiments.demo $(ARGS)
@@ -18,7 +30,14 @@ test test-all: .venv/ready
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/pytest -n 2 --dist loadfile $(TESTS) $(ARGS)
+	$(PYTEST) $(TESTS) $(ARGS)
+
+$(FOLDERS:%=test-%): PLACE = $(@:test-%=tests/%)
+$(COMMANDS:%=test-%): PLACE = $(@:test-%=tests/experiments/%)
+test-commands: PLACE = tests/experiments/test_*.py
+test-envs: PLACE = tests/test_*.py
+$(AREAS:%=test-%): .venv/ready
+	$(PYTEST) -m "not slow" $(PLACE) $(ARGS)
 
 docs: .venv/docs-ready
 	.venv/bin/sphinx-build -q -W --keep-going -b html docs docs/_build/html

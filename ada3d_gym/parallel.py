@@ -25,6 +25,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import Ada3DError
+from ada3d_gym.launched import several
 from ada3d_gym.watching import lost, watched
 
 T = TypeVar("T")
@@ -66,16 +67,6 @@ def joined(device: str) -> Iterator[str]:
                 raise
             raise LostProcess(told) from error
     dist.destroy_process_group()  # after an error it would wait for the others; torchrun ends them
-
-
-def is_first() -> bool:
-    """Whether this process is to print and write, of several that torchrun has started, joined or not."""
-    return not several() or int(os.environ.get("RANK", "0")) == 0
-
-
-def several() -> bool:
-    """Whether torchrun has started several processes, joined or not."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def world() -> int:

@@ -17,12 +17,13 @@ from dataclasses import asdict, dataclass, field
 from functools import wraps
 from pathlib import Path
 from time import perf_counter, process_time, thread_time
-from typing import Any, Literal, ParamSpec, TypeVar
-
-import torch
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 from ada3d_gym.memory import peak_memory
 from ada3d_gym.tracing import Tracer
+
+if TYPE_CHECKING:
+    import torch
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -160,7 +161,11 @@ class Profile:
     def __init__(self, device: str = "cpu", tracer: Tracer | None = None):
         self._tracer = tracer
         self.phases: dict[str, Phase] = {}
-        self._cuda = torch.device(device) if torch.device(device).type == "cuda" else None
+        self._cuda: torch.device | None = None
+        if device.partition(":")[0] == "cuda":
+            import torch  # here alone: what is timed can do without it
+
+            self._cuda = torch.device(device)
         self._thread = threading.get_ident()
         self._stacks, self._lock = threading.local(), threading.Lock()
         self._running: list[str] = []  # phases, the innermost last
@@ -249,6 +254,8 @@ class Profile:
         running.cpu_seconds += self._cpu - cpu
         running.peak_memory = max(running.peak_memory, peak_memory())
         if self._cuda is not None:
+            import torch
+
             running.peak_gpu_memory = max(running.peak_gpu_memory, torch.cuda.max_memory_allocated(self._cuda))
             torch.cuda.reset_peak_memory_stats(self._cuda)
 
@@ -257,6 +264,8 @@ class Profile:
 
     def _synchronise(self) -> None:
         if self._cuda is not None and self._is_recording_thread():
+            import torch
+
             torch.cuda.synchronize(self._cuda)
 
     def _stack(self) -> list[_Frame]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-
-import torch
-from torch.profiler import ProfilerActivity, profile, record_function
+from typing import TYPE_CHECKING
 
 from ada3d_gym.files import replacing
+
+if TYPE_CHECKING:
+    from torch.profiler import profile
 
 FIRST, LAST = 25, 60  # sections of a phase that are traced: some batches, after those that warm up
 
@@ -33,6 +34,9 @@ class Tracer:
         if self._running is not None and (phase != self._phase or number > LAST):
             self.stop()
         if self._running is None and number >= FIRST and phase not in self._traced:
+            import torch
+            from torch.profiler import ProfilerActivity, profile
+
             self._phase = phase
             self._traced.add(phase)
             found = {ProfilerActivity.CPU} | ({ProfilerActivity.CUDA} if torch.cuda.is_available() else set())
@@ -41,7 +45,11 @@ class Tracer:
 
     def marked(self, name: str) -> AbstractContextManager[object]:
         """A section as the trace shows it."""
-        return nullcontext() if self._running is None else record_function(name)
+        if self._running is None:
+            return nullcontext()
+        from torch.profiler import record_function
+
+        return record_function(name)
 
     def stop(self) -> None:
         """Writes the trace that is being made.

@@ -16,7 +16,7 @@ from typing import Any
 import tyro
 from gymnasium.error import UnregisteredEnv
 
-from ada3d_gym import parallel
+from ada3d_gym import launched
 from ada3d_gym.errors import Ada3DError
 from ada3d_gym.experiments.ending import quiet_ending
 
@@ -51,7 +51,7 @@ def run(command: Callable[..., Any], *, program: str | None = None, arguments: S
 @contextmanager
 def one_voice() -> Iterator[None]:
     """Of several processes that torchrun has started, the first alone prints; errors are those of any."""
-    if parallel.is_first():
+    if launched.is_first():
         yield
         return
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):

@@ -7,16 +7,13 @@ from itertools import cycle
 from pathlib import Path
 from typing import Literal
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.envs.rendering import contact_sheet, stack_sheets
+from ada3d_gym.experiments.canvas import subplots
 from ada3d_gym.experiments.intervals import half_interval
 from ada3d_gym.experiments.results import Result
 from ada3d_gym.files import replacing
@@ -36,7 +33,7 @@ def plot_accuracy(results: Sequence[Result], path: Path, axis: Axis) -> None:
 
     Methods whose time was not measured are left out where that is the axis.
     """
-    figure, axes = plt.subplots(figsize=(8.6, 4.8), layout="constrained")
+    figure, axes = subplots(figsize=(8.6, 4.8))
     for result, marker in zip(results, cycle("os^vDPXph<>"), strict=False):
         cost = 1e3 * result.gmacs_total if axis == "operations" else result.milliseconds
         if cost is None:
@@ -56,7 +53,6 @@ def plot_accuracy(results: Sequence[Result], path: Path, axis: Axis) -> None:
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", fontsize=9)
     figure.savefig(path, dpi=110)
-    plt.close(figure)
 
 
 def plot_fronts(
@@ -77,7 +73,7 @@ def plot_fronts(
     """
     everything = [result for points in fronts.values() for results in points for result in results]
     scale, unit = (1e3, 6) if max(result.gmacs_total for result in everything) < 1 else (1.0, 9)
-    figure, axes = plt.subplots(figsize=(7.2, 4.8), layout="constrained")
+    figure, axes = subplots(figsize=(7.2, 4.8))
     for method, points in fronts.items():
         macs = [[scale * result.gmacs_total for result in results] for results in points]
         scores = [[score_of(result, metric) for result in results] for results in points]
@@ -102,7 +98,6 @@ def plot_fronts(
     axes.grid(alpha=0.3)
     with replacing(path) as part:
         figure.savefig(part, dpi=110, format="png")
-    plt.close(figure)
 
 
 def score_of(result: Result, metric: Metric) -> float:
@@ -119,7 +114,7 @@ def plot_regret(found: Sequence[tuple[str, str, float]], path: Path) -> None:
     """
     methods = list(dict.fromkeys(method for method, _, _ in found))
     places = np.arange(len(methods))
-    figure, axes = plt.subplots(figsize=(7.6, 0.45 * len(methods) + 1.2), layout="constrained")
+    figure, axes = subplots(figsize=(7.6, 0.45 * len(methods) + 1.2))
     for offset, split, colour in ((-0.2, "train", "tab:blue"), (0.2, "test", "tab:orange")):
         runs = [[value for name, its, value in found if (name, its) == (method, split)] for method in methods]
         bars = axes.barh(places + offset, [np.mean(each) for each in runs], 0.38, color=colour, label=f"{split} clips")
@@ -131,7 +126,6 @@ def plot_regret(found: Sequence[tuple[str, str, float]], path: Path) -> None:
     axes.legend()
     with replacing(path) as part:
         figure.savefig(part, dpi=110, format="png")
-    plt.close(figure)
 
 
 def draw_masks(
@@ -150,7 +144,7 @@ def draw_masks(
     sheets_by_file = {f"masks-{family or 'all'}": drawn for family, drawn in sheets.items()}
     sheets_by_file["masks"] = [drawn[0] for drawn in sheets.values()]
     for name, drawn in sheets_by_file.items():
-        Image.fromarray(stack_sheets(drawn)).save(folder / f"{name}.png", optimize=True)
+        Image.fromarray(stack_sheets(drawn)).save(folder / f"{name}.png")
 
 
 def mask_sheet(bandit: ClipBandit, clip: int, u: NDArray[np.bool_], v: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
 
-from ada3d_gym import parallel
+from ada3d_gym import launched, parallel
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.claims import Claimed, claim
 from ada3d_gym.experiments.folders import BusyFolder
@@ -75,7 +75,7 @@ def carry_out(
     """
     wait = wait or "SLURM_ARRAY_TASK_ID" in os.environ
     if ray is not None:
-        if parallel.several():
+        if launched.several():
             raise InputError("--ray starts processes itself: leave torchrun out")
         return do_all_on_ray(_Queue(tasks, device, wait), ray, ray_cpus)
     with parallel.joined(device):
@@ -208,7 +208,7 @@ def time_rows(rows: Mapping[str, Row], device: str) -> None:
     Nothing to do where all lines have them, or another process measures them. The first row's run makes the
     classifier, whose weights do not matter for time.
     """
-    if not parallel.is_first() or _timed(rows):
+    if not launched.is_first() or _timed(rows):
         return
     with suppress(Claimed), claim(next(iter(rows.values())).folder / "timing", fatal=False):
         if not _timed(rows):

@@ -262,8 +262,9 @@ def compose(
     precision = given_values.get("precision", None if read.precision == "float32" else read.precision)
     recipe = given_values.get("classifier_recipe", read.classifier_recipe)
     read = _of_recipe(read, recipe, path.name)
-    if misspelt := [name for name in read.agents if ":" not in name and name not in agent_names()]:
-        close = did_you_mean(misspelt, agent_names())
+    known = agent_names()
+    if misspelt := [name for name in read.agents if ":" not in name and name not in known]:
+        close = did_you_mean(misspelt, known)
         raise InputError(f"unknown agent in {path.name}: {', '.join(misspelt)}{close}")
     _check_environment(read.environment, path.name)
     given = {key: value for key, value in (options or {}).items() if value is not None}

@@ -12,10 +12,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.summary.writer.record_writer import RecordWriter
-from torch.utils.tensorboard.summary import scalar
-
 from ada3d_gym import parallel
 from ada3d_gym.agents.agent import OnEpoch
 from ada3d_gym.agents.midway import Midway
@@ -152,6 +148,10 @@ class FigureLog:
         self._path = folder / name
 
     def add(self, epoch: int, figures: Mapping[str, float]) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event  # takes a third of a second, and help needs none
+        from tensorboard.summary.writer.record_writer import RecordWriter
+        from torch.utils.tensorboard.summary import scalar
+
         events = [
             Event(wall_time=time.time(), step=epoch, summary=scalar(name, each)) for name, each in figures.items()
         ]

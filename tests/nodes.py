@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -98,12 +97,6 @@ def two_nodes() -> Iterator[tuple[Node, Node]]:
 def cut(node: Node) -> None:
     """Takes the cable out, so that what is sent is lost and no connection is closed."""
     _ip("-n", node.within[-1], "link", "set", node.interface, "down")
-
-
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("", 0))
-        return int(server.getsockname()[1])
 
 
 def _permitted(name: str) -> bool:

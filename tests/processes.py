@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
+ADA3D = ("-c", "import sys; sys.argv[0] = 'ada3d'; from ada3d_gym.experiments.main import main; main()")
+"""Arguments of Python that do what the command `ada3d` does where it is installed."""
 
-def start(*arguments: str, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
-    """Starts Python in the checkout; Ctrl-C reaches it even where the tests run in the background."""
+
+def start(
+    *arguments: str, stdout: int = subprocess.PIPE, more: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """Starts Python in the checkout, with `more` in its environment.
+
+    Ctrl-C reaches it even where the tests run in the background.
+    """
     return subprocess.Popen(
         [sys.executable, *arguments],
         cwd=ROOT,
+        env=os.environ | dict(more or {}),
         text=True,
         stdout=stdout,
         stderr=subprocess.PIPE,
@@ -33,6 +44,29 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 def run(*arguments: str) -> str:
     return finish(start(*arguments))
+
+
+def run_two(*arguments: str) -> str:
+    """Runs two processes that work on one thing, as torchrun starts them; returns what both printed.
+
+    torchrun itself would be a third one, which imports PyTorch only to start these.
+    """
+    group = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+    ranks = ({"RANK": str(each), "LOCAL_RANK": str(each)} for each in range(2))
+    started = [start(*arguments, more=group | threads | rank) for rank in ranks]
+    try:
+        return "".join([finish(each) for each in started])
+    finally:
+        for each in started:
+            each.kill()
+            each.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("", 0))
+        return int(server.getsockname()[1])
 
 
 def kill_when(process: subprocess.Popen[str], ready: Callable[[], bool]) -> None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.processes import ROOT
+from tests.processes import run_two
 from tests.two_processes import CASES, VIDEOS, trained
 
 EXACT = {"rtol": 1e-4, "atol": 1e-5}
@@ -21,16 +18,7 @@ EXACT = {"rtol": 1e-4, "atol": 1e-5}
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("together")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [*launch, "-m", "tests.two_processes", str(folder)],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr
+    run_two("-m", "tests.two_processes", str(folder))
     return folder
 
 

@@ -8,11 +8,10 @@ of their own (the operators that `torch.compile` ends up with, without compiling
 from __future__ import annotations
 
 import copy
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.mobilenetv2 import InvertedResidual
 
 from ada3d_gym.networks.folding import Folds, fold_norm, folding, own_copy
 from ada3d_gym.networks.fused import Activation, FusedConv2d
@@ -23,6 +22,9 @@ from ada3d_gym.networks.pixels import Pixels
 from ada3d_gym.networks.resnet3d import Bottleneck, ConvNorm, MaskedResNet3d
 from ada3d_gym.networks.spans import side_taps
 from ada3d_gym.networks.x3d import MaskedX3d
+
+if TYPE_CHECKING:
+    from torchvision.models.mobilenetv2 import InvertedResidual
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -122,6 +124,8 @@ class FoldedBottleneck(nn.Module):
 
 
 def _folded_mobilenet(network: MobileNet) -> nn.Sequential:
+    from torchvision.models.mobilenetv2 import InvertedResidual
+
     blocks = (_FoldedResidual(block) if isinstance(block, InvertedResidual) else _clipped(block) for block in network)
     return nn.Sequential(*blocks)
 

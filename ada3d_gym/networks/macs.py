@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.utils.flop_counter import FlopCounterMode
 
 from ada3d_gym.networks.spec import NetworkSpec
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,9 @@ class MacCounter:
 
 def count_macs(module: Callable[..., object], *inputs: torch.Tensor) -> int:
     """MACs of one call of any module or function, as PyTorch counts them."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode  # brings Triton along, where that is installed
+
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         module(*inputs)
     return int(counter.get_total_flops()) // 2

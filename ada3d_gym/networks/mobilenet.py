@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import nn
-from torchvision.models import MobileNetV2
 
 
 class MobileNet(nn.Sequential):
@@ -32,7 +32,7 @@ class MobileNetSpec:
     differences: bool = False
     last: bool = True
 
-    @property
+    @cached_property
     def first_shape(self) -> tuple[int, ...]:
         """Of the first convolution's weight, by which the network is told."""
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
@@ -40,6 +40,8 @@ class MobileNetSpec:
 
     def build(self) -> tuple[MobileNet, int]:
         """The layers with fresh weights, and how many channels come out."""
+        from torchvision.models import MobileNetV2  # torchvision takes a second, and brings torch._dynamo along
+
         network = MobileNetV2(inverted_residual_setting=self.settings, width_mult=self.width)
         layers = list(network.features if self.last else network.features[:-1])
         if self.differences:  # squares of 2 x 2 pixels beside each other, not 3 x 3 that overlap, pay for them

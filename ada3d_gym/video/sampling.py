@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torchvision.transforms.v2 import functional as F
 
 from ada3d_gym.video.transforms import resize_and_crop
 
@@ -84,6 +83,8 @@ class ClipSampler:
 
     def square(self, frames: torch.Tensor, video: int, view: int) -> torch.Tensor:
         """Frames (T, C, H, W) uint8, of any size, as the clip shows them: (T, C, size, size)."""
+        from torchvision.transforms.v2 import functional as F  # takes a second to import, and kept clips need none
+
         scale = self.scale(video, view)
         if min(frames.shape[-2:]) != scale:
             frames = F.resize(frames, [scale], antialias=True)  # an int alone is the short side

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torchvision.transforms.v2 import functional as F
 
 
 def resize_and_crop(frames: torch.Tensor, size: int) -> torch.Tensor:
@@ -11,6 +10,8 @@ def resize_and_crop(frames: torch.Tensor, size: int) -> torch.Tensor:
     height, width = frames.shape[-2:]
     if (height, width) == (size, size):
         return frames
+    from torchvision.transforms.v2 import functional as F  # takes a second to import, and clips that are kept need none
+
     resized: torch.Tensor = F.resize(frames, [size], antialias=True)  # an int alone is the short side
     cropped: torch.Tensor = F.center_crop(resized, [size, size])
     return cropped

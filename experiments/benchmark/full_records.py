@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ada3d_gym.agents.agent import Agent
 from ada3d_gym.agents.blind import BlindAgent
@@ -107,5 +106,7 @@ def _seconds(folder: Path) -> float:
     logs = folder / "tensorboard" / "agent"
     if not logs.exists():
         return 0.0
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # takes a second
+
     events = EventAccumulator(str(logs)).Reload().Scalars(SECONDS)
     return float(sum({event.step: event.value for event in events}.values()))

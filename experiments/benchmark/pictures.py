@@ -9,21 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ada3d_gym.experiments.benchmark.comparison import Comparison, Row
 from ada3d_gym.experiments.benchmark.references import CLASS, CONSTANT, FAMILY, ORACLE, UPPER
 from ada3d_gym.experiments.benchmark.statistics import Estimate, iqm, mean, optimality_gap, profile
 from ada3d_gym.experiments.benchmark.tables import unit_of
+from ada3d_gym.experiments.canvas import subplots
 from ada3d_gym.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 MARKERS = "os^Dv<>Xp*Phd"
@@ -70,7 +69,9 @@ def draw_all(comparison: Comparison, folder: Path) -> list[Picture]:
         "improvement": _improvement,
         "fronts": _fronts,
     }
-    with plt.rc_context(SETTINGS):
+    import matplotlib  # takes long, and most commands that can report do not
+
+    with matplotlib.rc_context(SETTINGS):
         for picture in PICTURES:
             if not shown and picture.name != "fronts":
                 continue
@@ -81,7 +82,6 @@ def draw_all(comparison: Comparison, folder: Path) -> list[Picture]:
                 with replacing(folder / f"{picture.name}.{kind}", "choose another --to") as part:
                     metadata = {"Date": None} if kind == "svg" else None  # the same report has the same bytes
                     figure.savefig(part, dpi=130, format=kind, metadata=metadata)
-            plt.close(figure)
             drawn.append(picture)
     return drawn
 
@@ -138,7 +138,7 @@ def _references(
 
 def _intervals(comparison: Comparison) -> Figure:
     rows = _agents(comparison)
-    figure, columns = plt.subplots(1, 3, figsize=(10, 0.3 * len(rows) + 1.6), sharey=True, layout="constrained")
+    figure, columns = subplots(1, 3, figsize=(10, 0.3 * len(rows) + 1.6), sharey=True)
     aggregates = {"IQM score": iqm, "mean score": mean, "optimality gap": optimality_gap}
     for axes, (title, aggregate) in zip(columns, aggregates.items(), strict=True):
         found = [row.runs.estimate(aggregate, row.figures["score"]) for row in rows]
@@ -172,7 +172,7 @@ def _draw_curves(comparison: Comparison, axes: Axes) -> None:
 
 
 def _curves(comparison: Comparison) -> Figure:
-    figure, axes = plt.subplots(figsize=(9, 5), layout="constrained")
+    figure, axes = subplots(figsize=(9, 5))
     _draw_curves(comparison, axes)
     _references(comparison, axes.axhline)
     figure.legend(loc="outside right upper", fontsize=8, frameon=False)
@@ -182,7 +182,7 @@ def _curves(comparison: Comparison) -> Figure:
 def _overview(comparison: Comparison) -> Figure:
     rows = _agents(comparison)
     height = max(3.6, 0.27 * len(rows) + 1.6)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, height), layout="constrained", width_ratios=(1, 1.1))
+    figure, (left, right) = subplots(1, 2, figsize=(10.5, height), width_ratios=(1, 1.1))
     _estimates(comparison, left, [row.iqm for row in rows], (LOWEST, np.inf))
     left.set_xlabel("IQM score")
     _draw_curves(comparison, right)
@@ -197,7 +197,7 @@ def _profiles(comparison: Comparison) -> Figure:
     rows = _agents(comparison)
     scores = np.concatenate([row.figures["score"] for row in rows])
     taus = np.linspace(max(float(scores.min()), LOWEST), max(float(scores.max()), 1.0), THRESHOLDS)
-    figure, axes = plt.subplots(figsize=(9, 5), layout="constrained")
+    figure, axes = subplots(figsize=(9, 5))
     for row in rows:
         found, style = profile(row.figures["score"], taus, row.runs), _style(comparison, row)
         axes.plot(taus, found.value, **style, markevery=10, markersize=4, label=_name(row))
@@ -216,7 +216,7 @@ def _improvement(comparison: Comparison) -> Figure:
     shares = np.array(
         [[np.nan if x is y else comparison.improvement[x.name, y.name].value for y in rows] for x in rows], np.float64
     )
-    figure, axes = plt.subplots(figsize=(size + 1, size), layout="constrained")
+    figure, axes = subplots(figsize=(size + 1, size))
     axes.imshow(100 * shares, cmap="PuOr", vmin=-40, vmax=140)  # pale, so that the numbers can be read
     for (here, there), share in np.ndenumerate(shares):
         if not np.isnan(share):
@@ -234,9 +234,7 @@ def _fronts(comparison: Comparison) -> Figure:
     fronts = comparison.fronts
     columns = min(2, len(fronts))
     lines = -(-len(fronts) // columns)
-    figure, grid = plt.subplots(
-        lines, columns, figsize=(4.6 * columns + 2.4, 3.6 * lines), squeeze=False, layout="constrained"
-    )
+    figure, grid = subplots(lines, columns, figsize=(4.6 * columns + 2.4, 3.6 * lines), squeeze=False)
     for axes in grid.flat[len(fronts) :]:
         axes.set_visible(False)
     for axes, (name, numbers) in zip(grid.flat, fronts.items(), strict=False):

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from ada3d_gym.agents.search import read_constants
 from ada3d_gym.bandit import ClipBandit
@@ -120,6 +119,8 @@ class Findings:
 
 def wilson(right: int, count: int) -> tuple[float, float]:
     """95 % interval of a share in percent."""
+    from scipy.stats import binomtest  # takes a second to import, and most commands end before
+
     low, high = binomtest(right, count).proportion_ci(method="wilson")
     return 100 * float(low), 100 * float(high)
 

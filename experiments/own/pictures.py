@@ -5,15 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from ada3d_gym.envs.rendering import stack_sheets
+from ada3d_gym.experiments.canvas import subplots
 from ada3d_gym.experiments.figures import mask_sheet
 from ada3d_gym.experiments.own.findings import Findings
 from ada3d_gym.experiments.own.runs import LEARNED
@@ -23,7 +20,7 @@ SHEETS = 3  # of each class, and of wrong answers
 
 def front(found: Findings) -> bytes:
     """SVG: accuracy of the test videos against all operations of a clip, with 95 % intervals of the methods."""
-    figure, axes = plt.subplots(figsize=(8.2, 4.4), layout="constrained")
+    figure, axes = subplots(figsize=(8.2, 4.4))
     points = found.constants
     axes.scatter(
         [point.macs / 1e6 for point in points],
@@ -53,7 +50,6 @@ def front(found: Findings) -> bytes:
     figure.legend(loc="outside right upper", fontsize=8, frameon=False)
     drawn = io.BytesIO()
     figure.savefig(drawn, format="svg", metadata={"Date": None})
-    plt.close(figure)
     return drawn.getvalue()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import binomtest
 
 from ada3d_gym.experiments.own.findings import Findings, wilson
 from ada3d_gym.experiments.own.runs import LEARNED
@@ -41,6 +40,8 @@ def _on_policy(found: Findings) -> list[str]:
     upper, learned = found.upper.right, found.learned.right
     lost, won = int((upper & ~learned).sum()), int((learned & ~upper).sum())
     if lost > won:
+        from scipy.stats import binomtest  # takes a second to import, and most commands end before
+
         chance = binomtest(won, lost + won).pvalue
         told.append(
             f"The policy loses {lost} videos that the whole network gets right, and wins {won}. "

@@ -9,7 +9,7 @@ from pathlib import Path
 import tyro
 from tabulate import tabulate
 
-from ada3d_gym import parallel
+from ada3d_gym import launched
 from ada3d_gym.datasets import VIDEO_SETS
 from ada3d_gym.experiments.figures import Metric, score_of
 from ada3d_gym.experiments.intervals import interval
@@ -65,7 +65,7 @@ def show(sections: Sequence[Section], runs: PaperRuns) -> None:
     found = {section.title: found_in(section, runs) for section in sections}
     for section in sections:
         print("\n" + text(section, found[section.title], runs.options.dataset))
-    if runs.options.json is not None and parallel.is_first():
+    if runs.options.json is not None and launched.is_first():
         write_sections(runs.options.json, found)
 
 

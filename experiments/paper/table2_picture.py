@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 
+from ada3d_gym.experiments.canvas import subplots
 from ada3d_gym.experiments.intervals import half_interval
 from ada3d_gym.experiments.paper.table2_jobs import Point
 from ada3d_gym.experiments.paper.table2_rows import Found, Runs
@@ -36,9 +33,7 @@ def plot(found: Found, clips: Sequence[int], path: Path) -> None:
     A knob traces a line; points are means over seeds, bars 95 % intervals of them from three seeds on. Uniform and
     random clips are lines over all numbers of clips, the same in every panel.
     """
-    figure, panels = plt.subplots(
-        1, len(clips), figsize=(4.2 * len(clips) + 2.2, 4.4), sharey=True, squeeze=False, layout="constrained"
-    )
+    figure, panels = subplots(1, len(clips), figsize=(4.2 * len(clips) + 2.2, 4.4), sharey=True, squeeze=False)
     most = max(point.test.macs for runs in found.values() for run in runs for point in run)
     scale, unit = (1e6, 6) if most < 1e9 else (1e9, 9)
     for axes, number in zip(panels[0], clips, strict=True):
@@ -70,7 +65,6 @@ def plot(found: Found, clips: Sequence[int], path: Path) -> None:
     figure.legend(handles.values(), handles.keys(), loc="outside right upper", fontsize=8)
     with replacing(path) as part:
         figure.savefig(part, dpi=110, format="png")
-    plt.close(figure)
 
 
 def _settings(runs: Runs, rule: str) -> list[list[Point]]:

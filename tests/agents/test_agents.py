@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,15 @@ def learn(agent: Agent, until: int) -> dict[int, dict[str, float]]:
     return figures
 
 
-@pytest.mark.parametrize("name", AGENTS)
+# Two of Stable-Baselines3's algorithms, one of each kind, and one learner on features stand for those that are alike.
+ALIKE = ("a2c", "trpo", "qrdqn", "sac", "ucb")
+
+
+def some(names: Iterable[str]) -> list[Any]:
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name in ALIKE)) for name in names]
+
+
+@pytest.mark.parametrize("name", some(AGENTS))
 @pytest.mark.filterwarnings("ignore::agents.figures.CollapseWarning")
 def test_an_agent_trains_acts_and_goes_on_after_an_interruption(name: str, tmp_path: Path):
     agent = small_agent(name)
@@ -227,7 +235,9 @@ def test_a_missing_file_is_named(bandit: ClipBandit, tmp_path: Path):
         make_agent("upper", bandit).load(tmp_path / "none.pt")
 
 
-@pytest.mark.parametrize("name", ["reinforce", "ppo", "a2c", "trpo", "dqn", "qrdqn", "sac", "best-fixed", "fixed"])
+@pytest.mark.parametrize(
+    "name", some(["reinforce", "ppo", "a2c", "trpo", "dqn", "qrdqn", "sac", "best-fixed", "fixed"])
+)
 @pytest.mark.filterwarnings("ignore::agents.figures.CollapseWarning")
 def test_a_policy_is_loaded_without_the_classifier_it_was_trained_with(name: str, tmp_path: Path):
     trained = small_agent(name)

@@ -48,7 +48,10 @@ def unbroken() -> tuple[Reinforce, Figures]:
     return agent, learn(agent, EPOCHS)
 
 
-@pytest.mark.parametrize("breaks", [(1,), (2,), (3,), (1, 2, 3)])
+ALIKE = [pytest.param((epoch,), marks=pytest.mark.slow) for epoch in (1, 2, 3)]  # all three at once show as much
+
+
+@pytest.mark.parametrize("breaks", [*ALIKE, (1, 2, 3)])
 def test_it_goes_on_where_it_was(unbroken: tuple[Reinforce, Figures], breaks: tuple[int, ...], tmp_path: Path):
     expected, expected_figures = unbroken
     figures: Figures = {}

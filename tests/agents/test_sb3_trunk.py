@@ -40,7 +40,9 @@ def backbone(agent: SB3Agent) -> list[torch.Tensor]:
     return [each.detach().clone() for each in backbone_parameters(agent.model.policy)]
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in ("ppo", "dqn"))) for name in ALGORITHMS]
+)
 @pytest.mark.filterwarnings("ignore::agents.figures.CollapseWarning")
 def test_the_backbone_learns_and_goes_on_after_an_interruption(name: str, tmp_path: Path):
     agent = training(name)

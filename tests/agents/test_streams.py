@@ -62,12 +62,10 @@ def orders(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     ("agent", "own"),
     [
         ("reinforce", ()),
-        ("reinforce", ("heads=frames",)),  # as in the ablations
         ("ppo", ()),
-        ("dqn", ()),
-        ("best-fixed", ()),
-        ("fixed", ()),
         ("random", ()),
+        pytest.param("reinforce", ("heads=frames",), marks=pytest.mark.slow),  # as in the ablations
+        *(pytest.param(agent, (), marks=pytest.mark.slow) for agent in ("dqn", "best-fixed", "fixed")),  # much the same
     ],
     ids=str,
 )

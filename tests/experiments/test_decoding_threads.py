@@ -24,7 +24,7 @@ from ada3d_gym.experiments.predict import predict
 from ada3d_gym.experiments.runs import compose
 from ada3d_gym.experiments.start import start
 from ada3d_gym.experiments.train import train
-from ada3d_gym.experiments.workers import wait_for_any, workers
+from ada3d_gym.experiments.workers import Worker, wait_for_any
 from ada3d_gym.prediction.predictor import Predictor
 from ada3d_gym.prediction.results import Prediction
 from ada3d_gym.video.ahead import DecodeAhead
@@ -162,9 +162,11 @@ def test_processes_of_a_list_share_the_cores(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("joblib.cpu_count", lambda: 12)
     assert default_workers() == 2
     monkeypatch.undo()
-    with workers(2) as two:
-        for number, worker in enumerate(two):
-            worker.start(Say(tmp_path / f"{number}"))
-        while busy := [worker for worker in two if worker.busy and worker.outcome() is None]:
-            wait_for_any(busy)
-    assert {json.loads((tmp_path / f"{number}").read_text()) for number in range(2)} == {max(1, default_workers() // 2)}
+    one_of_two = Worker(beside=2)
+    try:
+        one_of_two.start(Say(tmp_path / "threads"))
+        while one_of_two.outcome() is None:
+            wait_for_any([one_of_two])
+    finally:
+        one_of_two.end()
+    assert json.loads((tmp_path / "threads").read_text()) == max(1, default_workers() // 2)

@@ -15,7 +15,7 @@ from ada3d_gym.agents.search import read_constants
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.demo import demo
 from ada3d_gym.experiments.evaluate import evaluate
-from tests.experiments.conftest import demo_command
+from tests.experiments.conftest import DEMO_VIDEOS
 from tests.experiments.lines import read, timeless
 from tests.processes import kill_when, start
 
@@ -125,14 +125,22 @@ def test_a_folder_holds_one_list(quick_demo: tuple[Path, str], options: dict[str
         demo(**{"quick": True, "output": quick_demo[0], **options})
 
 
+SMALLER = f"""
+from ada3d_gym.experiments import cli, demo
+demo.QUICK_VIDEOS = {DEMO_VIDEOS}
+cli.run(demo.demo)
+"""
+
+
 @pytest.mark.slow
 def test_a_demo_that_was_killed_twice_ends_like_an_unbroken_one(
     quick_demo: tuple[Path, str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):
     folder = tmp_path / "killed"
-    kill_when(start(*demo_command(folder)), (folder / "reinforce" / "agent.pt").exists)
+    command = ["-c", SMALLER, "--quick", "--output", str(folder)]
+    kill_when(start(*command), (folder / "reinforce" / "agent.pt").exists)
     assert "reinforce" not in results(folder / "reinforce")
-    kill_when(start(*demo_command(folder)), lambda: "reinforce" in results(folder / "reinforce"))
+    kill_when(start(*command), lambda: "reinforce" in results(folder / "reinforce"))
     assert "fixed" not in results(folder / "fixed-ft-accuracy")
     capfd.readouterr()
     demo(quick=True, output=folder)

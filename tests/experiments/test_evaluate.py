@@ -26,9 +26,10 @@ from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import I3D_TINY
 from ada3d_gym.shipped import CLASSIFIER
 from ada3d_gym.video.motionshapes.drawing import CLASSES
+from ada3d_gym.video.motionshapes.files import MOTIONSHAPES
 from tests.experiments.lines import read, timeless
 from tests.nodes import kill
-from tests.processes import finish, kill_when, run, start
+from tests.processes import finish, kill_when, run_two, start
 
 MOTION = "Ada3D-MotionShapes-v1"
 OPTIONS = {
@@ -114,12 +115,13 @@ def test_an_agent_that_needs_no_training_has_a_line_for_each_thing_that_it_is_ju
     assert path.with_name("notes.txt").read_text() == "mine\nnot yours\n"
 
 
-def test_a_smaller_split_is_judged_as_far_as_it_goes(tmp_path: Path):
-    train(MOTION, "upper", classes=",".join(CLASSES[:2]), videos=50, output=tmp_path)
-    evaluate(str(tmp_path), split="val")  # of 40 videos
+def test_a_smaller_split_is_judged_as_far_as_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(MOTIONSHAPES.splits, "val", 28)
+    train(MOTION, "upper", classes=",".join(CLASSES[:2]), videos=5, output=tmp_path)
+    evaluate(str(tmp_path), split="val")  # of 4 videos
     with pytest.raises(InputError, match="unknown split 'valid'"):
         evaluate(str(tmp_path), split="valid")
-    assert sorted(line["judged"]["videos"] for line in read(tmp_path / "results.jsonl").values()) == [40, 50, 50]
+    assert sorted(line["judged"]["videos"] for line in read(tmp_path / "results.jsonl").values()) == [4, 5, 5]
 
 
 def test_a_head_that_is_fresh_is_judged_with_a_warning(sets: Path, tmp_path: Path):
@@ -206,10 +208,10 @@ def test_a_policy_that_was_rewritten_meanwhile_is_judged_anew(tmp_path: Path, mo
     assert read(tmp_path / "lines.jsonl")["rewritten:Own"]["frames"] == 2
 
 
+@pytest.mark.slow  # two processes that train judge too, and what they find is held to one's (`test_parallel.py`)
 def test_two_processes_judge_what_one_judges(tmp_path: Path):
     one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    printed = run(*launch, "-m", "experiments.evaluate", MOTION, "--videos", "70", "--output", str(two))
+    printed = run_two("-m", "experiments.evaluate", MOTION, "--videos", "70", "--output", str(two))
     evaluate(MOTION, videos=70, output=one)
     assert printed.count("written to") == 1
     alone, together = (read(path)["upper"] for path in (one, two))

@@ -19,7 +19,7 @@ from ada3d_gym.experiments.index_videos import index_videos
 from ada3d_gym.video.decoders.video import Video
 from ada3d_gym.video.indexing.listing import ListError
 from ada3d_gym.video.indexing.probe import probe_all
-from tests.processes import kill_when, run, start
+from tests.processes import ADA3D, kill_when, run, start
 from tests.video.files import video_file
 from tests.video.looks import crash_or_hang, odd
 
@@ -118,6 +118,7 @@ def test_a_slow_file_is_indexed_and_called_slow(
     assert f"slow: {root / 'slow.mp4'} (took 2 s; so will its clips" in printed
 
 
+@pytest.mark.slow  # names that are no text stand in lists, and any output takes names, in any case
 def test_a_folder_whose_name_is_no_text_is_indexed_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PYTHONIOENCODING", "utf-8:strict")  # what a terminal has
     root = tmp_path / os.fsdecode(b"r\xe9")
@@ -127,7 +128,7 @@ def test_a_folder_whose_name_is_no_text_is_indexed_and_named(tmp_path: Path, mon
     (folder / "b.mp4").write_text("no video")
     (root / "train.csv").write_text("a.mp4 0\nb.mp4 0\n")
     (root / "val.csv").write_text("a.mp4 0\n")
-    printed = run("-m", "experiments.index_videos", "videos", "--root", str(root))
+    printed = run(*ADA3D, "index-videos", "videos", "--root", str(root))
     assert "train: 1 videos of 2; left out: 1 unreadable" in printed
     assert r"unreadable:" in printed and r"caf\udce9/b.mp4" in printed
     index = load_index("videos", root, "train")
@@ -183,7 +184,7 @@ def test_any_output_takes_the_names_of_files(tmp_path: Path, monkeypatch: pytest
     root = video_set(tmp_path / "set", ["a.mp4"])
     (root / "train.csv").write_text("a.mp4 0\nżółw.mp4 0\n", encoding="utf-8")
     monkeypatch.setenv("PYTHONIOENCODING", "ascii:strict")
-    assert r"missing: \u017c" in run("-m", "experiments.index_videos", "videos", "--root", str(root))
+    assert r"missing: \u017c" in run(*ADA3D, "index-videos", "videos", "--root", str(root))
 
 
 def test_all_indexes_are_written_though_nobody_reads_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -15,13 +15,13 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.benchmark.commands import COMMANDS as BENCHMARK
 from ada3d_gym.experiments.main import COMMANDS, main
 from ada3d_gym.experiments.paper.commands import COMMANDS as PAPER
-from tests.processes import ROOT, run, start
+from tests.processes import ADA3D, ROOT, run, start
 
 Ada3D = Callable[..., None]
 Printed = pytest.CaptureFixture[str]
 
-ADA3D = ("-c", "import sys; sys.argv[0] = 'ada3d'; from ada3d_gym.experiments.main import main; main()")
 GFLOPS = ("-m", "experiments.gflops")
+PLACES = ("-m", "experiments.places")  # which needs PyTorch
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_a_module_in_the_working_folder_is_an_agent(
 
 
 @pytest.mark.parametrize("library", ["gymnasium", "torch"])
-@pytest.mark.parametrize("command", [(*ADA3D, "gflops"), GFLOPS], ids=["ada3d", "module"])
+@pytest.mark.parametrize("command", [(*ADA3D, "places"), PLACES], ids=["ada3d", "module"])
 def test_ctrl_c_while_libraries_load_is_one_line(
     command: tuple[str, ...], library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -137,7 +137,14 @@ def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("buffered", [True, False], ids=["buffered", "unbuffered"])
-@pytest.mark.parametrize("command", [ADA3D, (*ADA3D, "gflops", "--help"), GFLOPS], ids=["list", "usage", "table"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(ADA3D, id="list"),
+        pytest.param((*ADA3D, "gflops", "--help"), id="usage", marks=pytest.mark.slow),  # printed as the list is
+        pytest.param(GFLOPS, id="table"),
+    ],
+)
 def test_a_reader_may_leave(command: tuple[str, ...], buffered: bool, monkeypatch: pytest.MonkeyPatch):
     """As in "ada3d gflops | head"."""
     monkeypatch.setenv("PYTHONUNBUFFERED", "" if buffered else "1")

@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import load_file
 
 from ada3d_gym.experiments.train import train
-from tests.nodes import Node, cut, free_port, kill, two_nodes
+from tests.nodes import Node, cut, kill, two_nodes
+from tests.processes import free_port
 
 MOTION = "Ada3D-MotionShapes-v1"
 OPTIONS = ("epochs=1", "joint_epochs=1", "batch_size=8", "samples=2")

@@ -20,7 +20,7 @@ from ada3d_gym.video.readers import plain
 from ada3d_gym.video.records import VideoError
 
 
-@pytest.fixture(scope="module", params=("a", "b"))
+@pytest.fixture(scope="module", params=("a", pytest.param("b", marks=pytest.mark.slow)))  # drawn by the same code
 def ten(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Style, Path]:
     folder = tmp_path_factory.mktemp("own")
     fixtures(folder, ("ten",), videos=1, style=request.param)

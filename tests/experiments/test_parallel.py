@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,8 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.train import train
 from ada3d_gym.experiments.training import see_alike
-from tests.processes import run
+from tests.experiments.lines import read, timeless
+from tests.processes import run, run_two
 
 MOTION = "Ada3D-MotionShapes-v1"
 VIDEOS = 21  # the last batch, of five clips, is an uneven one for two processes
@@ -41,23 +40,19 @@ def test_two_processes_end_in_the_weights_of_one(tmp_path: Path, option: str):
     options = ("epochs=1", "joint_epochs=1", "batch_size=8", "samples=2", option)
     one, two = tmp_path / "one", tmp_path / "two"
     train(MOTION, videos=VIDEOS, classifier_epochs=1, set=options, output=one)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = ["-m", "experiments.train", MOTION, "--videos", str(VIDEOS), "--classifier-epochs", "1"]
-    done = subprocess.run(
-        [*launch, *command, "--set", *options, "--output", str(two)],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"},
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("results and logs") == 1  # of one process
+    printed = run_two(*command, "--set", *options, "--output", str(two))
+    assert printed.count("results and logs") == 1  # of one process
     for file in ("pretrained", "selection", "classifier"):
         weights, others = (load_file(folder / f"{file}.safetensors") for folder in (one, two))
         for key, value in weights.items():
             torch.testing.assert_close(others[key], value, rtol=1e-4, atol=1e-5)
+    judged = read(two / "results.jsonl")
     (two / "results.jsonl").unlink()
     train(MOTION, videos=VIDEOS, classifier_epochs=1, set=options, output=two)  # judged again, in one process
+    again = read(two / "results.jsonl")
+    assert again.keys() == {"Upper", "reinforce"}
+    assert all(timeless(line) == timeless(judged[name]) for name, line in again.items())
 
 
 class Alone(Agent):
@@ -144,14 +139,7 @@ def test_processes_that_train_batch_norm_pay_from_one_network(tmp_path: Path):
     """Each checks at every step that its network is the first process's, and fails if not."""
     script = tmp_path / "check.py"
     script.write_text(CHECK)
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"},
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    assert done.returncode == 0, done.stderr
+    run_two(str(script))
 
 
 CHECK = """

@@ -65,6 +65,7 @@ def test_what_needs_a_run_of_another_process_is_left_out(tmp_path: Path, capsys:
     assert not (tmp_path / "random").exists()
 
 
+@pytest.mark.slow  # jobs of the benchmark, whose processes are the same, fail in any case
 def test_what_is_wrong_in_another_process_is_said_here(tmp_path: Path):
     missing = Task(tmp_path / "missing", partial(SMALL, "upper", environment={"videos": 14, "checkpoint": "none.pyth"}))
     with pytest.raises(RunError, match=rf"none\.pyth.*\(in the run of {missing.folder}\)"):
@@ -89,7 +90,9 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill"])
+@pytest.mark.parametrize(
+    "end", [pytest.param(signal.SIGINT, marks=pytest.mark.slow, id="ctrl-c"), pytest.param(signal.SIGKILL, id="kill")]
+)
 def test_no_process_is_left_behind(tmp_path: Path, cache_folder: Path, end: signal.Signals):
     script = tmp_path / "work.py"
     script.write_text(LIST)

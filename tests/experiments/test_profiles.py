@@ -50,10 +50,11 @@ def shares(phase: dict[str, Any]) -> list[float]:
             ("epochs=1", "joint_epochs=1", "batch_size=8", "samples=2"),
             {"decoding", "transfer", "selection", "classifier", "policy updates", "classifier updates"},
         ),
-        (
+        pytest.param(
             "ppo",
             ("epochs=1", "joint_epochs=1", "num_envs=8", "n_steps=1", "batch_size=8", "classifier_batch=8"),
             {"environment", "selection", "classifier", "policy updates", "classifier updates"},
+            marks=pytest.mark.slow,
         ),
     ],
 )

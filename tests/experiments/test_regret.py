@@ -27,7 +27,9 @@ VIDEOS = 28
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("regret")
     agents = ("reinforce", "ppo", "exact", "supervised")
-    regret(ENV, agents, 1, videos=VIDEOS, output=folder, json=folder / "r.json", picture=folder / "r.png")
+    few = folder / "few-epochs.yaml"
+    few.write_text("agents:" + "".join(f"\n  {agent}: {{epochs: 2}}" for agent in agents))
+    regret(ENV, agents, 1, videos=VIDEOS, config=few, output=folder, json=folder / "r.json", picture=folder / "r.png")
     return folder
 
 
@@ -52,7 +54,7 @@ def test_nobody_is_better_than_the_best_mask_of_each_clip(compared: Path):
 
 
 def test_again_it_looks_up_what_is_there(compared: Path, capsys: pytest.CaptureFixture[str]):
-    regret(ENV, ("exact",), 1, videos=VIDEOS, output=compared)
+    regret(ENV, ("exact",), 1, videos=VIDEOS, config=compared / "few-epochs.yaml", output=compared)
     printed = capsys.readouterr().out
     assert "epoch" not in printed
     assert "best of each family" in printed

@@ -21,10 +21,18 @@ from ada3d_gym.shipped import CLASSIFIER, SELECTION
 from tests.experiments.lines import read, timeless
 
 MOTION = "Ada3D-MotionShapes-v1"
+EACH_SET = {settings["dataset"]: name for name, settings in reversed(ENVIRONMENTS.items())}.values()
 
 
-@pytest.mark.parametrize("agent", AGENTS)
-@pytest.mark.parametrize("env", ENVIRONMENTS)
+# Of a data set, all ids read the same file: one of them for every agent, and every one for the agent of the paper.
+PAIRS = [
+    pytest.param(env, agent, marks=[pytest.mark.slow] * (env not in EACH_SET and agent != "reinforce"))
+    for env in ENVIRONMENTS
+    for agent in AGENTS
+]
+
+
+@pytest.mark.parametrize(("env", "agent"), PAIRS)
 def test_every_id_has_a_configuration_for_every_agent(env: str, agent: str):
     made = compose(env, agent, 0)
     assert made.options == json.loads(json.dumps(asdict(agent_options(agent, made.options))))

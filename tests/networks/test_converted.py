@@ -145,7 +145,7 @@ def batch(stages: int, frames: int, seed: int, count: int = 5) -> tuple[Tensor, 
 
 
 @pytest.mark.parametrize("large", [0, 10**9], ids=["spans", "gathered"])
-@pytest.mark.parametrize("frames", [8, 16])
+@pytest.mark.parametrize("frames", [8, pytest.param(16, marks=pytest.mark.slow)])
 def test_values(pair, frames: int, large: int, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(masked, "LARGE_FRAME", large)
     network, converted = pair

@@ -105,7 +105,7 @@ def test_every_network_of_the_package(name: str, suffix: str, tmp_path: Path):
 def test_a_written_selection_network(suffix: str, options: dict, tmp_path: Path):
     selection, path = random_selection(**options), tmp_path / f"selection{suffix}"
     write_graph(SelectionGraph(selection, SIDE), path)
-    assert 0 < check_selection(path, selection, SIDE) < TOLERANCE
+    assert check_selection(path, selection, SIDE) < TOLERANCE  # none at all on one thread; others are noticed, below
     clips = kept_frames(5, options.get("frames", FRAMES))
     frame_logits, stage_logits, u, v = open_graph(path)(clips.numpy())
     with torch.no_grad():

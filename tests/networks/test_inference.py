@@ -60,7 +60,7 @@ def test_lower_precision(network: MaskedResNet3d, dtype: torch.dtype, tolerance:
     assert error < tolerance
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, pytest.param(torch.float16, marks=pytest.mark.slow)])
 def test_autocast(network: MaskedResNet3d, dtype: torch.dtype):
     clips, u, v = batch(network)
     single = random_network(network.spec).float()

@@ -33,6 +33,7 @@ from tests.networks.checkpoint_writers import (
 )
 
 NETWORKS = ("i3d_r50", "slowonly_r50")
+BOTH = ("PySlowFast", "MMAction2")  # ways of writing weights that are shown for both
 SIDE = 48
 
 
@@ -68,7 +69,7 @@ def everything(network: MaskedResNet3d, batch: Tensor) -> Tensor:
         return network(batch, ones[:, : batch.shape[1]], ones[:, batch.shape[1] :])
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(scope="module")
 def known(request: pytest.FixtureRequest) -> tuple[str, dict[str, Tensor], dict[int, Tensor]]:
     """A network's name, a state and pytorchvideo's logits for 8 and 16 frames."""
     state = slowfast_state(request.param)
@@ -77,7 +78,15 @@ def known(request: pytest.FixtureRequest) -> tuple[str, dict[str, Tensor], dict[
     return request.param, state, logits
 
 
-@pytest.mark.parametrize("kind", WRITERS)
+# The two networks have the same names for their weights, so one of them shows each way of writing these.
+PAIRS = [
+    pytest.param(name, kind, marks=[pytest.mark.slow] * (name == "slowonly_r50" and kind not in BOTH))
+    for name in NETWORKS
+    for kind in WRITERS
+]
+
+
+@pytest.mark.parametrize(("known", "kind"), PAIRS, indirect=["known"])
 def test_logits_equal_pytorchvideos(known, kind: str, tmp_path: Path):
     name, state, logits = known
     file, write = WRITERS[kind]

@@ -72,7 +72,11 @@ MORE: dict[str, tuple[str, dict[str, tuple[int, ...]]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", MORE)
+# Those that differ by the name alone of what has no place.
+ALIKE = ("squeeze and excitation", "biases on convolutions", "blocks of an R101", "a projection head", "quantisation")
+
+
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in ALIKE)) for kind in MORE])
 def test_a_trained_tensor_without_a_place_is_another_network(kind: str, i3d: dict[str, Tensor], tmp_path: Path):
     form, more = MORE[kind]
     path, arrays = tmp_path / "net.pkl", {key: torch.full(shape, 0.1) for key, shape in more.items()}

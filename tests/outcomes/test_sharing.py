@@ -43,7 +43,7 @@ def clips_of(count: int, num_frames: int, size: int = 32) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, num_frames, 3, size, size), np.uint8)
 
 
-@pytest.mark.parametrize("num_frames", [1, 2, 4, 5])
+@pytest.mark.parametrize("num_frames", [1, 2, 4, pytest.param(5, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", SPECS)
 def test_the_same_answers_as_one_mask_after_the_other(name: str, num_frames: int):
     classifier = NetworkClassifier(filled(SPECS[name]), 32, dtype=torch.float64)

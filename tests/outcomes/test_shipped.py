@@ -60,7 +60,7 @@ def test_random_cells_are_what_the_network_says(backbone: str, split: str):
     assert_same(table, bandit, rng.integers(len(bandit.source), size=256), rng.integers(table.num_masks, size=256))
 
 
-@pytest.mark.parametrize(("backbone", "split", "clips"), [("i3d_tiny", "test", 2), ("slowonly_tiny", "train", 5)])
+@pytest.mark.parametrize(("backbone", "split", "clips"), [("i3d_tiny", "test", 1), ("slowonly_tiny", "train", 5)])
 def test_all_masks_of_some_clips_are_what_the_network_says(backbone: str, split: str, clips: int):
     table = table_of(backbone, split)
     bandit = live(table)

@@ -46,8 +46,8 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, int]]:
     return found
 
 
-def command(suite: Path, output: Path, *agents: str, seeds: int = 2, workers: int = 1) -> list[str]:
-    options = ["--seeds", str(seeds), "--workers", str(workers), "--output", str(output)]
+def command(suite: Path, output: Path, *agents: str, seeds: int = 2) -> list[str]:
+    options = ["--seeds", str(seeds), "--workers", "1", "--output", str(output)]
     return ["-m", "experiments.benchmark", "run", str(suite), "--agents", *agents, *options]
 
 
@@ -67,16 +67,17 @@ def test_a_run_is_its_task_agent_and_seed(suite: Suite):
     assert first.masks != other.masks
 
 
-def test_two_processes_write_what_one_writes(run: Start, suite_path: Path, tmp_path: Path):
+def test_two_processes_write_what_one_writes(run: Start, tmp_path: Path):
     run()
     both = tmp_path / "both"
-    finish(start(*command(suite_path, both, *AGENTS, workers=2)))
+    run(workers=2, output=both)
     one, two = timeless(tmp_path / "runs"), timeless(both)
     assert len(one) == 8
     assert two == one
     assert not list(tmp_path.rglob("*.lock"))
 
 
+@pytest.mark.slow  # what is claimed by another process is left to it in any case
 def test_commands_started_at_once_share_the_runs(suite_path: Path, tmp_path: Path):
     started = [start(*command(suite_path, tmp_path, *AGENTS)) for _ in range(2)]
     printed = [finish(each) for each in started]
@@ -117,13 +118,16 @@ def test_a_process_that_was_killed_holds_nothing(suite_path: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_run_that_fails_ends_the_others_and_takes_nothing_away(run: Start, tmp_path: Path, workers: int):
+def test_runs_go_on_beside_one_that_fails_and_it_takes_nothing_away(run: Start, tmp_path: Path, workers: int):
     run(agents=("random",), seeds=1)
     done = timeless(tmp_path)
     kind = InputError if workers == 1 else RunError
     with pytest.raises(kind, match="never acts"):
-        run(agents=("random", f"{OWN}Wrong"), seeds=1, workers=workers)
-    assert timeless(tmp_path) == done
+        run(agents=(f"{OWN}Wrong", "random"), workers=workers)
+    now = timeless(tmp_path)
+    assert done.items() <= now.items()
+    assert len(now) == 4
+    assert all("/random/" in name for name in now)
     for left in tmp_path.rglob("*.lock"):  # of a worker that was ended: a file, but no lock
         with claimed_file(left.with_suffix(".json")):
             pass
@@ -210,10 +214,3 @@ def test_a_policy_that_is_no_longer_finite_does_not_count(suite: Suite):
     assert "weight is no longer finite" in record.diverged
     assert record.train is None
     assert record.curve[-1].pulls < 840
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_runs_go_on_beside_one_that_fails(run: Start, tmp_path: Path, workers: int):
-    with pytest.raises((InputError, RunError), match="never acts"):
-        run(agents=(OWN + "Wrong", "random"), seeds=1, workers=workers)
-    assert len(list((tmp_path / "runs").rglob("random/seed0.json"))) == 2

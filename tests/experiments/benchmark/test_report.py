@@ -59,6 +59,12 @@ def copied(written: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(written, tmp_path / "runs"))
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves the pictures out, which take most of a report's time, where others draw the same ones."""
+    monkeypatch.setattr("ada3d_gym.experiments.benchmark.report.draw_all", lambda comparison, folder: [])
+
+
 def summary(to: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((to / "summary.json").read_text())
     return content
@@ -158,6 +164,7 @@ def test_the_same_records_give_the_same_report(written: Path, reported: Path, tm
         assert path.read_bytes() == (tmp_path / path.name).read_bytes(), path.name
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_other_agents_change_no_interval(written: Path, reported: Path, tmp_path: Path):
     report(SUITE, output=written, agents=("ppo", "a2c"), resamples=FAST, to=tmp_path)
     assert agent(tmp_path, "ppo")["score"] == agent(reported, "ppo")["score"]
@@ -186,6 +193,7 @@ def test_an_agent_without_all_tasks_is_listed_and_not_ranked(copied: Path, capsy
     assert agent(to, "a2c")["score"]["iqm"]["interval"] is not None
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_diverged_runs_count_and_are_counted(copied: Path, capsys: pytest.CaptureFixture[str]):
     change(records(copied, "ppo")[0], diverged="loss is nan")
     report(SUITE, output=copied, resamples=FAST)
@@ -194,6 +202,7 @@ def test_diverged_runs_count_and_are_counted(copied: Path, capsys: pytest.Captur
     assert (found["diverged"], found["runs"]) == (1, 6)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_does_not_belong_is_left_out_by_name(copied: Path, capsys: pytest.CaptureFixture[str]):
     ppo = records(copied, "ppo")
     ppo[0].write_text(ppo[0].read_text()[:100])

@@ -1,4 +1,4 @@
-"""Submissions: what holds is accepted and listed, what was tampered with is refused by what is wrong with it."""
+"""Submissions: what holds is accepted, what was tampered with is refused by what is wrong with it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,12 @@ import pytest
 
 from ada3d_gym.building import build_bandit
 from ada3d_gym.errors import InputError
-from ada3d_gym.experiments.benchmark.checking import Checked, Checker, compare_replayed
+from ada3d_gym.experiments.benchmark.checking import Checker, compare_replayed
 from ada3d_gym.experiments.benchmark.games import standing, task_game
-from ada3d_gym.experiments.benchmark.leaderboard import leaderboard_page, plain
 from ada3d_gym.experiments.benchmark.record import Record, pack_masks, unpack_masks
 from ada3d_gym.experiments.benchmark.replay import replay
-from ada3d_gym.experiments.benchmark.submission import earned, find_task, read_submission
-from ada3d_gym.experiments.benchmark.submit import MaskRun, files_in, submit, write_submission
+from ada3d_gym.experiments.benchmark.submission import read_submission
+from ada3d_gym.experiments.benchmark.submit import MaskRun, files_in, submit
 from ada3d_gym.experiments.benchmark.suite import read_suite
 from ada3d_gym.experiments.benchmark.verify import verify
 from ada3d_gym.networks.checkpoints.weights import save_weights
@@ -30,39 +29,26 @@ from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.outcomes.building import Build
 from ada3d_gym.outcomes.table import NEAR_TIE
 from ada3d_gym.registration import ENVIRONMENTS
+from tests.experiments.benchmark.submissions import (
+    GAME,
+    LENGTH,
+    SUITE,
+    TASK,
+    Content,
+    flip_outcome,
+    random_masks,
+    tampered,
+    write,
+)
 from tests.junk import JUNK
 from tests.malice import WRITERS
-
-SUITE = "quick"
-TASK = find_task(SUITE, "motionshapes-slowonly-8-usage-gamma6")
-GAME = task_game(TASK, "test")
-LENGTH = GAME.table.num_frames + GAME.table.num_stages
-DOCS = Path(__file__).resolve().parents[3] / "docs"
-Content = dict[str, Any]
-
-
-def random_masks(seed: int) -> np.ndarray[Any, Any]:
-    return np.random.default_rng(seed).integers(0, 2, (len(GAME), LENGTH))
-
-
-def write(path: Path, **given: Any) -> Path:
-    runs = [MaskRun(random_masks(seed), seed=seed, pulls=100) for seed in (0, 1)]
-    settings = {"suite": SUITE, "task": TASK.name, "agent": "mine", "feedback": "bandit", "macs_selection": 1000}
-    write_submission(path, **{**settings, "runs": runs, **given})
-    return path
+from tests.processes import ROOT
 
 
 @pytest.fixture(scope="module")
 def content(tmp_path_factory: pytest.TempPathFactory) -> Content:
     found: Content = json.loads(write(tmp_path_factory.mktemp("submission") / "mine.json").read_text())
     return found
-
-
-def tampered(content: Content, path: Path, change: Callable[[Content], object]) -> Path:
-    own = json.loads(json.dumps(content))
-    change(own)
-    path.write_text(json.dumps(own))
-    return path
 
 
 def record(agent: str, seed: int, **given: Any) -> Record:
@@ -130,16 +116,6 @@ def test_runs_that_make_no_submission(tmp_path: Path, given: dict[str, Any], mes
     with pytest.raises(InputError, match=message):
         submit((tmp_path,), tmp_path / "out" / "s.json")
     assert not (tmp_path / "out" / "s.json").exists()
-
-
-def flip_outcome(own: Content, clip: int, follow: bool = True) -> None:
-    """Claims the other outcome of a clip, and where asked to, figures that follow from it."""
-    run = own["runs"][0]
-    masks, correct = unpack_masks(run["masks"], LENGTH), unpack_masks(run["correct"], len(GAME))[0].astype(bool)
-    correct[clip] ^= True
-    run["correct"] = pack_masks(correct[None])
-    if follow:
-        run["test"] = asdict(earned(GAME, masks, correct))
 
 
 def drop_frames(own: Content) -> None:
@@ -261,8 +237,7 @@ def test_masks_are_replayed_on_the_live_network(content: Content, tmp_path: Path
     path = tampered(content, tmp_path / "t.json", lambda own: None)
     verify((path,), clips=12)
     assert "of which the first 12 were replayed on the live network, a spot check" in capsys.readouterr().out
-    checked = Checker()(path, read_submission(path))
-    claims = checked.runs[0]
+    claims = Checker()(path, read_submission(path)).runs[0]
     answers = replay(TASK, GAME.table, GAME.rows[:12], claims.numbers[:12])
     assert compare_replayed(claims, GAME, answers) == 0
     assert answers.reward.mean() == pytest.approx(GAME.values(claims.masks)[:12].mean())
@@ -299,7 +274,7 @@ def test_graded_rewards_are_those_of_ones_own_table(tmp_path: Path, capsys: pyte
 
 @pytest.mark.slow  # renders all test videos
 def test_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "submitting.md").read_text(), re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "submitting.md").read_text(), re.DOTALL)
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "submitting.md", "exec"), {})
     verify((tmp_path / "mine.json",), table=True)
@@ -324,61 +299,3 @@ def test_masks_of_another_shape_or_value_are_refused(tmp_path: Path):
     ):
         with pytest.raises(InputError, match=message):
             write(tmp_path / "m.json", runs=[MaskRun(masks)])
-
-
-def checked(*paths: Path) -> list[Checked]:
-    check = Checker()
-    return [check(path, read_submission(path)) for path in paths]
-
-
-def test_the_page_ranks_by_reward_and_sets_full_information_apart(tmp_path: Path):
-    best = GAME.oracle().masks
-    constant = np.tile(task_game(TASK, "train").best_constant().mask, (len(GAME), 1))
-    paths = [
-        write(tmp_path / "chance.json", agent="chance", feedback="none"),
-        write(tmp_path / "oracle.json", agent="oracle", feedback="full", runs=[MaskRun(best)]),
-        write(tmp_path / "con stant.json", agent="constant", runs=[MaskRun(constant, seed) for seed in (3, 4)]),
-    ]
-    page = leaderboard_page(checked(*paths), tmp_path.parent)
-    rows = [line.split("|") for line in page.partition("### ")[2].splitlines() if line.startswith("|")][2:]
-    cells = [[cell.strip() for cell in row] for row in rows]
-    assert [(row[1], row[2], row[5]) for row in cells][::2] == [
-        ("1", "constant", "0.000"),
-        ("", "oracle", "1.000"),
-    ]
-    assert cells[1][1:3] == ["2", "chance"]
-    assert cells[0][12] == "2, 1 different"
-    assert cells[0][13] == f"[masks]({tmp_path.name}/con%20stant.json)"
-    with pytest.raises(InputError, match="are both of 'chance'"):
-        leaderboard_page(checked(paths[0], write(tmp_path / "again.json", agent="chance", feedback="none")), tmp_path)
-
-
-def test_no_page_is_written_where_one_file_is_refused(content: Content, tmp_path: Path):
-    write(tmp_path / "in" / "good.json")
-    tampered(content, tmp_path / "in" / "bad.json", lambda own: flip_outcome(own, 3))
-    page = tmp_path / "page.md"
-    with pytest.raises(InputError, match=r"bad\.json, seed 0: clip 3 "):
-        verify((tmp_path / "in",), table=True, leaderboard=page)
-    assert not page.exists()
-    (tmp_path / "in" / "bad.json").unlink()
-    verify((tmp_path / "in",), table=True, leaderboard=page)
-    assert "[masks](in/good.json)" in page.read_text()
-    with pytest.raises(InputError, match="a spot check, without"):
-        verify((tmp_path / "in",), clips=5, leaderboard=page)
-
-
-@pytest.mark.parametrize("name", ["a|b", "[x](https://evil.example)", "`", "<b>", "*_~\\", "www.x.org", "ünï ✓", "$1$"])
-def test_a_strange_name_does_not_break_the_table(tmp_path: Path, name: str):
-    write(tmp_path / "s.json", agent=name, authors=name)
-    page = leaderboard_page(checked(tmp_path / "s.json"), tmp_path)
-    rows = [line for line in page.partition("### ")[2].splitlines() if line.startswith("|")]
-    assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
-    assert plain(name) in page
-    assert re.sub(r"\\(.)", r"\1", plain(name)) == name
-
-
-def test_the_leaderboard_is_what_its_files_make():
-    files = files_in([DOCS / "results" / "leaderboard"])
-    held = checked(*files)
-    assert leaderboard_page(held, DOCS) == (DOCS / "leaderboard.md").read_text()
-    assert {"best-fixed", "random"} <= {one.submission.agent for one in held}

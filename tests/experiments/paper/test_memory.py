@@ -35,8 +35,15 @@ def test_maps_for_the_backward_pass_are_those_that_autograd_keeps(spec: ResNet3d
     assert maps.saved_maps(spec, 32, 8, precision) == pytest.approx(kept / 2, rel=0.05)
 
 
-@pytest.mark.parametrize("recompute", [False, True])
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("precision", "recompute"),
+    [
+        ("float32", False),
+        ("bfloat16", True),
+        pytest.param("float32", True, marks=pytest.mark.slow),
+        pytest.param("bfloat16", False, marks=pytest.mark.slow),
+    ],
+)
 def test_the_peak_of_a_training_step_is_near_the_estimate(precision: Any, recompute: bool):
     network, clips = MaskedResNet3d(I3D_TINY, 14).train(), 96
     network.recompute = recompute

@@ -53,16 +53,16 @@ def test_what_runs_share_is_trained_and_judged_once(tmp_path: Path):
     assert (tmp_path / "trunk.safetensors").exists()
 
 
-def test_a_table_is_printed_and_a_second_start_trains_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+def test_a_table_is_printed_and_a_second_start_trains_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     options = PaperOptions(seeds=1, quick=True, videos=14, output=tmp_path, json=tmp_path / "five.json")
     table5.table5(options)
-    printed = capfd.readouterr().out
+    printed = capsys.readouterr().out
     assert "agent epoch 1" in printed
     for row in ("Upper", "no Tr, no FT", "Tr", "FT", "Tr + FT"):
         assert f"| {row} " in printed
     assert "77.8 (-0.3) at 61 %" in printed  # the paper's
     table5.table5(options)
-    again = capfd.readouterr().out
+    again = capsys.readouterr().out
     assert "epoch" not in again
     assert again.strip().splitlines()[0] in printed
 
