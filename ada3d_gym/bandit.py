@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.observers import Observer, PixelObserver
+from ada3d_gym.orders import ClipOrder
 from ada3d_gym.precision import Precision
 from ada3d_gym.protocols import (
     Classifier,
@@ -138,9 +139,8 @@ class ClipBandit:
         return len(self.classifier.stage_names)
 
     def seed(self, seed: int | np.random.SeedSequence | None) -> None:
-        """Starts the order of clips afresh."""
-        self._rng = np.random.default_rng(seed)
-        self._ahead: Ids = np.empty(0, np.int64)
+        """Starts the order that `draw` follows afresh; environments have orders of their own."""
+        self._order = ClipOrder(self, np.random.default_rng(seed))
 
     def epoch(self, rng: np.random.Generator) -> Ids:
         """One random view of every video, in random order. Whether they can be decoded is for `usable` to say."""
@@ -152,14 +152,7 @@ class ClipBandit:
         Raises:
             VideoError: where too many videos are bad, see `ada3d_gym.video.clips.VideoClips.usable`.
         """
-        parts, length = [self._ahead], len(self._ahead)
-        while length < 2 * count:
-            parts.append(self._more())
-            length += len(parts[-1])
-        self._ahead = np.concatenate(parts)
-        self.expect(self._ahead[: 2 * count])  # the next draw is decoded beside this one's network
-        ids, self._ahead = self._ahead[:count], self._ahead[count:]
-        return self.usable(ids)
+        return self._order.draw(count)
 
     def expect(self, ids: Ids) -> None:
         """Says that these clips will be pulled soon, where that takes their pixels, or shows them."""
@@ -169,12 +162,6 @@ class ClipBandit:
     def usable(self, ids: Ids) -> Ids:
         """Clip ids of an epoch, with stand-ins for those whose clips cannot be decoded: what to learn from."""
         return usable(self.source, ids)
-
-    def _more(self) -> Ids:
-        if self.order == "epochs":
-            return self.epoch(self._rng)
-        videos = len(self.source) // self.source.views
-        return self._rng.integers(len(self.source), size=videos)  # as many, so that no batch size changes the order
 
     def pull(self, ids: Ids, u: Mask, v: Mask) -> Outcome:
         """Classifies clips under masks and pays.

@@ -27,6 +27,7 @@ from ada3d_gym.envs.vector_env import Ada3DVectorEnv
 from ada3d_gym.envs.wrappers import VectorCodedAction, VectorHeadRewards
 from ada3d_gym.masks import ActionError
 from tests.ids import SOME
+from tests.orders import in_one_order
 
 N = 4
 RELEASE = tuple(map(int, gym.__version__.split(".")[:2]))
@@ -40,8 +41,8 @@ def features(cache_folder: object) -> ClipBandit:
 
 
 def gymnasiums(bandit: ClipBandit, mode: str) -> SyncVectorEnv:
-    """N single environments that share a core, as the N of the vector face do."""
-    return SyncVectorEnv([lambda: Ada3DEnv(bandit)] * N, autoreset_mode=MODES[mode])
+    """N single environments that share a core and an order, as the N of the vector face do."""
+    return SyncVectorEnv(in_one_order(Ada3DEnv, bandit, N), autoreset_mode=MODES[mode])
 
 
 def masks() -> Iterator[np.ndarray]:

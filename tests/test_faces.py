@@ -79,3 +79,48 @@ def same(one: Played, other: Played) -> None:
         for key, value in info.items():
             assert type(value) is type(info_[key])
             assert info_[key] == (pytest.approx(value, abs=1e-5) if isinstance(value, float) else value)
+
+
+@pytest.mark.parametrize("shown", [False, True])
+def test_no_face_says_what_a_clip_is_before_it_is_judged_unless_asked_to(shown: bool, make: Callable[..., Any]):
+    name, options = "Ada3D-MotionShapes-v1", {"videos": 5} | ({"label_at_reset": True} if shown else {})
+    told = {"clip", "video", "label", "label_name", "family"} if shown else {"clip"}
+    env = make(name, **options)
+    assert env.reset(seed=0)[1].keys() == told
+    assert env.step(env.action_space.sample())[-1].keys() >= {"clip", "video", "label", "label_name", "family"}
+    for mode in ("same_step", "next_step"):
+        envs = make(name, maker=gym.make_vec, num_envs=2, autoreset_mode=mode, **options)
+        assert of_batch(envs.reset(seed=0)[1]) == told
+        *_, infos = envs.step(envs.action_space.sample())
+        if mode == "same_step":
+            assert of_batch(infos) - {"final_obs", "final_info"} == told
+            assert of_batch(infos["final_info"]) >= {"label", "correct"}
+    sb3 = make(name, maker=make_vec, num_envs=2, **options)
+    sb3.reset()
+    assert sb3.reset_infos[0].keys() == told
+
+
+def of_batch(infos: dict[str, Any]) -> set[str]:
+    return {name for name in infos if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("kind", ["one bandit", "one classifier"])
+def test_two_environments_that_share_a_core_have_orders_of_their_own(kind: str, make: Callable[..., Any]):
+    name, options = "Ada3D-MotionShapes-v1", {"videos": 7}
+    alone = make(name, **options)
+    expected = [clips_of(alone, seed) for seed in (1, 2)]
+    first = make(name, **options)
+    if kind == "one bandit":
+        second = type(first.unwrapped)(first.unwrapped.bandit)
+    else:
+        second = make(name, classifier=first.unwrapped.bandit.classifier, **options)
+    told = [[env.reset(seed=seed)[1]["clip"]] for env, seed in ((first, 1), (second, 2))]
+    for _ in range(9):
+        for env, clips in zip((first, second), told, strict=True):
+            clips.append(env.reset()[1]["clip"])
+    assert told == expected
+    assert expected[0] != expected[1]
+
+
+def clips_of(env: gym.Env[Any, Any], seed: int) -> list[int]:
+    return [env.reset(seed=seed if episode == 0 else None)[1]["clip"] for episode in range(10)]

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from ada3d_gym.bandit import ClipBandit, Outcome
 from ada3d_gym.building import build_bandit
-from ada3d_gym.envs.infos import clip_infos, each, step_infos
+from ada3d_gym.envs.infos import Infos, each, reset_infos, step_infos
 from ada3d_gym.envs.rendering import Window, contact_sheet
 from ada3d_gym.errors import InputError
 from ada3d_gym.masks import split_mask
+from ada3d_gym.orders import ClipOrder
 
 Pixels = NDArray[np.uint8]
 
@@ -44,17 +45,19 @@ class Ada3DEnv(gym.Env[NDArray[Any], NDArray[np.int8]]):
         `reset(seed=…)` starts a new order.
 
     Info:
-        reset: clip (its number), video (path), label, label_name, family ("" if it is not known).
-        step: the same, and correct, prediction (-1 if no frame was kept), confidence, reward_frames, reward_stages,
-        macs (of the classifier), frames and stages (how many were kept), no_frames (whether none was kept). With an
-        outcome table also regret: what the clip's best mask pays minus the reward. A table has prediction and
-        confidence only if the files of these parts lie beside it; if they do not, asking for one is a KeyError that
-        names the missing file.
+        reset: clip (its number). With `label_at_reset=True` also video (path), label, label_name and family.
+        step: clip, video (path), label, label_name, family ("" if it is not known), correct, prediction (-1 if no frame
+        was kept), confidence, reward_frames, reward_stages, macs (of the classifier), frames and stages (how many were
+        kept), no_frames (whether none was kept). With an outcome table also regret: what the clip's best mask pays
+        minus the reward. A table has prediction and confidence only if the files of these parts lie beside it; if they
+        do not, asking for one is a KeyError that names the missing file.
 
     Args:
         bandit: the core to wrap; built from `options` by `ada3d_gym.building.build_bandit` if None.
         render_mode: None; "rgb_array", a contact sheet of the clip, the mask and what came of it; or "human", the same
             in a window.
+        label_at_reset: whether infos at reset also say what the step's infos say of the clip: its label, label_name,
+            family and path. An agent that reads them knows the answer; they are for looking at data.
         options: arguments of `build_bandit`: split, num_frames, views, videos, backbone, checkpoint, gamma, cost,
             reward, observation, features, order, device, classifier, outcomes, and for video files data_root, size,
             stride, sampling, flip, strict, cache_bytes, seed.
@@ -62,11 +65,19 @@ class Ada3DEnv(gym.Env[NDArray[Any], NDArray[np.int8]]):
 
     metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 1}  # noqa: RUF012 (Gymnasium's own declaration)
 
-    def __init__(self, bandit: ClipBandit | None = None, *, render_mode: str | None = None, **options: Any):
+    def __init__(
+        self,
+        bandit: ClipBandit | None = None,
+        *,
+        render_mode: str | None = None,
+        label_at_reset: bool = False,
+        **options: Any,
+    ):
         self.bandit = ready_bandit(bandit, options, render_mode, self.metadata["render_modes"])
-        self.render_mode = render_mode
+        self.render_mode, self.label_at_reset = render_mode, label_at_reset
         self.observation_space = self.bandit.observer.space
         self.action_space = spaces.MultiBinary(self.bandit.num_frames + self.bandit.num_stages)
+        self._order: ClipOrder | None = None
         self._clip: NDArray[np.int64] | None = None  # (1,)
         self._masks: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None
         self._outcome: Outcome | None = None
@@ -79,12 +90,12 @@ class Ada3DEnv(gym.Env[NDArray[Any], NDArray[np.int8]]):
         """Draws the next clip. Raises `gym.error.ClosedEnvironmentError` after `close()`."""
         self._check_open()
         super().reset(seed=seed)
-        if seed is not None:
-            self.bandit.seed(seed)
-        self._clip = self.bandit.draw(1)
+        if seed is not None or self._order is None:
+            self._order = ClipOrder(self.bandit, self.np_random)
+        self._clip = self._order.draw(1)
         self._masks = self._outcome = None
         self._show()
-        return self.bandit.observer(self._clip)[0], each(clip_infos(self.bandit.source, self._clip))[0]
+        return self.bandit.observer(self._clip)[0], each(self._told())[0]
 
     def step(self, action: NDArray[np.int8]) -> tuple[NDArray[Any], float, bool, bool, dict[str, Any]]:
         """Raises:
@@ -120,6 +131,10 @@ class Ada3DEnv(gym.Env[NDArray[Any], NDArray[np.int8]]):
         if self._window is not None:
             self._window.close()
         self.bandit.source.close()
+
+    def _told(self) -> Infos:
+        assert self._clip is not None
+        return reset_infos(self.bandit.source, self._clip, self.label_at_reset)
 
     def _show(self) -> None:
         if self.render_mode == "human":

@@ -57,6 +57,14 @@ def clip_infos(source: ClipSource, ids: NDArray[np.int64]) -> Infos:
     }
 
 
+def reset_infos(source: ClipSource, ids: NDArray[np.int64], label: bool) -> Infos:
+    """Arrays (B,) of what is told before a mask is chosen: clip, and all of `clip_infos` only where labels are shown.
+
+    Paths and families of clips often say which class they are of, and so are held back with the label.
+    """
+    return clip_infos(source, ids) if label else {"clip": ids.copy()}
+
+
 def step_infos(source: ClipSource, ids: NDArray[np.int64], outcome: Outcome) -> Infos:
     """Arrays (B,) of `clip_infos`, and of the fields of `Outcome` beside them, without the scores.
 

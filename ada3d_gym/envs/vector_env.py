@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.envs.env import ready_bandit
-from ada3d_gym.envs.infos import Infos, clip_infos, completed, step_infos
+from ada3d_gym.envs.infos import Infos, completed, reset_infos, step_infos
 from ada3d_gym.envs.rendering import contact_sheet
 from ada3d_gym.errors import InputError
 from ada3d_gym.masks import split_mask
+from ada3d_gym.orders import ClipOrder
 
 Flags = NDArray[np.bool_]
 
@@ -39,6 +40,7 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
         bandit: the core to wrap; built from `options` if None.
         render_mode: None or "rgb_array", N contact sheets.
         autoreset_mode: one of the names above or a `gymnasium.vector.AutoresetMode`; also in `metadata`, as the latter.
+        label_at_reset: as for `Ada3DEnv`; also of the infos that a step has of new clips.
         options: as for `Ada3DEnv`.
     """
 
@@ -55,6 +57,7 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
         *,
         render_mode: str | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
+        label_at_reset: bool = False,
         **options: Any,
     ):
         if num_envs < 1:
@@ -62,11 +65,12 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
         self.autoreset_mode = autoreset_mode_of(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.bandit = ready_bandit(bandit, options, render_mode, self.metadata["render_modes"])
-        self.num_envs, self.render_mode = num_envs, render_mode
+        self.num_envs, self.render_mode, self.label_at_reset = num_envs, render_mode, label_at_reset
         self.single_observation_space = self.bandit.observer.space
         self.single_action_space = spaces.MultiBinary(self.bandit.num_frames + self.bandit.num_stages)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
+        self._order: ClipOrder | None = None
         self._ids: NDArray[np.int64] | None = None
         self._observations: NDArray[Any] | None = None
         self._over = np.zeros(num_envs, np.bool_)  # episodes that have ended and whose clip is still shown
@@ -82,13 +86,15 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
         """
         self._check_open()
         if seed is not None:
-            self.bandit.seed(seed_of(seed))
+            self.np_random = np.random.default_rng(seed_of(seed))
+        if seed is not None or self._order is None:
+            self._order = ClipOrder(self.bandit, self.np_random)
         fresh = np.ones(self.num_envs, np.bool_)
         if options and "reset_mask" in options:
             mask = checked_reset_mask(options.pop("reset_mask"), self.num_envs)
             fresh = fresh if self._ids is None else mask
         ids, observations = self._drawn(fresh)
-        return np.array(observations), flagged(clip_infos(self.bandit.source, ids), fresh)
+        return np.array(observations), flagged(self._told(ids), fresh)
 
     def step(self, actions: NDArray[np.int8]) -> tuple[NDArray[Any], NDArray[np.float64], Flags, Flags, dict[str, Any]]:
         """Pulls N masks (N, T + K) and, by the autoreset mode, draws new clips.
@@ -104,17 +110,17 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
         over, shown = self._over, self._observations
         if self.autoreset_mode is AutoresetMode.DISABLED and over.any():
             raise over_error(over)
-        acting, source = ~over, self.bandit.source
+        acting = ~over
         rewards, infos = self._pulled(self._ids, actions, acting)
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
             final = {"final_obs": np.fromiter(shown, object, self.num_envs), "final_info": infos}
             ids, shown = self._drawn(acting)
-            infos = flagged(clip_infos(source, ids), acting)
+            infos = flagged(self._told(ids), acting)
             infos |= final | {f"_{key}": acting.copy() for key in final}
         else:
             if over.any():
                 ids, shown = self._drawn(over)
-                infos |= flagged(clip_infos(source, ids), np.ones_like(over))
+                infos |= flagged(self._told(ids), np.ones_like(over))
             self._over = acting
         return np.array(shown), rewards, acting.copy(), np.zeros_like(acting), infos
 
@@ -131,7 +137,8 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
 
     def _drawn(self, fresh: Flags) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """Draws clips for some environments; returns the ids and observations of all."""
-        ids = self.bandit.draw(int(fresh.sum()))
+        assert self._order is not None
+        ids = self._order.draw(int(fresh.sum()))
         shown = self.bandit.observer(ids)
         if self._ids is not None and self._observations is not None and not fresh.all():
             merged, observations = self._ids.copy(), self._observations.copy()  # others may hold the old ones
@@ -139,6 +146,9 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
             ids, shown = merged, observations
         self._ids, self._observations, self._over = ids, shown, self._over & ~fresh
         return ids, shown
+
+    def _told(self, ids: NDArray[np.int64]) -> Infos:
+        return reset_infos(self.bandit.source, ids, self.label_at_reset)
 
     def _pulled(
         self, ids: NDArray[np.int64], actions: NDArray[np.int8], acting: Flags

@@ -37,7 +37,7 @@ def in_passes(compute: Compute, clips: Tensor, u: Tensor, v: Tensor) -> Tensor:
     packed, pixels = clips.dim() == 4, sum(kept) * clips.shape[-2] * clips.shape[-1]
     threads = torch.get_num_threads()
     small = threads > 1 and pixels < threads * SMALLEST_PIXELS
-    if small or not may_split(clips) or (packed and len(clips) != sum(kept)):
+    if not pixels or small or not may_split(clips) or (packed and len(clips) != sum(kept)):
         return compute(clips, u, v)
     parts = _shares(kept, threads * math.ceil(pixels / PASS_PIXELS / threads))
     pool = _single_threads(threads, os.getpid()) if threads > 1 else None

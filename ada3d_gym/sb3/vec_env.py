@@ -13,10 +13,11 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.envs.env import ready_bandit
-from ada3d_gym.envs.infos import clip_infos, each, step_infos
+from ada3d_gym.envs.infos import each, reset_infos, step_infos
 from ada3d_gym.envs.rendering import contact_sheet
 from ada3d_gym.errors import InputError
 from ada3d_gym.masks import split_mask
+from ada3d_gym.orders import ClipOrder
 from ada3d_gym.profiling import timed
 from ada3d_gym.registration import check_id
 from ada3d_gym.sb3.one_env import OneVecEnv
@@ -33,6 +34,7 @@ class Ada3DVecEnv(OneVecEnv):
         num_envs: N.
         bandit: the core to wrap; built from `options` if None.
         render_mode: None or "rgb_array", a tile for each contact sheet.
+        label_at_reset: as for `Ada3DEnv`, of `reset_infos`.
         options: as for `Ada3DEnv`.
     """
 
@@ -42,13 +44,16 @@ class Ada3DVecEnv(OneVecEnv):
         bandit: ClipBandit | None = None,
         *,
         render_mode: str | None = None,
+        label_at_reset: bool = False,
         **options: Any,
     ):
         if num_envs < 1:
             raise InputError(f"num_envs={num_envs}: expected at least 1")
         self.bandit = ready_bandit(bandit, options, render_mode, ["rgb_array"])
+        self.label_at_reset = label_at_reset
         self.render_mode = render_mode  # the base class asks for it
         self.num_envs = num_envs
+        self._order = ClipOrder(self.bandit, np.random.default_rng())
         self._ids: NDArray[np.int64] | None = None
         self._actions: Any = None
         super().__init__(
@@ -59,11 +64,11 @@ class Ada3DVecEnv(OneVecEnv):
         """Draws N clips; after `seed(…)`, from the start of the order that it names."""
         self._check_open()
         if self._seeds[0] is not None:
-            self.bandit.seed(self._seeds[0])
+            self._order = ClipOrder(self.bandit, np.random.default_rng(self._seeds[0]))
         self._reset_seeds()
         self._reset_options()
-        self._ids = self.bandit.draw(self.num_envs)
-        self.reset_infos = each(clip_infos(self.bandit.source, self._ids))
+        self._ids = self._order.draw(self.num_envs)
+        self.reset_infos = each(reset_infos(self.bandit.source, self._ids, self.label_at_reset))
         return self.bandit.observer(self._ids)
 
     @timed("environment")
@@ -81,7 +86,7 @@ class Ada3DVecEnv(OneVecEnv):
         u, v = split_mask(self._actions, self.bandit.num_frames, self.bandit.num_stages, batch=(self.num_envs,))
         outcome = self.bandit.pull(self._ids, u, v)
         infos = each(step_infos(self.bandit.source, self._ids, outcome))
-        self._ids = self.bandit.draw(self.num_envs)
+        self._ids = self._order.draw(self.num_envs)
         done = np.ones(self.num_envs, np.bool_)
         return self.bandit.observer(self._ids), outcome.reward.astype(np.float32), done, infos
 

@@ -75,6 +75,30 @@ class Episodes:
         return Episodes(**merged)
 
 
+class VideoOrder:
+    """The order in which videos are drawn: all in random order, over and over.
+
+    Args:
+        looks: of which videos.
+        rng: what the order is drawn from.
+    """
+
+    def __init__(self, looks: VideoLooks, rng: np.random.Generator):
+        self._looks, self._rng = looks, rng
+        self._ahead: Ids = np.empty(0, np.int64)
+
+    def draw(self, count: int) -> Ids:
+        """The next `count` videos (count,); of bad ones, others in their place.
+
+        Raises:
+            VideoError: where too many videos are bad.
+        """
+        while len(self._ahead) < count:
+            self._ahead = np.concatenate([self._ahead, self._rng.permutation(len(self._looks))])
+        videos, self._ahead = self._ahead[:count], self._ahead[count:]
+        return usable(self._looks, videos)  # type: ignore[arg-type]
+
+
 class LookingCore:
     """Episodes of looks at long videos.
 
@@ -133,9 +157,8 @@ class LookingCore:
         self.seed(None)
 
     def seed(self, seed: int | np.random.SeedSequence | None) -> None:
-        """Starts the order of videos afresh: all in random order, over and over."""
-        self._rng = np.random.default_rng(seed)
-        self._ahead: Ids = np.empty(0, np.int64)
+        """Starts the order that `draw` follows afresh; environments have orders of their own."""
+        self._order = VideoOrder(self.looks, np.random.default_rng(seed))
 
     def draw(self, count: int) -> Ids:
         """The next `count` videos (count,); of bad ones, others in their place.
@@ -143,10 +166,7 @@ class LookingCore:
         Raises:
             VideoError: where too many videos are bad.
         """
-        while len(self._ahead) < count:
-            self._ahead = np.concatenate([self._ahead, self._rng.permutation(len(self.looks))])
-        videos, self._ahead = self._ahead[:count], self._ahead[count:]
-        return usable(self.looks, videos)  # type: ignore[arg-type]
+        return self._order.draw(count)
 
     def start(self, videos: Ids) -> Episodes:
         """Episodes on videos (B,), before the first look."""

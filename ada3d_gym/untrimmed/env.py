@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ada3d_gym.envs.infos import each
 from ada3d_gym.errors import InputError
 from ada3d_gym.untrimmed.building import build_core
-from ada3d_gym.untrimmed.core import Episodes, LookingCore, Shown
-from ada3d_gym.untrimmed.infos import look_infos, video_infos
+from ada3d_gym.untrimmed.core import Episodes, LookingCore, Shown, VideoOrder
+from ada3d_gym.untrimmed.infos import look_infos, reset_infos
 from ada3d_gym.untrimmed.rendering import strip
 
 
@@ -46,22 +46,32 @@ class LookingEnv(gym.Env[Any, NDArray[np.float32]]):
         epochs; `reset(seed=…)` starts a new order.
 
     Info:
-        reset: video (number), path, label, label_name.
-        step: the same, and correct, prediction (the class with the highest mean probability), place (of the last look,
-        0 to P - 1), looks (how many), macs (so far, with the memory's) and margin.
+        reset: video (its number). With `label_at_reset=True` also path, label and label_name.
+        step: video, path, label, label_name, correct, prediction (the class with the highest mean probability), place
+        (of the last look, 0 to P - 1), looks (how many), macs (so far, with the memory's) and margin.
 
     Args:
         core: the core to wrap; built from `options` by `ada3d_gym.untrimmed.building.build_core` if None.
         render_mode: None; or "rgb_array", a strip of the memory's frames with the looks marked.
+        label_at_reset: whether infos at reset also have the video's path, label and label_name. An agent that reads
+            them knows the answer. Infos of a step have them in any case.
         options: arguments of `build_core`.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 1}  # noqa: RUF012 (Gymnasium's own declaration)
 
-    def __init__(self, core: LookingCore | None = None, *, render_mode: str | None = None, **options: Any):
+    def __init__(
+        self,
+        core: LookingCore | None = None,
+        *,
+        render_mode: str | None = None,
+        label_at_reset: bool = False,
+        **options: Any,
+    ):
         self.core = ready_core(core, options, render_mode)
-        self.render_mode = render_mode
+        self.render_mode, self.label_at_reset = render_mode, label_at_reset
         self.observation_space, self.action_space = self.core.observation_space, self.core.action_space
+        self._order: VideoOrder | None = None
         self._episode: Episodes | None = None  # of one
         self._closed = False
 
@@ -69,10 +79,11 @@ class LookingEnv(gym.Env[Any, NDArray[np.float32]]):
         """Draws the next video. Raises `gym.error.ClosedEnvironmentError` after `close()`."""
         self._check_open()
         super().reset(seed=seed)
-        if seed is not None:
-            self.core.seed(seed)
-        self._episode = self.core.start(self.core.draw(1))
-        return row_of(self.core.observe(self._episode), 0), each(video_infos(self.core, self._episode))[0]
+        if seed is not None or self._order is None:
+            self._order = VideoOrder(self.core.looks, self.np_random)
+        self._episode = self.core.start(self._order.draw(1))
+        infos = reset_infos(self.core, self._episode, self.label_at_reset)
+        return row_of(self.core.observe(self._episode), 0), each(infos)[0]
 
     def step(self, action: NDArray[np.float32]) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Raises:

@@ -18,6 +18,12 @@ def video_infos(core: LookingCore, episodes: Episodes) -> Infos:
     return {"video": videos.copy(), "path": paths, "label": labels, "label_name": names[labels]}
 
 
+def reset_infos(core: LookingCore, episodes: Episodes, label: bool) -> Infos:
+    """Arrays (B,) of what is told before the first look: video, and all of `video_infos` only where labels are shown;
+    paths may say them."""
+    return video_infos(core, episodes) if label else {"video": episodes.videos.copy()}
+
+
 def look_infos(core: LookingCore, episodes: Episodes) -> Infos:
     """Those, and arrays (B,) of what the looks have led to: correct, prediction, place (of the last look), looks,
     macs (so far) and margin."""

@@ -14,9 +14,9 @@ from ada3d_gym.envs.infos import each
 from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.registration import UNTRIMMED
 from ada3d_gym.sb3.one_env import OneVecEnv
-from ada3d_gym.untrimmed.core import Episodes, LookingCore
+from ada3d_gym.untrimmed.core import Episodes, LookingCore, VideoOrder
 from ada3d_gym.untrimmed.env import ready_core, row_of
-from ada3d_gym.untrimmed.infos import look_infos, video_infos
+from ada3d_gym.untrimmed.infos import look_infos, reset_infos
 from ada3d_gym.untrimmed.rendering import strip
 
 
@@ -30,16 +30,25 @@ class LookingVecEnv(OneVecEnv):
         num_envs: N.
         core: the core to wrap; built from `options` if None.
         render_mode: None or "rgb_array", a tile for each strip.
+        label_at_reset: as for `LookingEnv`, of `reset_infos`.
         options: as for `LookingEnv`.
     """
 
     def __init__(
-        self, num_envs: int = 1, core: LookingCore | None = None, *, render_mode: str | None = None, **options: Any
+        self,
+        num_envs: int = 1,
+        core: LookingCore | None = None,
+        *,
+        render_mode: str | None = None,
+        label_at_reset: bool = False,
+        **options: Any,
     ):
         if num_envs < 1:
             raise InputError(f"num_envs={num_envs}: expected at least 1")
         self.core = ready_core(core, options, render_mode)
+        self.label_at_reset = label_at_reset
         self.render_mode = render_mode  # the base class asks for it
+        self._order = VideoOrder(self.core.looks, np.random.default_rng())
         self._episodes: Episodes | None = None
         super().__init__(num_envs, self.core.observation_space, self.core.action_space)
 
@@ -47,11 +56,11 @@ class LookingVecEnv(OneVecEnv):
         """Begins N episodes; after `seed(…)`, from the start of the order that it names."""
         self._check_open()
         if self._seeds[0] is not None:
-            self.core.seed(self._seeds[0])
+            self._order = VideoOrder(self.core.looks, np.random.default_rng(self._seeds[0]))
         self._reset_seeds()
         self._reset_options()
-        self._episodes = self.core.start(self.core.draw(self.num_envs))
-        self.reset_infos = each(video_infos(self.core, self._episodes))
+        self._episodes = self.core.start(self._order.draw(self.num_envs))
+        self.reset_infos = each(reset_infos(self.core, self._episodes, self.label_at_reset))
         return self.core.observe(self._episodes)
 
     def step_wait(self) -> VecEnvStepReturn:
@@ -70,7 +79,7 @@ class LookingVecEnv(OneVecEnv):
         if over.any():
             for row in np.flatnonzero(over).tolist():
                 infos[row]["terminal_observation"] = row_of(shown, row)
-            after = after.put(over, self.core.start(self.core.draw(int(over.sum()))))
+            after = after.put(over, self.core.start(self._order.draw(int(over.sum()))))
             shown = self.core.observe(after)
         self._episodes = after
         return shown, rewards.astype(np.float32), over.copy(), infos

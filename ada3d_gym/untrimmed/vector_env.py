@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from ada3d_gym.envs.infos import Infos
 from ada3d_gym.envs.vector_env import autoreset_mode_of, checked_reset_mask, flagged, over_error, seed_of
 from ada3d_gym.errors import InputError
-from ada3d_gym.untrimmed.core import Episodes, Flags, LookingCore
+from ada3d_gym.untrimmed.core import Episodes, Flags, LookingCore, VideoOrder
 from ada3d_gym.untrimmed.env import ready_core, row_of
-from ada3d_gym.untrimmed.infos import look_infos, video_infos
+from ada3d_gym.untrimmed.infos import look_infos, reset_infos
 from ada3d_gym.untrimmed.rendering import strip
 
 
@@ -32,6 +32,7 @@ class LookingVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray[Any]]):
         core: the core to wrap; built from `options` if None.
         render_mode: None or "rgb_array", N strips.
         autoreset_mode: one of the names above or a `gymnasium.vector.AutoresetMode`; also in `metadata`, as the latter.
+        label_at_reset: as for `LookingEnv`; also of the infos that a step has of new videos.
         options: as for `LookingEnv`.
     """
 
@@ -48,6 +49,7 @@ class LookingVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray[Any]]):
         *,
         render_mode: str | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
+        label_at_reset: bool = False,
         **options: Any,
     ):
         if num_envs < 1:
@@ -55,11 +57,12 @@ class LookingVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray[Any]]):
         self.autoreset_mode = autoreset_mode_of(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.core = ready_core(core, options, render_mode)
-        self.num_envs, self.render_mode = num_envs, render_mode
+        self.num_envs, self.render_mode, self.label_at_reset = num_envs, render_mode, label_at_reset
         self.single_observation_space = self.core.observation_space
         self.single_action_space = self.core.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
+        self._order: VideoOrder | None = None
         self._episodes: Episodes | None = None
 
     def reset(
@@ -73,13 +76,15 @@ class LookingVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray[Any]]):
         """
         self._check_open()
         if seed is not None:
-            self.core.seed(seed_of(seed))
+            self.np_random = np.random.default_rng(seed_of(seed))
+        if seed is not None or self._order is None:
+            self._order = VideoOrder(self.core.looks, self.np_random)
         fresh = np.ones(self.num_envs, np.bool_)
         if options and "reset_mask" in options:
             mask = checked_reset_mask(options.pop("reset_mask"), self.num_envs)
             fresh = fresh if self._episodes is None else mask
         self._episodes = self._restarted(self._episodes, fresh)
-        infos = video_infos(self.core, self._episodes.take(fresh))
+        infos = reset_infos(self.core, self._episodes.take(fresh), self.label_at_reset)
         return self.core.observe(self._episodes), self._spread(infos, fresh)
 
     def step(self, actions: NDArray[np.float32]) -> tuple[Any, NDArray[np.float64], Flags, Flags, dict[str, Any]]:
@@ -123,7 +128,8 @@ class LookingVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray[Any]]):
 
     def _restarted(self, episodes: Episodes | None, rows: Flags) -> Episodes:
         """With new episodes in some rows."""
-        fresh = self.core.start(self.core.draw(int(rows.sum())))
+        assert self._order is not None
+        fresh = self.core.start(self._order.draw(int(rows.sum())))
         return fresh if episodes is None else episodes.put(rows, fresh)
 
     def _of_acting(self, actions: Any, acting: Flags) -> Any:
@@ -148,7 +154,7 @@ class LookingVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray[Any]]):
 
     def _merged(self, infos: Infos, episodes: Episodes, fresh: Flags) -> dict[str, Any]:
         """Infos of a step after which `fresh` episodes have only begun: of those, what a reset tells."""
-        begun = video_infos(self.core, episodes)
+        begun = reset_infos(self.core, episodes, self.label_at_reset)
         merged = flagged(begun, np.ones_like(fresh))
         if not fresh.all():
             merged |= self._spread({key: infos[key][~fresh] for key in infos.keys() - begun.keys()}, ~fresh)

@@ -53,6 +53,7 @@ def test_passes_of_any_length_on_any_threads_give_the_same(threads: int, frames:
         for _ in range(2):  # weights get oneDNN's layout on the way
             torch.testing.assert_close(form(clips, u, v), expected, rtol=1e-9, atol=1e-9)
         torch.testing.assert_close(form(clips[u], u, v), expected, rtol=1e-9, atol=1e-9)
+        assert torch.equal(form(clips, u & False, v), form.head.bias.expand(CLIPS, -1))
     torch.testing.assert_close(form(clips, u, v), expected, rtol=1e-9, atol=1e-9)  # without inference mode, too
     assert torch.get_num_threads() == threads
 

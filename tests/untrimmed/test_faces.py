@@ -24,6 +24,7 @@ from ada3d_gym.untrimmed.env import LookingEnv
 from ada3d_gym.untrimmed.looks import ClipLooks
 from ada3d_gym.untrimmed.sb3 import LookingVecEnv, make_sb3_vec
 from ada3d_gym.untrimmed.vector_env import LookingVectorEnv
+from tests.orders import in_one_order
 from tests.test_autoreset import MODES, same_infos
 from tests.untrimmed.known import KnownLooks
 
@@ -73,7 +74,8 @@ def play(envs: VectorEnv[Any, Any, Any], seed: Any) -> list[Any]:
 @pytest.mark.parametrize("mode", MODES)
 def test_every_step_is_that_of_gymnasiums_own(mode: str, flat: bool, looks: ClipLooks):
     cores = [LookingCore(looks, flat=flat, steps=3) for _ in range(2)]
-    own = play(SyncVectorEnv([lambda: LookingEnv(cores[0])] * N, autoreset_mode=MODES[mode]), [7, *[None] * (N - 1)])
+    singles = SyncVectorEnv(in_one_order(LookingEnv, cores[0], N), autoreset_mode=MODES[mode])
+    own = play(singles, [7, *[None] * (N - 1)])
     ours = play(LookingVectorEnv(N, cores[1], autoreset_mode=mode), 7)
     ended = 0
     for expected, got in zip(own, ours, strict=True):
@@ -123,6 +125,8 @@ def test_the_sb3_face_is_the_single_one(looks: ClipLooks):
 def test_infos_are_plain_values(looks: ClipLooks):
     env = LookingEnv(LookingCore(looks))
     _, info = env.reset(seed=0)
+    assert {name: type(value) for name, value in info.items()} == {"video": int}
+    _, info = LookingEnv(LookingCore(looks), label_at_reset=True).reset(seed=0)
     assert info["path"].endswith(".mp4")
     assert info["label_name"] == looks.class_names[info["label"]]
     *_, info = env.step(np.array([1, 0], np.float32))
@@ -299,7 +303,7 @@ def test_a_selection_network_of_other_clips_is_refused(selection_file: Any):
 
 
 def test_infos_of_a_batch_split_into_plain_ones(known: KnownLooks):
-    envs = LookingVectorEnv(2, LookingCore(known))
+    envs = LookingVectorEnv(2, LookingCore(known), label_at_reset=True)
     _, infos = envs.reset(seed=0)
     rows = each({key: value for key, value in infos.items() if not key.startswith("_")})
     assert [row["path"] for row in rows] == ["", ""]
