@@ -117,7 +117,7 @@ env = gym.make("Ada3D-FCVIDUntrimmed-v0", **options)  # once: ada3d index-videos
     described = {names: text for names, text in described.items() if names not in left}
     described |= {"stride": "distance between frames of a clip.", "size": "side of the square; 256 by default."}
     shown = '- `render_mode` (None): "rgb_array", a strip of the memory\'s frames with the looks marked.'
-    shown += "\\n- `label_at_reset` (False): also tell a video's path, label and label_name at reset, for looking at data."
+    shown += "\n- `label_at_reset` (False): also tell a video's path, label and label_name at reset, to look at data."
     return _joined(parts, LookingEnv, _listed(shown, described, functions, OF_THE_UNTRIMMED_ID), FIRST)
 
 
@@ -161,7 +161,7 @@ def _arguments(dataset: str) -> str:
     described |= {name: text for name, text in own.items() if name not in described and name != "name"}
     described.pop("split, num_frames, views, videos")
     shown = '- `render_mode` (None): "rgb_array", a contact sheet, or "human", the same in a window.'
-    shown += "\\n- `label_at_reset` (False): also tell a clip's path, label, label_name and family, for looking at data."
+    shown += "\n- `label_at_reset` (False): also tell a clip's path, label, label_name and family, to look at data."
     left = {"dataset", "reading"}
     kept = {names: text for names, text in described.items() if names not in left}
     return _listed(shown, kept, (build_bandit, clips), OF_THE_ID)
