@@ -23,7 +23,7 @@ from ada3d_gym.protocols import (
     one_view_each,
     usable,
 )
-from ada3d_gym.rewards import Answers, Reward
+from ada3d_gym.rewards import Answers, Reward, paid
 
 Order = Literal["epochs", "iid"]
 
@@ -186,7 +186,7 @@ class ClipBandit:
         if known is not None:
             u, v = np.asfortranarray(u), np.asfortranarray(v)  # a tenth of the time for sums of each clip
         answers = self._computed(ids, u, v) if known is None else known.answers(ids, u, v)
-        reward_frames, reward_stages = self.reward(answers)
+        reward_frames, reward_stages = paid(self.reward, answers)
         reward = reward_frames + reward_stages
         if known is not None:
             regret = known.best(ids, self.reward) - reward

@@ -26,7 +26,7 @@ from ada3d_gym.observers import FeatureObserver, IndexObserver, Observation, Obs
 from ada3d_gym.outcomes.classifier import TableClassifier, check_named, check_network
 from ada3d_gym.outcomes.table import NEEDED_PARTS, OutcomeTable, load_table
 from ada3d_gym.precision import Precision, dtype_of
-from ada3d_gym.rewards import Cost, MaskReward, Shaping
+from ada3d_gym.rewards import Cost, Reward, Shaping, reward_of
 from ada3d_gym.shipped import CLASSIFIER_BACKBONES, SELECTION, shipped_classifier, shipped_start, shipped_table
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.motionshapes.drawing import CLASSES
@@ -48,7 +48,7 @@ def build_bandit(
     checkpoint: str | Path | None = None,
     gamma: float = 1.0,
     cost: Cost = "usage",
-    reward: Shaping = "accuracy",
+    reward: Shaping | str | Reward | type[Reward] = "accuracy",
     observation: Observation = "pixels",
     features: str | Path | None = None,
     order: Order = "epochs",
@@ -68,7 +68,8 @@ def build_bandit(
             weights (for some of the classes, the head is cut down to these). For a network that you will train,
             "random" draws them from PyTorch's global generator, and "shipped" takes the weights that ship for any
             videos, with a random head.
-        gamma, cost, reward: see `ada3d_gym.rewards.MaskReward`.
+        gamma, cost: see `ada3d_gym.rewards.MaskReward`.
+        reward: one of MaskReward's, or one's own, or its name: see `ada3d_gym.rewards.reward_of`.
         observation: "pixels", "features" of frames or "index", see `ada3d_gym.observers`.
         features: weights of the selection network's backbone (the trunk) that computes the features; for MotionShapes,
             the default is the shipped weights.
@@ -89,7 +90,7 @@ def build_bandit(
     device = checked_device(device)
     if precision is not None:
         dtype_of(precision)  # says now where it is none
-    pays = MaskReward(gamma, cost, reward)
+    pays = reward_of(reward, gamma, cost)
     table = None
     if not isinstance(outcomes, str | Path | None):
         raise InputError(
@@ -100,7 +101,7 @@ def build_bandit(
             shipped_table(dataset, backbone, num_frames, split) if outcomes == "table" else Path(str(outcomes))
         )
         check_named(table, dataset=dataset, split=split, **({} if precision is None else {"precision": precision}))
-        if (needed := NEEDED_PARTS.get(reward)) is not None:
+        if isinstance(reward, str) and (needed := NEEDED_PARTS.get(reward)) is not None:
             table.part(needed)  # says now where it is not there
         views = table.about.views if views is None else views
     naming = {"dataset": dataset, "num_frames": num_frames, "videos": videos, **reading}

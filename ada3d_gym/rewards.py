@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from inspect import signature
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ada3d_gym.errors import InputError
+from ada3d_gym.named import imported
 
 Bits = NDArray[np.bool_]
 Values = NDArray[np.float64]
@@ -130,6 +132,45 @@ def _confidence(answers: Answers) -> tuple[Values, Values]:
 def _margin(answers: Answers) -> tuple[Values, Values]:
     margin = answers.label_margin
     return np.maximum(margin, 0), np.maximum(-margin, 0)
+
+
+def reward_of(reward: Shaping | str | Reward | type[Reward], gamma: float = 1.0, cost: Cost = "usage") -> Reward:
+    """The reward that an environment's arguments ask for.
+
+    Args:
+        reward: one of MaskReward's; or one's own: a function or another object that can be called as `Reward`, a class
+            of such, or the name of either, "module:name". A class is made with those of gamma and cost that its
+            constructor takes by name; a function knows its own penalty.
+        gamma, cost: see `MaskReward`.
+
+    Raises:
+        InputError: for what is none of these.
+    """
+    if isinstance(reward, str) and ":" not in reward:
+        return MaskReward(gamma, cost, reward)  # type: ignore[arg-type]  # which names are right, it says itself
+    named: Any = imported("reward", reward, "module:Class or module:function") if isinstance(reward, str) else reward
+    if isinstance(named, type):
+        taken, given = signature(named).parameters, {"gamma": gamma, "cost": cost}
+        named = named(**{name: value for name, value in given.items() if name in taken})
+    if not callable(named):
+        expected = "one of " + ", ".join(get_args(Shaping)) + ", or what is called with ada3d_gym.rewards.Answers"
+        raise InputError(f"reward is {reward!r}: expected {expected}")
+    own: Reward = named
+    return own
+
+
+def paid(reward: Reward, answers: Answers) -> tuple[Values, Values]:
+    """Rewards (B,) float64 of both heads; an InputError for others of somebody's own reward."""
+    values = reward(answers)
+    if isinstance(reward, MaskReward):
+        return values
+    shape = answers.correct.shape
+    if not (isinstance(values, tuple) and len(values) == 2 and all(np.shape(each) == shape for each in values)):
+        got = [np.shape(each) for each in values] if isinstance(values, tuple) else type(values).__name__
+        expected = f"two arrays of shape {shape}, of the frame bits and of the stage bits"
+        raise InputError(f"reward {getattr(reward, '__name__', type(reward).__name__)} gave {got}: expected {expected}")
+    frames, stages = (np.asarray(each, np.float64) for each in values)
+    return frames, stages
 
 
 _SHAPINGS: dict[Shaping, Callable[[Answers], tuple[Values, Values]]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 import math
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from pydantic_core import ErrorDetails
 from ada3d_gym.agents.agent import Agent
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError, did_you_mean
+from ada3d_gym.named import imported
 
 GROUP = "ada3d_gym.agents"  # of entry points
 PRESETS = Path(__file__).parent / "presets"
@@ -70,13 +70,7 @@ def agent_class(name: str) -> type[Agent]:
             raise InputError(f"unknown agent {name!r}: expected {expected}")
         entry = next(iter(entries))
         where = f"{entry.module}:{entry.attr}"
-    module, _, attribute = where.partition(":")
-    if not all(map(str.isidentifier, [*module.split("."), attribute])):
-        raise InputError(f"agent {name!r}: expected module:Class, such as examples.own_agent:BudgetByMotion")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, SyntaxError) as error:
-        raise InputError(f"agent {name!r} cannot be imported: {error}") from error
+    found = imported("agent", where, "module:Class, such as examples.own_agent:BudgetByMotion")
     if not (isinstance(found, type) and issubclass(found, Agent)):
         raise InputError(f"agent {name!r} is {found!r}: expected a subclass of ada3d_gym.agents.Agent")
     if missing := ", ".join(sorted(found.__abstractmethods__)):
