@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
+from typing_extensions import Unpack
 
 from ada3d_gym.bandit import ClipBandit, Order
 from ada3d_gym.datasets import EMBEDDED, EMBEDDED_SETS, VIDEO_SETS, embedded_clips, video_clips
@@ -23,6 +24,7 @@ from ada3d_gym.networks.families import make_network
 from ada3d_gym.networks.selection import Aggregation, ClipTrunk, load_torchvision
 from ada3d_gym.networks.spec import SPECS
 from ada3d_gym.observers import FeatureObserver, IndexObserver, Observation, Observer, PixelObserver
+from ada3d_gym.options import ReadingOptions
 from ada3d_gym.outcomes.classifier import TableClassifier, check_named, check_network
 from ada3d_gym.outcomes.table import NEEDED_PARTS, OutcomeTable, load_table
 from ada3d_gym.precision import Precision, dtype_of
@@ -56,7 +58,7 @@ def build_bandit(
     classifier: NetworkClassifier | None = None,
     outcomes: str | Path | None = None,
     precision: Precision | None = None,
-    **reading: Any,
+    **reading: Unpack[ReadingOptions],
 ) -> ClipBandit:
     """A bandit over clips of a data set.
 
@@ -104,7 +106,7 @@ def build_bandit(
         if isinstance(reward, str) and (needed := NEEDED_PARTS.get(reward)) is not None:
             table.part(needed)  # says now where it is not there
         views = table.about.views if views is None else views
-    naming = {"dataset": dataset, "num_frames": num_frames, "videos": videos, **reading}
+    naming: dict[str, Any] = {"dataset": dataset, "num_frames": num_frames, "videos": videos, **reading}
     clips = build_clips(split=split, views=views, **naming)
     if observation == "index":
         observer: Observer = IndexObserver(clips, split, naming)

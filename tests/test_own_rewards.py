@@ -78,7 +78,7 @@ def test_a_run_is_trained_and_judged_with_it_and_a_strangers_is_not_imported(
     result = json.loads((tmp_path / "run" / "results.jsonl").read_text().splitlines()[-1])
     assert result["reward"] == pytest.approx(1 - 8 / 10, abs=0.2)
     assert json.loads((tmp_path / "run" / OPTIONS).read_text())["environment"]["reward"] == named["reward"]
-    with pytest.raises(InputError, match="trained with the reward .*ByFrames, whose code would be run"):
+    with pytest.raises(InputError, match=r"trained with the reward .*ByFrames, whose code would be run"):
         read_run(tmp_path / "run")
     evaluate(str(tmp_path / "run"), trust=True)
     assert "fixed" in capsys.readouterr().out

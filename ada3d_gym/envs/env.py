@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
+from typing_extensions import Unpack
 
 from ada3d_gym.bandit import ClipBandit, Outcome
 from ada3d_gym.building import build_bandit
@@ -15,6 +17,7 @@ from ada3d_gym.envs.infos import Infos, each, reset_infos, step_infos
 from ada3d_gym.envs.rendering import Window, contact_sheet
 from ada3d_gym.errors import InputError
 from ada3d_gym.masks import split_mask
+from ada3d_gym.options import BanditOptions
 from ada3d_gym.orders import ClipOrder
 
 Pixels = NDArray[np.uint8]
@@ -71,7 +74,7 @@ class Ada3DEnv(gym.Env[NDArray[Any], NDArray[np.int8]]):
         *,
         render_mode: str | None = None,
         label_at_reset: bool = False,
-        **options: Any,
+        **options: Unpack[BanditOptions],
     ):
         self.bandit = ready_bandit(bandit, options, render_mode, self.metadata["render_modes"])
         self.render_mode, self.label_at_reset = render_mode, label_at_reset
@@ -146,7 +149,7 @@ class Ada3DEnv(gym.Env[NDArray[Any], NDArray[np.int8]]):
 
 
 def ready_bandit(
-    bandit: ClipBandit | None, options: dict[str, Any], render_mode: str | None, render_modes: list[str]
+    bandit: ClipBandit | None, options: Mapping[str, Any], render_mode: str | None, render_modes: list[str]
 ) -> ClipBandit:
     """The bandit that a face was given, or one built from its options; a ValueError or TypeError for what it was not.
 

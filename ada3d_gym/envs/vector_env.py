@@ -10,6 +10,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
+from typing_extensions import Unpack
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.envs.env import ready_bandit
@@ -17,6 +18,7 @@ from ada3d_gym.envs.infos import Infos, completed, reset_infos, step_infos
 from ada3d_gym.envs.rendering import contact_sheet
 from ada3d_gym.errors import InputError
 from ada3d_gym.masks import split_mask
+from ada3d_gym.options import BanditOptions
 from ada3d_gym.orders import ClipOrder
 
 Flags = NDArray[np.bool_]
@@ -58,7 +60,7 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
         render_mode: str | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
         label_at_reset: bool = False,
-        **options: Any,
+        **options: Unpack[BanditOptions],
     ):
         if num_envs < 1:
             raise InputError(f"num_envs={num_envs}: expected at least 1")

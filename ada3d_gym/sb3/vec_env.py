@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
+from typing_extensions import Unpack
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.envs.env import ready_bandit
@@ -17,6 +18,7 @@ from ada3d_gym.envs.infos import each, reset_infos, step_infos
 from ada3d_gym.envs.rendering import contact_sheet
 from ada3d_gym.errors import InputError
 from ada3d_gym.masks import split_mask
+from ada3d_gym.options import BanditOptions
 from ada3d_gym.orders import ClipOrder
 from ada3d_gym.profiling import timed
 from ada3d_gym.registration import check_id
@@ -45,7 +47,7 @@ class Ada3DVecEnv(OneVecEnv):
         *,
         render_mode: str | None = None,
         label_at_reset: bool = False,
-        **options: Any,
+        **options: Unpack[BanditOptions],
     ):
         if num_envs < 1:
             raise InputError(f"num_envs={num_envs}: expected at least 1")
@@ -101,7 +103,7 @@ class Ada3DVecEnv(OneVecEnv):
         return [contact_sheet(self.bandit, clip) for clip in self._ids.tolist()]
 
 
-def make_vec(env_id: str, num_envs: int, **options: Any) -> Ada3DVecEnv:
+def make_vec(env_id: str, num_envs: int, **options: Unpack[BanditOptions]) -> Ada3DVecEnv:
     """The SB3 face of a registered id, as `gym.make_vec` makes Gymnasium's.
 
     Args:
