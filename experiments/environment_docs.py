@@ -136,7 +136,8 @@ def _about(dataset: str) -> str:
         if videos.source.startswith("http")
         else "This page lists the environments on your own videos, for those who have a list of them. Put the list at "
         f"the top of a folder ({videos.lists}), then index the videos once; see [video files](../videos.md). The "
-        f"network needs a [checkpoint](../checkpoints.md). The metric is {videos.metric}."
+        "network needs a [checkpoint](../checkpoints.md), or is trained with `--classifier-recipe scratch`, as "
+        f"[`ada3d start`](../own-videos.md) does. The metric is {videos.metric}."
     )
 
 
