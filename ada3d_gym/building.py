@@ -19,6 +19,7 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.networks.checkpoints.loading import load_checkpoint
 from ada3d_gym.networks.checkpoints.weights import load_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.networks.conversion.named import named_network
 from ada3d_gym.networks.described import DescribedNetwork
 from ada3d_gym.networks.families import make_network
 from ada3d_gym.networks.selection import Aggregation, ClipTrunk, load_torchvision
@@ -65,7 +66,8 @@ def build_bandit(
     Args:
         dataset: "motionshapes", "motionshapes-untrimmed", or a name in `ada3d_gym.datasets.VIDEO_SETS`.
         split, num_frames, views, videos: see `embedded_clips` and `video_clips`.
-        backbone: the 3D network's name in `ada3d_gym.networks.spec.SPECS`.
+        backbone: the 3D network's name in `ada3d_gym.networks.spec.SPECS`; or "module:factory", a function of one's own
+            from the number of classes to a 3D CNN, which `convert` makes masked.
         checkpoint: its weights, a file that `load_checkpoint` reads. For MotionShapes, the default is the shipped
             weights (for some of the classes, the head is cut down to these). For a network that you will train,
             "random" draws them from PyTorch's global generator, and "shipped" takes the weights that ship for any
@@ -240,8 +242,11 @@ def build_classifier(
     precision: Precision | None = None,
 ) -> NetworkClassifier:
     """The masked 3D network for clips; arguments as in `build_bandit`."""
+    if ":" in backbone:
+        own = named_network(backbone, len(clips.class_names), clips.size, None if checkpoint == RANDOM else checkpoint)
+        return NetworkClassifier(own, clips.size, device=device, precision=precision)
     if backbone not in SPECS:
-        raise InputError(f"unknown backbone {backbone!r}: expected one of {', '.join(SPECS)}")
+        raise InputError(f"unknown backbone {backbone!r}: expected one of {', '.join(SPECS)}, or module:factory")
     known = clips.dataset in EMBEDDED_SETS or clips.class_names == CLASSES
     if checkpoint is None and not (known and backbone in CLASSIFIER_BACKBONES):
         raise InputError(

@@ -266,7 +266,6 @@ def compose(
     if misspelt := [name for name in read.agents if ":" not in name and name not in known]:
         close = did_you_mean(misspelt, known)
         raise InputError(f"unknown agent in {path.name}: {', '.join(misspelt)}{close}")
-    _check_environment(read.environment, path.name)
     given = {key: value for key, value in (options or {}).items() if value is not None}
     own = (
         read.agents.get(agent, {}) | given | dict(assignment(each, agent_class(agent).Options) for each in assignments)
@@ -274,6 +273,7 @@ def compose(
     if precision and "precision" in (each.name for each in fields(agent_class(agent).Options)):
         own = {"precision": precision} | own
     settings = read.environment | {key: value for key, value in (environment or {}).items() if value is not None}
+    _check_environment(settings, path.name)
     recipes_own = {key: value for key, value in (scratch or {}).items() if value is not None}
     recipes_own |= dict(assignment(each, ScratchOptions) for each in scratch_assignments)
     if recipe == "scratch":
@@ -317,6 +317,9 @@ def _observed(env: str, settings: dict[str, Any]) -> dict[str, Any]:
 def _check_environment(environment: dict[str, Any], where: str) -> None:
     if reserved := [name for name in ("split", "gamma", "device") if name in environment]:
         raise InputError(f"environment in {where} has {', '.join(reserved)}: not its own, but a command's")
+    if ":" in (own := str(environment.get("backbone", ""))):
+        how = "agents and evaluate() of Python train and judge on it, see docs/own-networks.md"
+        raise InputError(f"environment in {where} has backbone {own}, which gym.make takes and runs do not: {how}")
 
 
 def assignment(text: str, options: type) -> tuple[str, Any]:
