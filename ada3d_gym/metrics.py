@@ -26,24 +26,17 @@ def mean_average_precision(
     return float(np.mean([precision(targets[:, c], scores[:, c]) for c in classes]))
 
 
+# scikit-learn brings SciPy, a second that only a command which judges is to wait for.
+
+
 def _average(targets: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:
-    precision, recall = _curve(targets, scores)
-    return float(-np.sum(np.diff(recall) * precision[:-1]))
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(targets, scores))
 
 
 def _interpolated(targets: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:
-    precision, recall = _curve(targets, scores)
+    from sklearn.metrics import precision_recall_curve
+
+    precision, recall, _ = precision_recall_curve(targets, scores)  # recall falls from 1 to 0
     return float(-np.sum(np.diff(recall) * np.maximum.accumulate(precision)[:-1]))
-
-
-def _curve(
-    targets: NDArray[np.bool_], scores: NDArray[np.floating]
-) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Precision and recall at each distinct score, from the lowest on, and where nothing is found; (S + 1,) each.
-
-    To the bit those of scikit-learn, whose import would take longer than many a judgement.
-    """
-    order = np.argsort(scores, kind="stable")[::-1]
-    last = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # of those with the same score
-    right = np.cumsum(targets[order])[last][::-1]
-    return np.append(right / (1 + last[::-1]), 1.0), np.append(right / right[0], 0.0)

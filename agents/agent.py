@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from numpy.typing import NDArray
 
 from ada3d_gym import parallel
+from ada3d_gym.agents.costs import backbone_macs
 from ada3d_gym.agents.midway import Midway
 from ada3d_gym.agents.portable import Portable
 from ada3d_gym.agents.states import MissingState, load_state, save_state
@@ -18,7 +19,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.divergence import check_state, during
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.checkpoints.weights import CheckpointError
-from ada3d_gym.observers import Observation
+from ada3d_gym.observers import Observation, shows_features
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 """Gets the number of epochs done and the last one's figures by name."""
@@ -57,7 +58,8 @@ class Agent(ABC):
         total_epochs: how many its options ask for.
         trunk_observation: what it is shown where it is to train the backbone of its network, too; None of an agent that
             has none, which is then shown `observation`.
-        macs: multiply-accumulates of its own networks for one clip.
+        macs: multiply-accumulates of the networks that it chooses by, for one clip. Where it is shown features, it
+            begins with those of the backbone that computes them; what an agent computes besides, it adds.
         midway: where `train_epoch` can go on from the middle of an epoch, see `ada3d_gym.agents.midway`; None where an
             epoch is repeated from its start.
         feedback: "bandit" where it learns from the masks that it tries; "full" where it looks up what all masks of a
@@ -76,6 +78,8 @@ class Agent(ABC):
 
     def __init__(self, bandit: ClipBandit, options: Any, *, seed: int = 0, device: str = "cpu"):
         self.bandit, self.options, self.seed, self.device = bandit, options, seed, device
+        if shows_features(bandit.observer) and self.observation == "features":
+            self.macs = backbone_macs(bandit)  # so that nobody who forgets to count appears to choose for nothing
 
     @classmethod
     def shown(cls, options: Any) -> Observation:

@@ -46,9 +46,7 @@ from benchmarks.feeding_process import machine_seconds
 from benchmarks.feeding_videos import CLASSES, Videos, feeding_videos
 
 PART = 4  # of the videos: the part that is judged on
-MEASURED = (
-    2  # of the videos: the part that the network's rate is measured on; what only a first batch takes counts less
-)
+MEASURED = 2  # of the videos: the part that the network's rate is measured on; a first batch takes longer
 MICRO_BATCH = 16  # clips in a pass of the classifier's training, for memory
 SIDE = 64  # of the frames that the policy sees: the largest that a tiny trunk is for
 NAMES = {"trunk": "trunk", "classifier": "classifier on whole clips", "judged": "judging"}  # in profile and prediction

@@ -377,7 +377,7 @@ def _check_trust(run: Run, folder: Path) -> None:
     for agent in (run.agent, run.options.get("agent") if run.transfer else None):
         if agent and agent not in agent_names():
             raise InputError(f"{folder} was trained with {agent}, whose code would be run: {remedy}")
-    own = run.environment.get("reward", "")
+    own = str(run.environment.get("reward", ""))
     if ":" in own:
         raise InputError(f"{folder} was trained with the reward {own}, whose code would be run: {remedy}")
     for name in ("environment.features", "options.weights", "options.state", "options.agent_options.weights"):

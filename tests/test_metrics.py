@@ -58,13 +58,3 @@ def test_several_labels_of_a_video_count_in_each_of_their_classes():
     first = (1 / 1 + 2 / 3) / 2
     assert mean_average_precision(scores, targets) == pytest.approx((first + 1 + 1) / 3)
     assert top1(scores, targets) == 1.0
-
-
-@pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_it_is_scikit_learns_to_the_bit(kind: type[np.floating]):
-    from sklearn.metrics import average_precision_score
-
-    rng = np.random.default_rng(0)
-    for digits in (1, 2, 9):  # few digits tie many scores
-        targets, scores = rng.random((50, 1)) < 0.3, rng.random((50, 1)).round(digits).astype(kind)
-        assert mean_average_precision(scores, targets) == average_precision_score(targets[:, 0], scores[:, 0])

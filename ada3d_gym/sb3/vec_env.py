@@ -103,16 +103,25 @@ class Ada3DVecEnv(OneVecEnv):
         return [contact_sheet(self.bandit, clip) for clip in self._ids.tolist()]
 
 
-def make_vec(env_id: str, num_envs: int, **options: Unpack[BanditOptions]) -> Ada3DVecEnv:
+def make_vec(
+    env_id: str,
+    num_envs: int,
+    *,
+    render_mode: str | None = None,
+    label_at_reset: bool = False,
+    **options: Unpack[BanditOptions],
+) -> Ada3DVecEnv:
     """The SB3 face of a registered id, as `gym.make_vec` makes Gymnasium's.
 
     Args:
         env_id: as "Ada3D-MotionShapes-v1".
         num_envs: N.
+        render_mode, label_at_reset: as for `Ada3DVecEnv`.
         options: as for `Ada3DEnv`; they replace those of the id.
 
     Raises:
         ValueError: for an id that is not one of this package's.
     """
     check_id(env_id)
-    return Ada3DVecEnv(num_envs, **{**gym.spec(env_id).kwargs, **options})
+    settings = {**gym.spec(env_id).kwargs, **options}
+    return Ada3DVecEnv(num_envs, render_mode=render_mode, label_at_reset=label_at_reset, **settings)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.masks import ActionError
+from ada3d_gym.orders import Stream
 from ada3d_gym.protocols import usable
 from ada3d_gym.rewards import label_margin
 from ada3d_gym.untrimmed.protocols import FileLooks, VideoLooks, nearest_place
@@ -84,8 +85,8 @@ class VideoOrder:
     """
 
     def __init__(self, looks: VideoLooks, rng: np.random.Generator):
-        self._looks, self._rng = looks, rng
-        self._ahead: Ids = np.empty(0, np.int64)
+        self._looks = looks
+        self._ids = Stream(lambda: rng.permutation(len(looks)))
 
     def draw(self, count: int) -> Ids:
         """The next `count` videos (count,); of bad ones, others in their place.
@@ -93,10 +94,7 @@ class VideoOrder:
         Raises:
             VideoError: where too many videos are bad.
         """
-        while len(self._ahead) < count:
-            self._ahead = np.concatenate([self._ahead, self._rng.permutation(len(self._looks))])
-        videos, self._ahead = self._ahead[:count], self._ahead[count:]
-        return usable(self._looks, videos)  # type: ignore[arg-type]
+        return usable(self._looks, self._ids.take(count))  # type: ignore[arg-type]
 
 
 class LookingCore:

@@ -13,6 +13,7 @@ import torch
 
 from ada3d_gym import parallel
 from ada3d_gym.agents.agent import Agent, NoOptions
+from ada3d_gym.agents.costs import backbone_macs
 from ada3d_gym.agents.fixed import Upper
 from ada3d_gym.agents.registry import AGENTS, agent_class, agent_options, make_agent
 from ada3d_gym.agents.sb3 import SB3Agent
@@ -212,6 +213,15 @@ def test_a_learner_without_train_epoch_is_named(bandit: ClipBandit):
 
     with pytest.raises(NotImplementedError, match=r"Lazy has 1 epochs and no train_epoch\(\)"):
         Lazy(bandit, NoOptions()).learn(1, lambda epoch, figures: None)
+
+
+def test_who_is_shown_features_does_not_appear_to_choose_for_nothing():
+    class Forgetful(Upper):
+        observation = "features"
+
+    pixels, features = (build_bandit(split="test", videos=2, observation=shown) for shown in ("pixels", "features"))
+    assert Forgetful(features, NoOptions()).macs == backbone_macs(features) > 500_000
+    assert Upper(pixels, NoOptions()).macs == Upper(features, NoOptions()).macs == 0
 
 
 def test_a_learner_that_would_not_be_saved_is_named(bandit: ClipBandit):
