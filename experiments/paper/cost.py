@@ -44,6 +44,10 @@ from ada3d_gym.workers import default_workers
 # pass as two. Half of that is assumed for networks whose clips keep different frames; nobody has measured it.
 ASSUMED_GMACS = {"a100": 6000.0}
 CORES = 8  # beside each GPU, an assumption: machines with 8 A100s have 48 to 128
+CPU_RATE = (
+    "NO GPU WAS MEASURED: each GPU below is as fast as the CPU of this machine. Give a GPU's rate by --gpu a100 (an "
+    "assumed one), --gpu-gmacs-per-second N, or --device cuda on a machine with one; --cpu is for no GPUs."
+)
 ASSUMPTIONS = (
     "a backward pass counts twice its forward pass; masks of REINFORCE's stage 1 count as whole clips",
     "clips of 16 frames take twice as long to decode; the next batch is decoded while one is computed",
@@ -136,9 +140,13 @@ def cost(
     told += [_masks(plan, backbone, frames) for backbone, frames in sorted(kept)]
     told += ASSUMPTIONS
     report = figures(jobs, found, video_bytes, machine, seeds, fed)
-    print("\n".join([f"{dataset}, seeds: {seeds}", *(f"- {each}" for each in told), "", shown(report, machine)]))
+    guessed = gpu is None and gpu_gmacs_per_second is None and torch.device(device).type == "cpu" and not cpu
+    warned = [CPU_RATE] if guessed else []
+    head = [f"{dataset}, seeds: {seeds}", *warned, *(f"- {each}" for each in told)]
+    print("\n".join([*head, "", shown(report, machine)]))
     if json is not None:
-        content = {"machine": asdict(machine), "videos": asdict(found), "seeds": seeds, "assumed": told, **report}
+        assumed = {"assumed": [*warned, *told]}
+        content = {"machine": asdict(machine), "videos": asdict(found), "seeds": seeds, **assumed, **report}
         with writing(json.parent):
             json.write_text(dumps(content, indent=1) + "\n")
 

@@ -187,6 +187,21 @@ def test_an_assumed_gpu_is_called_an_assumption(capsys: pytest.CaptureFixture[st
     assert "6,000 GMACs/s each GPU: an assumption for a100" in capsys.readouterr().out
 
 
+def test_the_rate_of_this_cpu_is_not_taken_for_that_of_a_gpu(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("ada3d_gym.experiments.paper.cost.measured_gmacs", lambda device: 50.0)
+    decoding = {"tables": ("5",), "decode_clips_per_second": 30.0}
+    cost("Ada3D-FCVID-v0", **decoding, json=tmp_path / "cost.json")
+    second = capsys.readouterr().out.splitlines()[1]
+    assert second.startswith("NO GPU WAS MEASURED: each GPU below is as fast as the CPU of this machine.")
+    assert "--gpu a100" in second
+    assert json.loads((tmp_path / "cost.json").read_text())["assumed"][0] == second
+    for given in ({"cpu": True}, {"gpu": "a100"}, {"gpu_gmacs_per_second": 6000.0}):
+        cost("Ada3D-FCVID-v0", **decoding, **given)
+        assert "NO GPU" not in capsys.readouterr().out
+
+
 def test_decoding_is_measured_on_real_videos():
     rate = measured_decoding(width=96, height=64, seconds=3, clips=2)
     assert np.isfinite(rate)
