@@ -239,7 +239,7 @@ def _reinforce(run: Run, videos: Videos, networks: Networks, share: float) -> li
 def _blind(run: Run, videos: Videos, networks: Networks, share: float) -> list[Phase]:
     options, found = run.options, []
     if run.agent == "best-fixed":
-        found.append(search(networks, options["clips"], options["batch_size"]))
+        found.append(search(networks, videos, options))
     if epochs := options["joint_epochs"]:
         macs, size = share * networks.whole_train, options["joint_batch_size"]
         found.append(tuning("fine-tuning", epochs * videos.train, macs, size))
@@ -253,18 +253,19 @@ def _uniform(networks: Networks, options: Mapping[str, Any]) -> int:
     return int(networks.test(kept[None], on[None])[0])
 
 
-def search(networks: Networks, clips: int, size: int) -> Phase:
+def search(networks: Networks, videos: Videos, options: Mapping[str, Any]) -> Phase:
     """The search for constants, where every round keeps as many masks as it may; see `BestFixed`.
 
-    Which masks go on depends on what they are paid; each counts as the mean of all.
+    Which masks go on depends on what they are paid; each counts as the mean of all. A round judges at most one clip of
+    each training video.
     """
     frames, stages = networks.frames, len(networks.train.stage)
-    masks = candidates(frames, stages)
+    masks = candidates(frames, stages, options["regular"])
     mean = float(networks.train(*split_mask(masks, frames, stages)).mean())
     left, pulls, decoded = len(masks), 0, 0
     for number in range(ROUNDS):
-        shown = clips * GROWTH**number
+        shown = min(options["clips"] * GROWTH**number, videos.train)
         pulls, decoded = pulls + left * shown, decoded + shown
         # the best sixteenth, everything, and of each bucket a sixteenth or three
         left = min(left, -(-left // KEEP) + 1 + LEAST * BUCKETS + left // KEEP)
-    return Phase("search for constants", decoded, pulls, pulls * mean, 0, size, alone=True)
+    return Phase("search for constants", decoded, pulls, pulls * mean, 0, options["batch_size"], alone=True)

@@ -147,16 +147,16 @@ def test_every_clip_is_decoded_as_often_as_predicted(tmp_path: Path, monkeypatch
 
 
 def test_the_search_for_constants_stays_within_what_is_predicted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("ada3d_gym.agents.search.EXHAUSTIVE_BITS", 12)  # as of 16 frames: 2,208 masks, not 8,160
-    run = compose(MOTION, "best-fixed", 0, options={"clips": 1}, environment={"videos": 70})
-    found = {phase.name: phase for phase in phases(run, Videos(70, 70, 14), share=1.0, judge_upper=False)}
+    options = {"clips": 1, "regular": True}  # as `ada3d start` has it: 2,208 masks, not 8,160
+    run = compose(MOTION, "best-fixed", 0, options=options, environment={"videos": 42})
+    found = {phase.name: phase for phase in phases(run, Videos(42, 42, 14), share=1.0, judge_upper=False)}
     search, judged = found["search for constants"], found["judging best-fixed, 4 clips"]
-    assert (search.clips, search.alone) == (1 + 4 + 16 + 64, True)
+    assert (search.clips, search.alone) == (1 + 4 + 16 + 42, True)  # the last round has no more than 42 videos
     counted = Counted(monkeypatch)
     bandit = run.bandit("train", "cpu")
     run.make_agent(bandit, "cpu").learn(4, lambda epoch, figures: None)
     assert 0.5 * search.pulls < counted.clips("pulls") <= search.pulls
-    assert judged.pulls == 4 * 70
+    assert judged.pulls == 4 * 42
 
 
 def test_a_run_of_another_agent_is_refused():
