@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from tqdm import tqdm
 
 from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.pipeline import is_finished
 from ada3d_gym.experiments.ray_cluster import AHEAD, ATTEMPTS, connected, enter, options_of
-from ada3d_gym.experiments.train import is_finished
 from ada3d_gym.experiments.workers import Job, Outcome, RunError, outcome_of
 from ada3d_gym.workers import share_cores
 

@@ -25,7 +25,7 @@ from ada3d_gym.experiments.paper.lists import LEARNED, PaperRuns
 from ada3d_gym.experiments.paper.options import DEFAULTS, PaperOptions
 from ada3d_gym.experiments.paper.showing import found_in, show
 from ada3d_gym.experiments.paper.table2_options import Table2Options
-from ada3d_gym.experiments.train import CLASSIFIER
+from ada3d_gym.prediction.config import CLASSIFIER
 from ada3d_gym.registration import UNTRIMMED
 
 SELECTION = "selection.safetensors"  # of a run of REINFORCE
