@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from ada3d_gym.errors import Ada3DError
 from ada3d_gym.experiments.folders import BusyFolder
-from ada3d_gym.experiments.pipeline import train_run
+from ada3d_gym.experiments.pipeline import is_finished, train_run
 from ada3d_gym.experiments.runs import Run
 from ada3d_gym.experiments.timing import one_thread
 from ada3d_gym.workers import share_cores
@@ -52,6 +52,9 @@ class Job:
     folder: Path
     device: str
     upper: Path | None = None
+
+    def is_done(self) -> bool:
+        return is_finished(self.run, self.folder)
 
     def do(self) -> None:
         """Trains and judges it; time is measured later, when nothing else is going on.

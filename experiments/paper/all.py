@@ -60,7 +60,8 @@ def looking_options(runs: PaperRuns) -> Table2Options | None:
     embedded = options.dataset == EMBEDDED
     dataset = f"{EMBEDDED}-untrimmed" if embedded else options.dataset
     env = next(name for name, its in UNTRIMMED.items() if its["dataset"] == dataset)
-    shared: dict[str, Any] = {name: getattr(options, name) for name in ("seeds", "quick", "output", "device", "videos")}
+    names = ("seeds", "quick", "output", "device", "videos", "ray", "ray_cpus")
+    shared: dict[str, Any] = {name: getattr(options, name) for name in names}
     if embedded:
         return Table2Options(id=env, **shared)
     if not (learned := runs.done(runs.rows(LEARNED)[:1])):
