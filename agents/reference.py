@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ada3d_gym import parallel
 from ada3d_gym.agents.agent import Agent, OnEpoch
 from ada3d_gym.agents.figures import Meter
-from ada3d_gym.agents.midway import Midway
+from ada3d_gym.agents.midway import Kept, Midway
 from ada3d_gym.agents.progress import epoch_batches
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.divergence import check_state, during
@@ -25,8 +25,8 @@ from ada3d_gym.seeding import CallStreams, Stream, spawn
 Bits = NDArray[np.bool_]
 
 
-class Blind(Protocol):
-    """A policy that looks at nothing, as a classifier can be trained under its masks."""
+class Blind(Kept, Protocol):
+    """A policy that looks at nothing, as a classifier can be trained under its masks; its state is of what it draws."""
 
     def reseed(self, seed: int | np.random.SeedSequence) -> None:
         """Starts the draws afresh."""
@@ -62,6 +62,12 @@ class Fixed:
         return np.tile(self.mask, (count, 1))
 
     def reseed(self, seed: int | np.random.SeedSequence) -> None:
+        """Nothing is drawn."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Nothing is drawn."""
 
 
@@ -190,13 +196,12 @@ class RandomFineTuning:
         """Trains one epoch, number `epoch` from 0; returns its figures by name."""
         source = self.bandit.source
         order, draws = (spawn(self.seed, self.stream, self.epoch, part) for part in range(2))
+        ids, meter = self.bandit.epoch(np.random.default_rng(order)), Meter()
+        kept: dict[str, Kept] = {"meter": meter}
         if not isinstance(self.policy, Agent):
             self.policy.reseed(draws)
-        ids, meter = self.bandit.epoch(np.random.default_rng(order)), Meter()
-        begun = self.midway.begin(meter=meter)
-        if not isinstance(self.policy, Agent):
-            for first in range(0, begun * self.batch_size, self.batch_size):  # as they were drawn before
-                self.policy.draw(len(ids[first : first + self.batch_size]))
+            kept["draws"] = self.policy
+        begun = self.midway.begin(**kept)
         batches = epoch_batches(source, ids, self.batch_size, self.name, self.epoch, self.epochs, done=begun)
         for step, (done, size, batch) in enumerate(batches, start=begun + 1):
             u, v = split_mask(self._masks(batch, size), self.bandit.num_frames, self.bandit.num_stages)

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ada3d_gym.agents.agent import Agent
-from ada3d_gym.agents.blind import TuningAgent, TuningOptions
+from ada3d_gym.agents.blind import BlindAgent, TuningAgent, TuningOptions
 from ada3d_gym.agents.portable import Portable
+from ada3d_gym.agents.reference import Blind
 from ada3d_gym.agents.registry import agent_class, agent_options, make_agent
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
@@ -63,8 +64,9 @@ class Transferred(TuningAgent):
         """What its policy is shown."""
         return agent_class(options.agent).shown(agent_options(options.agent, options.agent_options))
 
-    def tuned_for(self) -> Agent:
-        return self
+    def tuned_for(self) -> Blind | Agent:
+        """Itself; of a policy that looks at nothing the draws, which go on after an interruption where they were."""
+        return self.policy.tuned_for() if isinstance(self.policy, BlindAgent) else self
 
     def act(self, observations: NDArray[Any], deterministic: bool = True) -> NDArray[np.int8]:
         masks: NDArray[np.int8] = self.policy.act(observations)

@@ -36,10 +36,10 @@ from ada3d_gym.experiments.paper.decoding import Feeding
 from ada3d_gym.experiments.paper.phases import Networks, Phase, judging, pretraining
 from ada3d_gym.experiments.paper.phases import Videos as Counts
 from ada3d_gym.experiments.paper.rates import Machine, time_of
+from ada3d_gym.experiments.pipeline import train_run
 from ada3d_gym.experiments.pretraining import pretraining as run_of_pretraining
 from ada3d_gym.experiments.profiles import PROFILE
 from ada3d_gym.experiments.runs import Run, compose
-from ada3d_gym.experiments.train import train_run
 from ada3d_gym.files import writing
 from ada3d_gym.workers import default_workers
 from benchmarks.feeding_process import machine_seconds

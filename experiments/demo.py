@@ -19,16 +19,17 @@ from typing import Any
 
 from ada3d_gym.building import build_clips
 from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.configuration import plain
 from ada3d_gym.experiments.figures import draw_masks, plot_accuracy
 from ada3d_gym.experiments.folders import check_output, claimed
 from ada3d_gym.experiments.judging import load_masks
 from ada3d_gym.experiments.plan import Row, Task, carry_out, time_rows
 from ada3d_gym.experiments.results import Result, ResultFile
 from ada3d_gym.experiments.rivals import Compose, Rivals
-from ada3d_gym.experiments.runs import Run, compose, plain
+from ada3d_gym.experiments.runs import Run, compose
 from ada3d_gym.experiments.tables import table, write_json
 from ada3d_gym.experiments.timing import one_thread
-from ada3d_gym.experiments.train import CLASSIFIER
+from ada3d_gym.prediction.config import CLASSIFIER
 
 ENV = "Ada3D-MotionShapes-v1"
 QUICK_VIDEOS = 140  # of each split

@@ -26,13 +26,14 @@ from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.folders import check_output
 from ada3d_gym.experiments.judging import Trial, name_beside
 from ada3d_gym.experiments.profiles import EVALUATED, profiled
+from ada3d_gym.experiments.reading_runs import read_run
 from ada3d_gym.experiments.results import ResultFile, with_times
-from ada3d_gym.experiments.runs import compose, read_run
+from ada3d_gym.experiments.runs import compose
 from ada3d_gym.experiments.tables import single_table, write_json
 from ada3d_gym.experiments.timing import Timed, milliseconds
-from ada3d_gym.experiments.train import CLASSIFIER
 from ada3d_gym.observers import SPLITS
 from ada3d_gym.precision import Precision
+from ada3d_gym.prediction.config import CLASSIFIER
 from ada3d_gym.profiling import phase
 from ada3d_gym.registration import ENVIRONMENTS
 

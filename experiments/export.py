@@ -32,8 +32,8 @@ from ada3d_gym.experiments.exported_graphs import GraphFile, StageMask, stage_ma
 from ada3d_gym.experiments.judging import load_masks
 from ada3d_gym.experiments.model_card import model_card
 from ada3d_gym.experiments.model_folder import figures_of
+from ada3d_gym.experiments.reading_runs import read_run
 from ada3d_gym.experiments.results import Result, ResultFile
-from ada3d_gym.experiments.runs import read_run
 from ada3d_gym.files import OutputError, replacing, writing
 from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.networks.graph_files import Format, check_format

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ada3d_gym.datasets import EMBEDDED_SETS, DataError, find_root, load_index
+from ada3d_gym.experiments.configuration import plain
 from ada3d_gym.experiments.folders import claimed
-from ada3d_gym.experiments.runs import MACHINE, Run, plain
+from ada3d_gym.experiments.runs import MACHINE, Run
 from ada3d_gym.fingerprints import of_file, of_videos
 
 FILES = (

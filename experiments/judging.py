@@ -26,8 +26,9 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.datasets import EMBEDDED_SETS, embedded_clips, find_root, video_clips
 from ada3d_gym.errors import InputError
 from ada3d_gym.evaluation import evaluate
+from ada3d_gym.experiments.configuration import plain
 from ada3d_gym.experiments.results import Result, summarise
-from ada3d_gym.experiments.runs import MACHINE, Run, plain
+from ada3d_gym.experiments.runs import MACHINE, Run
 from ada3d_gym.files import writing
 from ada3d_gym.fingerprints import of_file, of_videos, of_weights
 from ada3d_gym.networks.classifier import NetworkClassifier

@@ -17,11 +17,12 @@ from ada3d_gym.experiments.claims import Claimed, claim
 from ada3d_gym.experiments.folders import BusyFolder
 from ada3d_gym.experiments.inputs import claimed_by
 from ada3d_gym.experiments.judging import load_masks
+from ada3d_gym.experiments.pipeline import is_finished
 from ada3d_gym.experiments.ray_runs import AGAIN, do_all_on_ray
+from ada3d_gym.experiments.reading_runs import read_run
 from ada3d_gym.experiments.results import Result, ResultFile, with_times
-from ada3d_gym.experiments.runs import Run, read_run
+from ada3d_gym.experiments.runs import Run
 from ada3d_gym.experiments.timing import Timed, milliseconds
-from ada3d_gym.experiments.train import is_finished
 from ada3d_gym.experiments.training import see_alike
 from ada3d_gym.experiments.workers import Job, Worker, processes, wait_for_any, workers
 

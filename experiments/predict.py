@@ -28,7 +28,7 @@ from ada3d_gym.experiments.folders import check_output
 from ada3d_gym.experiments.judging import Trial
 from ada3d_gym.experiments.predictions import summary, table, write_csv, write_json
 from ada3d_gym.experiments.profiles import measured, profile_table
-from ada3d_gym.experiments.runs import read_run
+from ada3d_gym.experiments.reading_runs import read_run
 from ada3d_gym.files import replacing
 from ada3d_gym.observers import FeatureObserver, IndexObserver
 from ada3d_gym.precision import Precision

@@ -1,13 +1,18 @@
-"""Ray clusters: how a command reaches one, and how what it sends finds its files there."""
+"""Ray clusters: how a command reaches one, how what it sends finds its files there, and what becomes of it."""
 
 from __future__ import annotations
 
 import os
 import socket
 import sys
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.workers import Outcome, RunError
 
 EXTRA = "pip install 'ada3d-gym[ray]'"
 AHEAD = 2  # runs sent for each place that computes: one waits, so that no place does
@@ -71,3 +76,46 @@ def options_of(device: str, cpus: int, title: str) -> dict[str, Any]:
         "max_retries": 0,  # told here, and tried again from here
         "name": title,
     }
+
+
+class Answers:
+    """What nodes answer, each with its run's outcome and what belongs to it.
+
+    Args:
+        ray: the module.
+        next: what becomes of a run whose worker has died, for messages.
+    """
+
+    def __init__(self, ray: Any, next: str):
+        self._ray, self._next = ray, next
+        self._deaths: Counter[Path] = Counter()  # of workers, by run
+
+    def of(self, reference: Any, path: Path) -> tuple[Outcome, Any] | None:
+        """The answer of a run that has ended; None where its worker has died, and the run is to be sent once more.
+
+        Args:
+            reference: Ray's.
+            path: of the run, for messages.
+
+        Raises:
+            RunError, RuntimeError: where the run failed, no node can compute it, or it has killed its last worker.
+        """
+        try:
+            kind, told = self._ray.get(reference)
+        except self._ray.exceptions.RayTaskError as error:  # not even begun: nodes catch what is raised in a run
+            why = str(error).strip().splitlines()[-1]
+            raise RunError(
+                f"a Ray node cannot compute the run of {path} ({why}): each needs this version of ada3d-gym"
+            ) from error
+        except self._ray.exceptions.RayError as error:
+            self._deaths[path] += 1
+            name = type(error).__name__
+            if self._deaths[path] == ATTEMPTS:
+                raise RunError(f"{ATTEMPTS} Ray workers died in the run of {path} ({name})") from error
+            tqdm.write(f"{path}: its Ray worker has died ({name}), and {self._next}", file=sys.stderr)
+            return None
+        if kind == "failed":
+            raise RunError(f"{told} (in the run of {path})")
+        if kind == "fault":
+            raise RuntimeError(f"in the run of {path}:\n{told}")
+        return kind, told

@@ -1,24 +1,31 @@
-"""Runs of a list on a Ray cluster, whose nodes share a file system: each trains and judges in the run's folder."""
+"""Runs on a Ray cluster whose nodes share a file system: each does runs in their folders."""
 
 from __future__ import annotations
 
 import os
-import sys
 import time
-from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from tqdm import tqdm
-
 from ada3d_gym.errors import InputError
-from ada3d_gym.experiments.ray_cluster import AHEAD, ATTEMPTS, connected, enter, options_of
-from ada3d_gym.experiments.train import is_finished
-from ada3d_gym.experiments.workers import Job, Outcome, RunError, outcome_of
+from ada3d_gym.experiments.ray_cluster import AHEAD, Answers, connected, enter, options_of
+from ada3d_gym.experiments.workers import Outcome, Work, outcome_of
 from ada3d_gym.workers import share_cores
 
 AGAIN = 10.0  # seconds until it is looked again whether another process has done a run
+
+
+class Job(Work, Protocol):
+    """A run that is done in a folder."""
+
+    @property
+    def device(self) -> str:
+        """Where networks run."""
+
+    def is_done(self) -> bool:
+        """Whether its results are there."""
 
 
 class Queue(Protocol):
@@ -30,6 +37,29 @@ class Queue(Protocol):
     def empty(self) -> bool: ...
     def next(self) -> Job | None: ...
     def ended(self, folder: Path, done: bool, told: str = "") -> None: ...
+
+
+class AnyOrder:
+    """Jobs that need no others.
+
+    Args:
+        jobs: in the order in which they are begun.
+    """
+
+    def __init__(self, jobs: Sequence[Job]):
+        self.finished: set[Path] = set()
+        self._waiting = list(reversed(jobs))
+
+    @property
+    def empty(self) -> bool:
+        return not self._waiting
+
+    def next(self) -> Job | None:
+        return self._waiting.pop() if self._waiting else None
+
+    def ended(self, folder: Path, done: bool, told: str = "") -> None:
+        if done:
+            self.finished.add(folder)
 
 
 def do_all_on_ray(queue: Queue, address: str, cpus: int) -> set[Path]:
@@ -79,7 +109,7 @@ class _Sender:
         self._ray, self._queue, self._cpus = ray, queue, cpus
         self._compute = ray.remote(compute)
         self._sent: dict[Any, Job] = {}  # by Ray's reference
-        self._deaths: Counter[Path] = Counter()
+        self._answers = Answers(ray, "another one goes on")
 
     def do(self) -> set[Path]:
         try:
@@ -107,26 +137,11 @@ class _Sender:
 
     def _take(self, done: Any) -> None:
         job = self._sent.pop(done)
-        try:
-            kind, told = self._ray.get(done)
-        except self._ray.exceptions.RayTaskError as error:  # not even begun: `compute` catches what is raised in it
-            why = str(error).strip().splitlines()[-1]
-            raise RunError(
-                f"a Ray node cannot compute the run of {job.folder} ({why}): each needs this version of ada3d-gym"
-            ) from error
-        except self._ray.exceptions.RayError as error:
-            self._deaths[job.folder] += 1
-            name = type(error).__name__
-            if self._deaths[job.folder] == ATTEMPTS:
-                raise RunError(f"{ATTEMPTS} Ray workers died in the run of {job.folder} ({name})") from error
-            tqdm.write(f"{job.folder}: its Ray worker has died ({name}), and another one goes on", file=sys.stderr)
+        if (answer := self._answers.of(done, job.folder)) is None:
             self._send(job)
             return
-        if kind == "failed":
-            raise RunError(f"{told} (in the run of {job.folder})")
-        if kind == "fault":
-            raise RuntimeError(f"in the run of {job.folder}:\n{told}")
-        if kind == "done" and not is_finished(job.run, job.folder):
+        kind, told = answer
+        if kind == "done" and not job.is_done():
             raise InputError(
                 f"{job.folder}: a Ray node says that it is done, and nothing of it is here: give an --output that the "
                 "nodes share with this machine"

@@ -35,7 +35,8 @@ from ada3d_gym.experiments.figures import plot_regret
 from ada3d_gym.experiments.folders import check_output, folder_name
 from ada3d_gym.experiments.intervals import interval
 from ada3d_gym.experiments.plan import Task, carry_out
-from ada3d_gym.experiments.runs import Run, compose, read_run
+from ada3d_gym.experiments.reading_runs import read_run
+from ada3d_gym.experiments.runs import Run, compose
 from ada3d_gym.files import replacing, writing
 from ada3d_gym.masks import mask_numbers, split_mask
 from ada3d_gym.outcomes.classifier import TableClassifier

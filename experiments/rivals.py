@@ -13,8 +13,9 @@ from ada3d_gym.agents.reference import Random, matched_random
 from ada3d_gym.agents.search import Constant, read_constants
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.judging import load_masks
+from ada3d_gym.experiments.reading_runs import read_run
 from ada3d_gym.experiments.results import Result, ResultFile
-from ada3d_gym.experiments.runs import PRETRAINED, Run, read_run, tuning_of
+from ada3d_gym.experiments.runs import PRETRAINED, Run, tuning_of
 from ada3d_gym.seeding import Stream, spawn
 from ada3d_gym.shipped import shipped_table
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
 import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
 from inspect import signature
 from pathlib import Path
-from typing import Any, Literal
-
-import yaml
+from typing import Any
 
 from ada3d_gym.agents.agent import Agent
 from ada3d_gym.agents.registry import agent_class, agent_names, agent_options, make_agent, parse, read_yaml
@@ -20,10 +16,19 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import RANDOM, SHIPPED_START, SMALL, build_bandit, build_clips
 from ada3d_gym.datasets import VIDEO_SETS, observation_side
 from ada3d_gym.errors import InputError, did_you_mean
-from ada3d_gym.experiments.folders import INPUTS, OPTIONS
+from ada3d_gym.experiments.configuration import (
+    CONFIGS,
+    BatchNorm,
+    Config,
+    Recipe,
+    assignment,
+    check_environment,
+    of_recipe,
+    plain,
+)
 from ada3d_gym.experiments.scratch.options import ScratchOptions
 from ada3d_gym.networks.classifier import NetworkClassifier
-from ada3d_gym.precision import Precision, dtype_of
+from ada3d_gym.precision import Precision
 from ada3d_gym.registration import ENVIRONMENTS, check_id
 from ada3d_gym.seeding import Stream, spawn, torch_seed
 from ada3d_gym.shipped import shipped_start
@@ -39,76 +44,7 @@ POLICY = {
 }
 # How videos are read, which is nothing that they show.
 MACHINE = ("data_root", "workers", "cache_bytes", "ahead_bytes", "strict", "max_bad_share")
-BatchNorm = Literal["train", "frozen"]
-Recipe = Literal["finetune", "scratch"]
 SMALL_NETWORKS = ("i3d_tiny", "slowonly_tiny", "i3d_small")  # beside which the paper's selection network is no bargain
-CONFIGS = Path(__file__).parent / "configs"
-
-
-@dataclass(frozen=True)
-class Config:
-    """What a configuration file may set; `experiments/configs` has one for each data set.
-
-    Attributes:
-        gamma: penalty of a wrong answer (Eq. 4); larger spends more.
-        classifier_epochs: of the classifier on whole clips, before anything else.
-        classifier_lr: of its SGD at the start; a cosine takes it to zero.
-        classifier_batch: clips in one of its updates. The trunk's likewise.
-        classifier_batch_norm: "train" while the classifier is trained on whole clips, or "frozen", for statistics that
-            are its own, see `ada3d_gym.finetuning.ClassifierTrainer`.
-        classifier_dropout: probability of its dropout then.
-        classifier_recipe: "finetune" for that, or "scratch": under random masks, from the weights that ship for the
-            backbone where the environment has no checkpoint, else from drawn ones and in 2D first, see
-            `experiments.scratch`. Its checkpoint "random" draws them in any case.
-        classifier_micro_batch: clips in one pass of its training, and of the trunk's, where a whole batch takes too
-            much memory; gradients add up.
-        classifier_recompute: compute the classifier's feature maps anew in its backward pass, block by block, and keep
-            none of them: less memory for a third more operations.
-        precision: of all passes that train a network, see `ada3d_gym.precision`; weights are float32 in any case.
-        scratch: options of the recipe "scratch", see `experiments.scratch.options.ScratchOptions`.
-        recipes: settings for one recipe, that replace those beside them.
-        trunk: weights that the selection network's trunk starts from, see `ada3d_gym.building.build_trunk`.
-        trunk_epochs: of the trunk as a classifier of whole clips, for agents that see through one.
-        trunk_lr: of its SGD at the start; the classifier's by default.
-        interpolated_map: judge by the average precision of ActivityNet's official tool, see `ada3d_gym.metrics`.
-        also_views: judge by so many clips of each video, too, beside the data set's protocol; such results are called
-            "METHOD, N clips".
-        environment: further arguments of `ada3d_gym.building.build_bandit`.
-        agents: options of each agent by its name; they replace those of its preset.
-    """
-
-    gamma: float = 6.0
-    classifier_epochs: int = 0
-    classifier_lr: float = 0.01
-    classifier_batch: int = 32
-    classifier_batch_norm: BatchNorm = "frozen"
-    classifier_dropout: float = 0.0
-    classifier_recipe: Recipe = "finetune"
-    classifier_micro_batch: int | None = None
-    classifier_recompute: bool = False
-    precision: Precision = "float32"
-    scratch: dict[str, Any] = field(default_factory=dict)
-    recipes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    trunk: str | None = None
-    trunk_epochs: int = 0
-    interpolated_map: bool = False
-    also_views: tuple[int, ...] = ()
-    trunk_lr: float | None = None
-    environment: dict[str, Any] = field(default_factory=dict)
-    agents: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name, least in (("classifier_epochs", 0), ("trunk_epochs", 0), ("classifier_batch", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name}={getattr(self, name)}: expected at least {least}")
-        for name in ("classifier_lr", "trunk_lr"):
-            if not 0 <= (getattr(self, name) or 0) < math.inf:
-                raise InputError(f"{name}={getattr(self, name)}: expected a finite number of at least 0")
-        if self.classifier_micro_batch is not None and self.classifier_micro_batch < 1:
-            raise InputError(f"classifier_micro_batch={self.classifier_micro_batch}: expected at least 1")
-        dtype_of(self.precision)
-        if any(views < 1 for views in self.also_views):
-            raise InputError(f"also_views={list(self.also_views)}: expected numbers of at least 1")
 
 
 @dataclass(frozen=True)
@@ -261,7 +197,7 @@ def compose(
     given_values = {key: value for key, value in replaced.items() if value is not None}
     precision = given_values.get("precision", None if read.precision == "float32" else read.precision)
     recipe = given_values.get("classifier_recipe", read.classifier_recipe)
-    read = _of_recipe(read, recipe, path.name)
+    read = of_recipe(read, recipe, path.name)
     known = agent_names()
     if misspelt := [name for name in read.agents if ":" not in name and name not in known]:
         close = did_you_mean(misspelt, known)
@@ -273,7 +209,7 @@ def compose(
     if precision and "precision" in (each.name for each in fields(agent_class(agent).Options)):
         own = {"precision": precision} | own
     settings = read.environment | {key: value for key, value in (environment or {}).items() if value is not None}
-    _check_environment(settings, path.name)
+    check_environment(settings, path.name)
     recipes_own = {key: value for key, value in (scratch or {}).items() if value is not None}
     recipes_own |= dict(assignment(each, ScratchOptions) for each in scratch_assignments)
     if recipe == "scratch":
@@ -295,16 +231,6 @@ def compose(
     return Run(env=env, agent=agent, seed=seed, **settled | {"environment": plain(settings), "options": all_options})
 
 
-def _of_recipe(read: Config, recipe: str, where: str) -> Config:
-    """A file's settings for a recipe."""
-    own = dict(read.recipes.get(recipe, {}))
-    if "environment" in own:
-        own["environment"] = read.environment | own["environment"]
-    values = {each.name: getattr(read, each.name) for each in fields(Config)}
-    made: Config = parse(Config, values | own, f"setting of {recipe} in {where}") if own else read
-    return made
-
-
 def _observed(env: str, settings: dict[str, Any]) -> dict[str, Any]:
     """Settings with smaller frames for the policy beside a small network: it then sees through a smaller one itself."""
     known = ENVIRONMENTS[env] | settings
@@ -312,79 +238,6 @@ def _observed(env: str, settings: dict[str, Any]) -> dict[str, Any]:
     if small and "observation_size" not in known and observation_side(known.get("size")) > SMALL:
         return settings | {"observation_size": SMALL}
     return settings
-
-
-def _check_environment(environment: dict[str, Any], where: str) -> None:
-    if reserved := [name for name in ("split", "gamma", "device") if name in environment]:
-        raise InputError(f"environment in {where} has {', '.join(reserved)}: not its own, but a command's")
-    if ":" in (own := str(environment.get("backbone", ""))):
-        how = "agents and evaluate() of Python train and judge on it, see docs/own-networks.md"
-        raise InputError(f"environment in {where} has backbone {own}, which gym.make takes and runs do not: {how}")
-
-
-def assignment(text: str, options: type) -> tuple[str, Any]:
-    """Name and value of an option, for an agent's dataclass of them."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise InputError(f"{text!r}: expected an option of the agent as name=value")
-    try:
-        read = yaml.safe_load(value)
-    except (ValueError, RecursionError, yaml.YAMLError):
-        raise InputError(f"{text!r}: not a value; one with spaces needs quotes, as 'stages=[0, 1]'") from None
-    kinds = {field.name: str(field.type) for field in fields(options)}
-    is_text = kinds.get(name) in ("str", "str | None", "<class 'str'>")
-    return name, value if is_text and isinstance(read, int | float) else read  # to YAML, the mask 0101 is a number
-
-
-def plain(values: Any) -> Any:
-    """As JSON has it: lists for tuples, names for paths."""
-    return json.loads(json.dumps(values, default=str))
-
-
-def read_run(folder: Path, *, trust: bool = False) -> Run:
-    """The run in a folder, as `ada3d train` left it.
-
-    Args:
-        folder: of the run; it may be somebody else's.
-        trust: import an agent's module that it names, and read weights outside of it that it names.
-
-    Raises:
-        InputError: for what is no run, and for one that has to be trusted.
-    """
-    path = folder / OPTIONS
-    try:
-        written = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder} holds no run of 'ada3d train' ({error})") from error
-    if not isinstance(written, dict):
-        raise InputError(f"{folder} holds no run of 'ada3d train' ({path} is no table of settings)")
-    run: Run = parse(Run, {key: value for key, value in written.items() if key != INPUTS}, f"setting in {path}")
-    check_id(run.env)
-    _check_environment(run.environment, str(path))
-    if run.transfer:
-        for setting, name in POLICY.items():
-            run = run.with_file(setting, folder / name) if (folder / name).exists() else run
-    elif (folder / TRUNK).exists():
-        run = run.with_trunk(folder / TRUNK)
-    if not trust:
-        _check_trust(run, folder)
-    return run
-
-
-def _check_trust(run: Run, folder: Path) -> None:
-    """Raises InputError for a run that would have a module imported, or a file outside of its folder read."""
-    remedy = "give --trust if you know where the run comes from"
-    for agent in (run.agent, run.options.get("agent") if run.transfer else None):
-        if agent and agent not in agent_names():
-            raise InputError(f"{folder} was trained with {agent}, whose code would be run: {remedy}")
-    own = str(run.environment.get("reward", ""))
-    if ":" in own:
-        raise InputError(f"{folder} was trained with the reward {own}, whose code would be run: {remedy}")
-    for name in ("environment.features", "options.weights", "options.state", "options.agent_options.weights"):
-        path = run.file(name)
-        if path is not None and not Path(path).resolve().is_relative_to(folder.resolve()):
-            what = name.rpartition(".")[2]
-            raise InputError(f"{folder} has {what} read from elsewhere, {path}: {remedy}")
 
 
 def tuning_of(options: Mapping[str, Any]) -> dict[str, Any]:

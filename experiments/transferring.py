@@ -12,8 +12,10 @@ from ada3d_gym.agents.registry import agent_class, agent_options
 from ada3d_gym.agents.states import load_state, save_state
 from ada3d_gym.datasets import EMBEDDED_SETS, MOTIONSHAPES_SIZE, observation_side
 from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.configuration import assignment, plain
+from ada3d_gym.experiments.reading_runs import read_run
 from ada3d_gym.experiments.results import ResultFile
-from ada3d_gym.experiments.runs import POLICY, Run, assignment, plain, read_run, tuning_of
+from ada3d_gym.experiments.runs import POLICY, Run, tuning_of
 from ada3d_gym.files import replacing
 from ada3d_gym.networks.spec import SPECS, STAGE_NAMES
 
@@ -36,7 +38,7 @@ def transferred(
             has it.
         source: folder of a finished run of `ada3d train`, of any agent, on the same or another data set.
         assignments, options: of the classifier's training, others than that; as in `experiments.runs.compose`.
-        trust: as in `experiments.runs.read_run`, for the source.
+        trust: as in `experiments.reading_runs.read_run`, for the source.
 
     Raises:
         InputError: for what is no run, or is not finished; and for a policy of clips or stages that the environment

@@ -21,9 +21,9 @@ from tqdm import tqdm
 
 from ada3d_gym.errors import Ada3DError
 from ada3d_gym.experiments.folders import BusyFolder
+from ada3d_gym.experiments.pipeline import is_finished, train_run
 from ada3d_gym.experiments.runs import Run
 from ada3d_gym.experiments.timing import one_thread
-from ada3d_gym.experiments.train import train_run
 from ada3d_gym.workers import share_cores
 
 MOST = 4  # processes: each takes the memory of a training
@@ -46,12 +46,15 @@ class Work(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """A run to be trained; arguments of `experiments.train.train_run`."""
+    """A run to be trained; arguments of `experiments.pipeline.train_run`."""
 
     run: Run
     folder: Path
     device: str
     upper: Path | None = None
+
+    def is_done(self) -> bool:
+        return is_finished(self.run, self.folder)
 
     def do(self) -> None:
         """Trains and judges it; time is measured later, when nothing else is going on.

@@ -12,8 +12,10 @@ import pytest
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.evaluate import evaluate
-from ada3d_gym.experiments.runs import OPTIONS, compose, read_run
-from ada3d_gym.experiments.train import train_run
+from ada3d_gym.experiments.folders import OPTIONS
+from ada3d_gym.experiments.pipeline import train_run
+from ada3d_gym.experiments.reading_runs import read_run
+from ada3d_gym.experiments.runs import compose
 from ada3d_gym.sb3 import make_vec
 from tests.own_rewards import ByFrames, right_or_nothing
 

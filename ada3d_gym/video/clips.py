@@ -11,19 +11,17 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ada3d_gym.video.ahead import DecodeAhead, Outcome
+from ada3d_gym.video.ahead import DecodeAhead
 from ada3d_gym.video.bad_clips import BadClips
 from ada3d_gym.video.cache import ClipCache
+from ada3d_gym.video.clip_decoder import ClipDecoder
 from ada3d_gym.video.columns import RecordColumns
-from ada3d_gym.video.decoders.packets import Packets
-from ada3d_gym.video.decoders.video import Video, check_file
-from ada3d_gym.video.records import REMEDY, VideoError, VideoRecord, scaled_size
+from ada3d_gym.video.records import REMEDY, VideoError, VideoRecord
 from ada3d_gym.video.sampling import ClipSampler
 from ada3d_gym.video.squares import Squares
 from ada3d_gym.workers import default_workers
 
 Ids = NDArray[np.int64]
-Known = tuple[bool | None, int, float, bytes]  # seekable, frames, rate, packets, as in a record
 AHEAD_BYTES = 2**30
 
 
@@ -86,12 +84,11 @@ class VideoClips:
         self.sampler = sampler
         self.num_frames, self.views, self.size = sampler.num_frames, sampler.views, sampler.size
         self.observation_size = observation_size
-        self.remedy = remedy
+        self._decoder = ClipDecoder(records, sampler, remedy)
         self._bad: BadClips | None = None
         if max_bad_share is not None:
             self._bad = BadClips(len(records), self.views, max_bad_share, sampler.seed)
         self._decodable: NDArray[np.bool_] | None = None  # (clips,), where somebody has found out before
-        self._known: dict[Path, Known] = {}  # found out for records that do not say
         shape = (self.num_frames, 3, self.size, self.size)
         self._cache: ClipCache | None = None
         if cache is not None:
@@ -100,7 +97,7 @@ class VideoClips:
                 cache, len(self), shape, {**(key or {}), **_shaping(sampler), "videos": videos}, cache_bytes
             )
         self._ahead = DecodeAhead(
-            self._decode, self._video_of, workers or default_workers(), ahead_bytes // int(np.prod(shape))
+            self._decoder.decode, self._video_of, workers or default_workers(), ahead_bytes // int(np.prod(shape))
         )
 
     def but(self, **changed: Any) -> VideoClips:
@@ -231,7 +228,7 @@ class VideoClips:
 
     def full_size(self, clip: int) -> NDArray[np.uint8]:
         """One clip as it is in the file, (T, H, W, 3) uint8, for people to look at."""
-        video = self._open(self.record(clip))
+        video = self._decoder.open(self.record(clip))
         return video.read(self.frame_numbers(clip, len(video), video.rate))
 
     def close(self) -> None:
@@ -270,45 +267,6 @@ class VideoClips:
         error = bad.errors[clip]
         problem = f"{error.problem}, and none of {tried} clips tried in its place can be decoded either"
         raise VideoError(error.path, problem, error.remedy)
-
-    def _open(self, record: VideoRecord, size: tuple[int, int] | None = None) -> Video:
-        check_file(record, self.remedy)
-        said = record.seekable, record.frames, record.rate, record.packets
-        seekable, count, rate, packed = self._known.get(record.path, said)
-        try:
-            video = Video(record.source, size, seekable, count, rate, Packets.unpack(packed) if packed else None)
-        except VideoError as error:
-            raise VideoError(error.path, error.problem, self.remedy) from error
-        if not packed and (seekable is None or video.packets):
-            packed = video.packets.pack() if video.packets else b""
-            self._known[record.path] = video.seekable, len(video), video.rate, packed
-        if record.frames and len(video) != record.frames:
-            problem = f"has {len(video)} frames instead of the {record.frames} of its index"
-            raise VideoError(record.path, problem, self.remedy)
-        return video
-
-    def _decode(self, ids: Sequence[int]) -> dict[int, Outcome]:
-        """Clips of one video; frames that clips share are decoded once."""
-        record = self.record(ids[0])
-        places = [divmod(clip, self.views) for clip in ids]
-        scales = [self.sampler.scale(*place) for place in places]
-        if len(set(scales)) > 1:  # each by its own, so that a clip looks the same whichever it is decoded with
-            groups = [[clip for clip, its in zip(ids, scales, strict=True) if its == scale] for scale in set(scales)]
-            return {clip: outcome for group in groups for clip, outcome in self._decode(group).items()}
-        video = self._open(record, scaled_size(record, scales[0]))
-        numbers = [self.sampler.frame_numbers(*place, len(video), video.rate) for place in places]
-        wanted, where = np.unique(np.concatenate(numbers), return_inverse=True)
-        try:
-            frames = video.read(wanted)
-        except VideoError as error:
-            if len(ids) > 1:  # some of them may be good
-                return {clip: outcome for each in ids for clip, outcome in self._decode([each]).items()}
-            return {ids[0]: VideoError(error.path, error.problem, self.remedy)}
-        rows = where.reshape(len(ids), self.num_frames)
-        shown = (torch.from_numpy(frames[row]).permute(0, 3, 1, 2) for row in rows)
-        squares = (self.sampler.square(each, *place) for each, place in zip(shown, places, strict=True))
-        last = torch.channels_last  # as they are: only what is cut off goes
-        return {clip: square.contiguous(memory_format=last).numpy() for clip, square in zip(ids, squares, strict=True)}
 
 
 def _shaping(sampler: ClipSampler) -> dict[str, Any]:

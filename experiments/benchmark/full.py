@@ -33,11 +33,12 @@ from ada3d_gym.experiments.benchmark.full_tables import show
 from ada3d_gym.experiments.benchmark.jobs import record_path
 from ada3d_gym.experiments.benchmark.labels import check_sets
 from ada3d_gym.experiments.benchmark.suite import BenchmarkTask, Suite
+from ada3d_gym.experiments.configuration import plain
 from ada3d_gym.experiments.demo import QUICK, QUICK_VIDEOS
 from ada3d_gym.experiments.plan import Task, carry_out, time_rows
 from ada3d_gym.experiments.pretraining import begun_from, pretraining, trains_first
 from ada3d_gym.experiments.rivals import Compose
-from ada3d_gym.experiments.runs import Run, compose, plain
+from ada3d_gym.experiments.runs import Run, compose
 from ada3d_gym.files import writing
 
 PAID = ("cost", "reward")  # of a task, besides gamma

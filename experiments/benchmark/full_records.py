@@ -15,7 +15,8 @@ from ada3d_gym.experiments.benchmark.record import Feedback, Record, Standing, p
 from ada3d_gym.experiments.benchmark.suite import BenchmarkTask
 from ada3d_gym.experiments.judging import Trial, load_masks
 from ada3d_gym.experiments.plan import Row
-from ada3d_gym.experiments.runs import Run, read_run
+from ada3d_gym.experiments.reading_runs import read_run
+from ada3d_gym.experiments.runs import Run
 from ada3d_gym.experiments.training import SECONDS
 from ada3d_gym.masks import join_mask
 from ada3d_gym.outcomes.identity import clips_sha256, sampling_of, video_digests

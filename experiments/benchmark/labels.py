@@ -9,7 +9,7 @@ from typing import Any
 from ada3d_gym.agents.registry import PRESETS, agent_class, agent_options, preset, read_yaml
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.benchmark.record import Track
-from ada3d_gym.experiments.runs import assignment, plain
+from ada3d_gym.experiments.configuration import assignment, plain
 
 
 def agent_name(label: str) -> str:

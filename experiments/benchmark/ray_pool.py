@@ -6,12 +6,9 @@ So nodes share no folder with it. Each needs this package, and outcome tables an
 from __future__ import annotations
 
 import os
-import sys
 import traceback
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
@@ -21,9 +18,9 @@ from ada3d_gym.experiments.benchmark.jobs import BenchmarkJob, claimed_file
 from ada3d_gym.experiments.benchmark.learning import RunSpec, learn
 from ada3d_gym.experiments.benchmark.record import Record
 from ada3d_gym.experiments.folders import BusyFolder
-from ada3d_gym.experiments.ray_cluster import AHEAD, ATTEMPTS, connected, enter, options_of
+from ada3d_gym.experiments.ray_cluster import AHEAD, Answers, connected, enter, options_of
 from ada3d_gym.experiments.timing import one_thread
-from ada3d_gym.experiments.workers import Outcome, RunError
+from ada3d_gym.experiments.workers import Outcome
 
 MOST = 500  # runs sent at once: each claim is an open file, of which a process may commonly have 1,024
 
@@ -78,7 +75,7 @@ class _Sender:
         self._ray, self._cpus, self._at_once = ray, cpus, at_once
         self._compute = ray.remote(compute)
         self._sent: dict[Any, tuple[BenchmarkJob, ExitStack]] = {}  # by Ray's reference; claims are held
-        self._deaths: Counter[Path] = Counter()  # of workers, by run
+        self._answers = Answers(ray, "it is begun again")
 
     def do(self, jobs: Sequence[BenchmarkJob]) -> list[BenchmarkJob]:
         left: list[BenchmarkJob] = []
@@ -130,26 +127,10 @@ class _Sender:
         """
         job, claim = self._sent.pop(done)
         with claim:
-            try:
-                kind, told = self._ray.get(done)
-            except self._ray.exceptions.RayTaskError as error:  # not even begun: `compute` catches what is raised in it
-                why = str(error).strip().splitlines()[-1]
-                raise RunError(
-                    f"a Ray node cannot compute the run of {job.path} ({why}): each needs this version of ada3d-gym"
-                ) from error
-            except self._ray.exceptions.RayError as error:
-                self._deaths[job.path] += 1
-                name = type(error).__name__
-                if self._deaths[job.path] == ATTEMPTS:
-                    raise RunError(f"{ATTEMPTS} Ray workers died in the run of {job.path} ({name})") from error
-                tqdm.write(f"{job.path}: its Ray worker has died ({name}), and it is begun again", file=sys.stderr)
+            if (answer := self._answers.of(done, job.path)) is None:
                 self._send(job, claim.pop_all())
                 return
-            if kind == "failed":
-                raise RunError(f"{told} (in the run of {job.path})")
-            if kind == "fault":
-                raise RuntimeError(f"in the run of {job.path}:\n{told}")
-            told.write(job.path)
+            answer[1].write(job.path)
             self._bar.update()
 
     def _end(self) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 from ada3d_gym.agents.agent import NoOptions
 from ada3d_gym.agents.fixed import Upper
 from ada3d_gym.experiments.judging import Trial
+from ada3d_gym.experiments.pipeline import train_run
 from ada3d_gym.experiments.results import Result, ResultFile
 from ada3d_gym.experiments.runs import PRETRAINED, Run
-from ada3d_gym.experiments.train import CLASSIFIER, train_run
 from ada3d_gym.files import writing
+from ada3d_gym.prediction.config import CLASSIFIER
 
 GROWTH = 3.0  # of the penalty, from one policy to the next
 TRIED = 2  # policies at most

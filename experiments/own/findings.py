@@ -15,9 +15,10 @@ from ada3d_gym.envs.codings import spread
 from ada3d_gym.evaluation import scores_of_videos
 from ada3d_gym.experiments.judging import Trial, load_masks
 from ada3d_gym.experiments.own.runs import AGENT, LEARNED, SAME_OPERATIONS, Runs
+from ada3d_gym.experiments.reading_runs import read_run
 from ada3d_gym.experiments.results import Result
-from ada3d_gym.experiments.runs import PRETRAINED, read_run
-from ada3d_gym.experiments.train import CLASSIFIER
+from ada3d_gym.experiments.runs import PRETRAINED
+from ada3d_gym.prediction.config import CLASSIFIER
 from ada3d_gym.protocols import FallibleSource
 
 Bits = NDArray[np.bool_]

@@ -11,13 +11,13 @@ import numpy as np
 
 from ada3d_gym.datasets import RANDOM_VIEWS
 from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.configuration import plain
 from ada3d_gym.experiments.folders import begun
 from ada3d_gym.experiments.own.collecting import SPLITS, Found, Split
 from ada3d_gym.experiments.own.geometry import FRAMES, SIDE, Choice, network, side, timing
 from ada3d_gym.experiments.own.proposal import Proposal, Sizes, propose
 from ada3d_gym.experiments.own.speeds import measure
 from ada3d_gym.experiments.own.survey import Survey
-from ada3d_gym.experiments.runs import plain
 from ada3d_gym.files import replacing
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.records import VideoRecord, shown

@@ -67,7 +67,7 @@ class Proposal:
     """What to train, and why so.
 
     Attributes:
-        config: content of a settings file, see `experiments.runs.Config`.
+        config: content of a settings file, see `experiments.configuration.Config`.
         choices: all settings, in words.
         seconds: what each part is expected to take.
     """

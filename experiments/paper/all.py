@@ -25,7 +25,7 @@ from ada3d_gym.experiments.paper.lists import LEARNED, PaperRuns
 from ada3d_gym.experiments.paper.options import DEFAULTS, PaperOptions
 from ada3d_gym.experiments.paper.showing import found_in, show
 from ada3d_gym.experiments.paper.table2_options import Table2Options
-from ada3d_gym.experiments.train import CLASSIFIER
+from ada3d_gym.prediction.config import CLASSIFIER
 from ada3d_gym.registration import UNTRIMMED
 
 SELECTION = "selection.safetensors"  # of a run of REINFORCE
@@ -60,7 +60,8 @@ def looking_options(runs: PaperRuns) -> Table2Options | None:
     embedded = options.dataset == EMBEDDED
     dataset = f"{EMBEDDED}-untrimmed" if embedded else options.dataset
     env = next(name for name, its in UNTRIMMED.items() if its["dataset"] == dataset)
-    shared: dict[str, Any] = {name: getattr(options, name) for name in ("seeds", "quick", "output", "device", "videos")}
+    names = ("seeds", "quick", "output", "device", "videos", "ray", "ray_cpus")
+    shared: dict[str, Any] = {name: getattr(options, name) for name in names}
     if embedded:
         return Table2Options(id=env, **shared)
     if not (learned := runs.done(runs.rows(LEARNED)[:1])):

@@ -25,9 +25,9 @@ from ada3d_gym.experiments.judging import load_masks
 from ada3d_gym.experiments.paper.lists import LEARNED, PaperRuns
 from ada3d_gym.experiments.paper.options import DEFAULTS, PaperOptions
 from ada3d_gym.experiments.plan import Row
-from ada3d_gym.experiments.runs import read_run
-from ada3d_gym.experiments.train import CLASSIFIER
+from ada3d_gym.experiments.reading_runs import read_run
 from ada3d_gym.files import replacing
+from ada3d_gym.prediction.config import CLASSIFIER
 
 CLASSES = 14  # all of MotionShapes
 

@@ -81,7 +81,7 @@ class Reproduction:
         masks: share of the operations of a whole clip under learned masks; the paper's by default.
         precision: of passes; the configuration's by default.
         micro_batch: clips in a pass of every network's training; the configuration's by default.
-        recompute: see `experiments.runs.Config.classifier_recompute`; the configuration's by default.
+        recompute: see `experiments.configuration.Config.classifier_recompute`; the configuration's by default.
     """
 
     dataset: str

@@ -8,7 +8,8 @@ For 3, 5 and 10 clips a video: uniform clips, AdaFrame trained with as many look
 exit, the same LSTM on uniform places, PPO and RecurrentPPO. Each policy's knob is chosen on validation videos, as the
 cheapest setting that is no worse there than as many uniform clips, or fewer; of sets without validation videos, on a
 fifth of the training videos, which AdaFrame does not see but the networks below it have. Interrupted and started again,
-the command goes on where it was; started several times at once, each process takes runs that no other has.
+the command goes on where it was; started several times at once, each process takes runs that no other has. With --ray,
+a cluster does the runs; this process looks at the videos before, once for all.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from ada3d_gym.experiments.paper.table2_options import DEFAULTS, Table2Options
 from ada3d_gym.experiments.paper.table2_picture import plot
 from ada3d_gym.experiments.paper.table2_rows import Found, Row, rows
 from ada3d_gym.experiments.paper.table2_splits import Splits
+from ada3d_gym.experiments.ray_runs import AnyOrder, do_all_on_ray
 from ada3d_gym.files import replacing
 
 HEADERS = ("clips", "method", "looked at", "mAP", "top-1", "{unit}", "uniform clips for that mAP", "paper: clips, mAP")
@@ -43,8 +45,8 @@ def table2(options: tyro.conf.OmitArgPrefixes[Table2Options] = DEFAULTS) -> None
     options.check()
     splits = Splits(options)
     made = jobs(options, splits)
-    left = do_all([job for job in made if job.read() is None], 1)
-    for job in left:
+    missing = [job for job in made if job.read() is None]
+    for job in on_ray(missing, options, splits) if options.ray else do_all(missing, 1):
         print(f"{job.path}: left to the process that works on it", flush=True)
     found = finished(made)
     table = rows(found, options.clips)
@@ -55,6 +57,14 @@ def table2(options: tyro.conf.OmitArgPrefixes[Table2Options] = DEFAULTS) -> None
         print(f"picture: {path}")
     if options.json is not None:
         write(options.json, table)
+
+
+def on_ray(missing: Sequence[LookingJob], options: Table2Options, splits: Splits) -> list[LookingJob]:
+    """Does runs on a Ray cluster; returns those that were left to other processes."""
+    assert options.ray is not None
+    splits.fill()
+    done = do_all_on_ray(AnyOrder(missing), options.ray, options.ray_cpus)
+    return [job for job in missing if job.folder not in done]
 
 
 def jobs(options: Table2Options, splits: Splits) -> list[LookingJob]:

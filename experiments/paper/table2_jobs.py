@@ -73,8 +73,15 @@ class LookingJob:
         return self.path
 
     @property
+    def device(self) -> str:
+        return self.options.device
+
+    @property
     def title(self) -> str:
         return f"{self.method}, {self.clips} clips, seed {self.seed}"
+
+    def is_done(self) -> bool:
+        return self.path.exists()
 
     def do(self) -> None:
         """Computes the points and writes them, unless that has been done.
@@ -82,8 +89,8 @@ class LookingJob:
         Raises:
             BusyFolder: where another process computes them.
         """
-        with claimed_file(self.path), one_thread(self.options.device):
-            if self.path.exists():
+        with claimed_file(self.path), one_thread(self.device):
+            if self.is_done():
                 return
             start = time.perf_counter()
             points = [asdict(point) for point in self._points()]
@@ -97,7 +104,7 @@ class LookingJob:
         Raises:
             InputError: for a file of a run with other options or networks.
         """
-        if not self.path.exists():
+        if not self.is_done():
             return None
         try:
             found = json.loads(self.path.read_text())
@@ -120,7 +127,7 @@ class LookingJob:
         return {}
 
     def _points(self) -> list[Point]:
-        clips, device = self.clips, self.options.device
+        clips, device = self.clips, self.device
         if self.method in LSTMS:
             return self._of_lstm(LSTMS[self.method])
         if self.method in RIVALS:
@@ -138,7 +145,7 @@ class LookingJob:
 
     def _of_lstm(self, where: Where) -> list[Point]:
         options = self.options.adaframe(self.clips, where)
-        training = AdaFrameTraining(self.splits.train, options, seed=self.seed, device=self.options.device)
+        training = AdaFrameTraining(self.splits.train, options, seed=self.seed, device=self.device)
         path, saved = self.path.with_suffix(".pt"), time.perf_counter()
         if (state := load_state(path)) is not None:
             training.load_state_dict(state)

@@ -39,6 +39,9 @@ class Table2Options:
         videos: use the first so many of each split only.
         places: P, clips of each video that can be looked at.
         json: file that gets all rows, too.
+        ray: address of a Ray cluster that does the runs, as HOST:PORT; "auto" for the one that this machine belongs to,
+            "local" for one of this machine alone. Needs the extra "ray", and an --output that its nodes share.
+        ray_cpus: CPU cores that each run has to itself there.
     """
 
     id: str = "Ada3D-MotionShapesUntrimmed-v0"
@@ -57,6 +60,8 @@ class Table2Options:
     videos: int | None = None
     places: int | None = None
     json: Path | None = None
+    ray: str | None = None
+    ray_cpus: int = 1
 
     def check(self) -> None:
         """Raises InputError for what cannot be, before anything is computed."""
@@ -64,8 +69,9 @@ class Table2Options:
         if self.id not in UNTRIMMED:
             expected = f"expected one of {', '.join(UNTRIMMED)}{did_you_mean([self.id], UNTRIMMED)}"
             raise InputError(f"id={self.id}: no environment of clip selection; {expected}")
-        if self.seeds < 1:
-            raise InputError(f"seeds={self.seeds}: expected at least 1")
+        for name in ("seeds", "ray_cpus"):
+            if (least := getattr(self, name)) < 1:
+                raise InputError(f"{name}={least}: expected at least 1")
         if not self.clips or min(self.clips) < 1:
             raise InputError(f"clips={list(self.clips)}: expected numbers of at least 1")
         if self.json is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +80,13 @@ class Splits:
     def __init__(self, options: Table2Options):
         self.options = options
 
+    def __reduce__(self) -> Any:
+        return _opened, (self.options,)
+
+    def fill(self) -> None:
+        """Looks at all videos now, so that processes beside this one find it done."""
+        _ = self.train, self.val, self.test
+
     @cached_property
     def train(self) -> VideoLooks:
         looks = self._whole_train
@@ -116,6 +124,12 @@ class Splits:
             raise InputError(f"clips={most}: the videos have {looks.places} places; give --places {most} or more")
         looks.fill()
         return looks
+
+
+@cache
+def _opened(options: Table2Options) -> Splits:
+    """In another process, once for all of its runs."""
+    return Splits(options)
 
 
 def _held_out(videos: int, held_out: bool) -> Ids:

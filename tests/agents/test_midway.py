@@ -25,34 +25,42 @@ from ada3d_gym.seeding import Stream, spawn, torch_seed
 EPOCHS = 2
 
 
-def tuning() -> RandomFineTuning:
+def tuning(_: Path) -> RandomFineTuning:
     bandit = build_bandit(split="val", videos=28)
     trainer = ClassifierTrainer(bandit.classifier, 0.01, dropout=0.5, seed=spawn(0, Stream.DROPOUT, 0))
     masks = Random(4.5, np.full(bandit.num_stages, 0.5), bandit.num_frames, 0)
     return RandomFineTuning(bandit, masks, trainer, EPOCHS, 8, 0)
 
 
-def trunk() -> TrunkTraining:
+def trunk(_: Path) -> TrunkTraining:
     bandit = build_bandit(split="val", videos=28)
     with torch_seed(spawn(0, Stream.TRUNK_WEIGHTS)):
         made = build_trunk(bandit.num_frames, bandit.source.observation_size)
     return TrunkTraining(made, bandit, EPOCHS, 8, 0.01, 0, "cpu", jitter=True)
 
 
-def accumulating() -> Learner:
+def accumulating(_: Path) -> Learner:
     """REINFORCE with a head that is drawn, whose updates are of two batches each."""
     bandit = build_bandit(split="val", videos=28)
     options = {"epochs": 1, "joint_epochs": 1, "batch_size": 4, "samples": 2, "accumulate": 2, "heads": "frames"}
     return make_agent("reinforce", bandit, options)
 
 
+def transferred(folder: Path) -> Learner:
+    """The classifier's training under another run's masks, which are drawn."""
+    bandit = build_bandit(split="val", videos=28)
+    make_agent("random", bandit).save(folder / "policy.pt")
+    options = {"agent": "random", "state": str(folder / "policy.pt"), "joint_epochs": EPOCHS, "joint_batch_size": 8}
+    return make_agent("transferred", bandit, options)
+
+
 class Cut(Exception):
     """An interruption."""
 
 
-@pytest.mark.parametrize("made", [tuning, trunk, accumulating])
-def test_it_goes_on_where_it_was_cut(made: Callable[[], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    unbroken = made()
+@pytest.mark.parametrize("made", [tuning, trunk, accumulating, transferred])
+def test_it_goes_on_where_it_was_cut(made: Callable[[Path], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    unbroken = made(tmp_path)
     with saving_every(1000):
         train_to(tmp_path / "unbroken", "learner", unbroken, EPOCHS)
     save, cuts = training.save_state, 0
@@ -67,7 +75,7 @@ def test_it_goes_on_where_it_was_cut(made: Callable[[], Any], tmp_path: Path, mo
     monkeypatch.setattr(training, "save_state", cut_after_each_third)
     with saving_every(0):
         for _ in range(20):
-            count, broken = 0, made()
+            count, broken = 0, made(tmp_path)
             try:
                 train_to(tmp_path / "broken", "learner", broken, EPOCHS)
                 break

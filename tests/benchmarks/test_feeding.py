@@ -59,7 +59,7 @@ def test_decord_reads_more_than_what_is_needed(videos: Videos, tmp_path: Path):
 
 def test_cached_clips_are_not_decoded(videos: Videos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     fill_cache(job(videos, "test", "cache", tmp_path))
-    monkeypatch.setattr("ada3d_gym.video.clips.VideoClips._decode", None)
+    monkeypatch.setattr("ada3d_gym.video.clip_decoder.ClipDecoder.decode", None)
     assert feed(job(videos, "test", "cache", tmp_path)).clips == 8
 
 

@@ -18,8 +18,8 @@ from ada3d_gym.experiments.estimates.needs import Costs, Need, needs
 from ada3d_gym.experiments.estimates.probing import Probe, probe_classifier
 from ada3d_gym.experiments.folders import OPTIONS
 from ada3d_gym.experiments.paper.phases import Videos
+from ada3d_gym.experiments.pipeline import train_run
 from ada3d_gym.experiments.runs import Run, compose
-from ada3d_gym.experiments.train import train_run
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks import classifier as classifiers
 from ada3d_gym.networks.classifier import NetworkClassifier

@@ -22,8 +22,8 @@ from ada3d_gym.experiments import export as exporting
 from ada3d_gym.experiments import exported_graphs, onnx_example
 from ada3d_gym.experiments.export import export
 from ada3d_gym.experiments.judging import load_masks
+from ada3d_gym.experiments.pipeline import train_run
 from ada3d_gym.experiments.runs import compose
-from ada3d_gym.experiments.train import train_run
 from ada3d_gym.files import OutputError
 from ada3d_gym.networks.checkpoints.weights import read_metadata
 from ada3d_gym.networks.graph_files import TOLERANCE, GraphError

@@ -13,8 +13,8 @@ import torch
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.folders import OPTIONS
 from ada3d_gym.experiments.paper.options import Composer, PaperOptions
+from ada3d_gym.experiments.pipeline import train_run
 from ada3d_gym.experiments.runs import compose
-from ada3d_gym.experiments.train import train_run
 from ada3d_gym.sb3 import Ada3DVecEnv, JointFineTuneCallback
 
 MOTION = "Ada3D-MotionShapes-v1"

@@ -41,7 +41,7 @@ def test_what_goes_wrong_on_a_node_is_said_here(tmp_path: Path, monkeypatch: pyt
 
 def test_a_folder_of_the_node_alone_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     place(monkeypatch, Threads())
-    monkeypatch.setattr("ada3d_gym.experiments.ray_runs.is_finished", lambda run, folder: False)
+    monkeypatch.setattr("ada3d_gym.experiments.workers.is_finished", lambda run, folder: False)
     with pytest.raises(
         InputError, match=r"a Ray node says that it is done, and nothing of it is here: give an --output"
     ):

@@ -14,7 +14,8 @@ from ada3d_gym.agents.registry import AGENTS, agent_options
 from ada3d_gym.building import build_bandit
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.evaluate import evaluate
-from ada3d_gym.experiments.runs import compose, read_run
+from ada3d_gym.experiments.reading_runs import read_run
+from ada3d_gym.experiments.runs import compose
 from ada3d_gym.experiments.train import train
 from ada3d_gym.registration import ENVIRONMENTS
 from ada3d_gym.shipped import CLASSIFIER, SELECTION

@@ -18,7 +18,8 @@ from ada3d_gym.evaluation import evaluate as judge
 from ada3d_gym.experiments.evaluate import evaluate
 from ada3d_gym.experiments.judging import Trial, load_masks
 from ada3d_gym.experiments.paper.table3 import TransferOptions
-from ada3d_gym.experiments.runs import compose, read_run
+from ada3d_gym.experiments.reading_runs import read_run
+from ada3d_gym.experiments.runs import compose
 from ada3d_gym.experiments.train import train
 from ada3d_gym.experiments.transferring import transferred
 from ada3d_gym.shipped import CLASSIFIER

@@ -49,8 +49,9 @@ def nothing_decoded(bandit: ClipBandit, monkeypatch: pytest.MonkeyPatch) -> None
     def refuse(*_: Any) -> Any:
         raise AssertionError("a clip was decoded or its pixels looked at")
 
-    for name in ("clips", "observations", "expect", "_decode", "_decoded", "_open"):
+    for name in ("clips", "observations", "expect", "_decoded"):
         monkeypatch.setattr(bandit.source, name, refuse)
+    monkeypatch.setattr(bandit.source._ahead, "_decode", refuse)
 
 
 @pytest.mark.parametrize("cost", ["usage", "macs"])

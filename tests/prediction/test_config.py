@@ -133,7 +133,7 @@ def test_an_interrupted_run_has_none_and_a_run_of_before_gets_one(tmp_path: Path
 
     run = {"videos": 14, "agent": "uniform", "set": ("frames=2",), "output": tmp_path}
     with monkeypatch.context() as patch:
-        patch.setattr("ada3d_gym.experiments.train.milliseconds", interrupted)  # once it is judged
+        patch.setattr("ada3d_gym.experiments.pipeline.milliseconds", interrupted)  # once it is judged
         with pytest.raises(KeyboardInterrupt):
             train("Ada3D-MotionShapes-v1", **run)
     with pytest.raises(ConfigError, match="holds a run that is not finished"):

@@ -14,8 +14,8 @@ import pytest
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.judging import Trial, load_masks
+from ada3d_gym.experiments.reading_runs import read_run
 from ada3d_gym.experiments.results import ResultFile
-from ada3d_gym.experiments.runs import read_run
 from ada3d_gym.networks.selection_file import load_selection
 from ada3d_gym.prediction import Prediction, Predictor
 from ada3d_gym.prediction.config import SELECTION

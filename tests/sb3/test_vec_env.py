@@ -24,7 +24,7 @@ from ada3d_gym.evaluation import evaluate
 from ada3d_gym.masks import ActionError
 from ada3d_gym.observers import Observation
 from ada3d_gym.sb3 import Ada3DVecEnv, PixelExtractor, SelectionPolicy, make_vec, policy_kwargs, selection_kwargs
-from ada3d_gym.video.clips import VideoClips
+from ada3d_gym.video.clip_decoder import ClipDecoder
 from tests.processes import run
 
 ALGORITHMS = {
@@ -92,8 +92,8 @@ def test_a_clip_whose_number_is_shown_is_decoded_once(
     of: str, make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ):
     decoded: Counter[int] = Counter()
-    decode = VideoClips._decode
-    monkeypatch.setattr(VideoClips, "_decode", lambda clips, ids: decoded.update(ids) or decode(clips, ids))
+    decode = ClipDecoder.decode
+    monkeypatch.setattr(ClipDecoder, "decode", lambda clips, ids: decoded.update(ids) or decode(clips, ids))
     env = make("Ada3D-FCVID-v0", maker=make_vec, num_envs=4, split="train", observation="index", workers=1)
     options = selection_kwargs(env.bandit, of=of)
     PPO(SelectionPolicy, env, n_steps=4, batch_size=16, policy_kwargs=options, device="cpu").learn(32)

@@ -8,13 +8,13 @@ import pickle
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 
 from ada3d_gym.video.ahead import DecodeAhead
+from ada3d_gym.video.clip_decoder import ClipDecoder
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.records import VideoError, VideoRecord
 from ada3d_gym.video.sampling import ClipSampler
@@ -110,20 +110,19 @@ CLIPS = 2 * 8 * 3 * 32 * 32  # bytes of two clips
 @pytest.mark.parametrize("bear_bad", [False, True])
 @pytest.mark.parametrize("batches", [1, 1.5, 2])
 def test_where_a_batch_fits_each_clip_of_a_training_is_decoded_once(
-    tmp_path: Path, batches: float, bear_bad: bool, cached: bool
+    tmp_path: Path, batches: float, bear_bad: bool, cached: bool, monkeypatch: pytest.MonkeyPatch
 ):
     """Whatever the order of the ids: here falling from batch to batch, so that the next batch's come before these."""
 
-    class Counted(VideoClips):
-        decoded: ClassVar[list[int]] = []
+    def decode(_: ClipDecoder, ids: Sequence[int]) -> dict[int, np.ndarray]:
+        decoded.extend(ids)
+        return {clip: np.full((8, 3, 32, 32), clip, np.uint8) for clip in ids}
 
-        def _decode(self, ids: Sequence[int]) -> dict[int, np.ndarray]:
-            self.decoded.extend(ids)
-            return {clip: np.full((8, 3, 32, 32), clip, np.uint8) for clip in ids}
-
+    decoded: list[int] = []
+    monkeypatch.setattr(ClipDecoder, "decode", decode)
     room = {"cache": tmp_path, "cache_bytes": CLIPS} if cached else {}
     records = [VideoRecord(tmp_path / f"{number}.mp4", (0,)) for number in range(40)]
-    clips = Counted(
+    clips = VideoClips(
         records,
         ("a",),
         ClipSampler(8, 1, VIEWS, 32),
@@ -140,7 +139,7 @@ def test_where_a_batch_fits_each_clip_of_a_training_is_decoded_once(
         for ids in (batch, np.tile(batch, 2)):  # shown, and pulled in two samples
             assert clips.clips(ids)[:, 0, 0, 0, 0].tolist() == ids.tolist()
     clips.close()
-    assert sorted(clips.decoded) == list(range(len(clips)))
+    assert sorted(decoded) == list(range(len(clips)))
 
 
 def test_clips_are_decoded_in_the_order_of_need():

@@ -14,13 +14,13 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.paper.phases import Networks, Videos, phases
 from ada3d_gym.experiments.paper.reproduction import SIZES
+from ada3d_gym.experiments.pipeline import train_run
 from ada3d_gym.experiments.runs import Run, compose
-from ada3d_gym.experiments.train import train_run
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.networks.macs import MacCounter
 from ada3d_gym.networks.selection import ClipTrunk, SelectionNetwork
 from ada3d_gym.networks.spec import I3D_R50, I3D_TINY
-from ada3d_gym.video.clips import VideoClips
+from ada3d_gym.video.clip_decoder import ClipDecoder
 
 MOTION = "Ada3D-MotionShapes-v1"
 
@@ -58,7 +58,7 @@ class Counted:
             ClassifierTrainer.step,
             ClipTrunk.frames,
             SelectionNetwork.forward,
-            VideoClips._decode,
+            ClipDecoder.decode,
         )
 
         def steps(trainer: ClassifierTrainer, clips: Any, u: Any, v: Any, *rest: Any) -> float:
@@ -73,7 +73,7 @@ class Counted:
             self.seen["selection"] += len(clips) if len(clips) > 1 else 0
             return forward(network, clips)
 
-        def decodes(clips: VideoClips, ids: Any) -> Any:
+        def decodes(clips: ClipDecoder, ids: Any) -> Any:
             self.seen["clips"] += len(ids)
             return decode(clips, ids)
 
@@ -81,7 +81,7 @@ class Counted:
         patch.setattr(ClassifierTrainer, "step", steps)
         patch.setattr(ClipTrunk, "frames", looks)
         patch.setattr(SelectionNetwork, "forward", selects)
-        patch.setattr(VideoClips, "_decode", decodes)
+        patch.setattr(ClipDecoder, "decode", decodes)
 
     def clips(self, kind: str) -> int:
         return sum(len(u) for u, _ in self.masks[kind])

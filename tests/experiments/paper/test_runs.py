@@ -18,8 +18,8 @@ from ada3d_gym.experiments.paper import all as every
 from ada3d_gym.experiments.paper import figure4, table5
 from ada3d_gym.experiments.paper.lists import PaperRuns
 from ada3d_gym.experiments.paper.options import PaperOptions
+from ada3d_gym.experiments.pipeline import train_run
 from ada3d_gym.experiments.runs import Run, compose
-from ada3d_gym.experiments.train import train_run
 from tests.experiments.lines import read, result
 
 ENV = "Ada3D-MotionShapes-v1"

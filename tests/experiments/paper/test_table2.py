@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from ada3d_gym.experiments.paper.table2_rows import chosen, rows, uniform_needed
 from ada3d_gym.experiments.paper.table2_splits import Part, Splits
 
 from ...agents.looking.synthetic import hidden_class
+from ..benchmark.test_ray import Threads, place
 
 
 def point(rule: str, clips: float, val: float, test: float) -> Point:
@@ -125,12 +127,20 @@ def test_jobs() -> None:
     [
         ({"id": "Ada3D-MotionShapes-v1"}, "no environment of clip selection"),
         ({"seeds": 0}, "seeds=0: expected at least 1"),
+        ({"ray_cpus": 0}, "ray_cpus=0: expected at least 1"),
         ({"clips": (0,)}, r"clips=\[0\]: expected numbers of at least 1"),
     ],
 )
 def test_wrong_options_are_named(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         replace(Table2Options(), **wrong).check()  # type: ignore[arg-type]
+
+
+def test_other_processes_open_the_looks_anew_and_once() -> None:
+    ready = Splits(quick(Path()))
+    ready.__dict__["train"] = hidden_class(4, 0)
+    first, second = (pickle.loads(pickle.dumps(ready)) for _ in range(2))
+    assert first is second and first.options == ready.options and "train" not in vars(first)
 
 
 def test_the_whole_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,5 +155,9 @@ def test_the_whole_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert len(found) == 2 * 12
     assert all(row["name"] in printed for row in found)
     (options.folder / "ppo" / "clips2" / "seed0.json").unlink()
-    table2(options)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "1")
+    deaths = iter([True])
+    place(monkeypatch, Threads(dies=lambda run: next(deaths, False)))
+    table2(replace(options, ray="local"))
     assert json.loads((tmp_path / "rows.json").read_text()) == found
+    assert "seed0.json: its Ray worker has died" in capsys.readouterr().err

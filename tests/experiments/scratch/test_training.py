@@ -16,11 +16,12 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from ada3d_gym.building import build_bandit
 from ada3d_gym.datasets import motionshapes_clips
+from ada3d_gym.experiments.pipeline import train_run
 from ada3d_gym.experiments.runs import compose
 from ada3d_gym.experiments.scratch import phase as phases
 from ada3d_gym.experiments.scratch.masks import no_masks, random_masks
 from ada3d_gym.experiments.scratch.phase import Phase, PhaseTraining, one_cycle
-from ada3d_gym.experiments.train import train, train_run
+from ada3d_gym.experiments.train import train
 from ada3d_gym.shipped import CLASSIFIER
 from tests.experiments.lines import read
 

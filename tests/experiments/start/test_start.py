@@ -16,8 +16,9 @@ from filelock import FileLock
 from ada3d_gym.agents.search import read_best
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.own import runs
+from ada3d_gym.experiments.reading_runs import read_run
 from ada3d_gym.experiments.results import ResultFile
-from ada3d_gym.experiments.runs import compose, read_run
+from ada3d_gym.experiments.runs import compose
 from ada3d_gym.experiments.start import start
 from ada3d_gym.files import OutputError
 
