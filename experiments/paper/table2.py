@@ -43,7 +43,7 @@ def table2(options: tyro.conf.OmitArgPrefixes[Table2Options] = DEFAULTS) -> None
     options.check()
     splits = Splits(options)
     made = jobs(options, splits)
-    left = do_all([job for job in made if job.read() is None], 1)
+    left = do_all([job for job in made if job.read() is None], 1, "Table 2")
     for job in left:
         print(f"{job.path}: left to the process that works on it", flush=True)
     found = finished(made)
