@@ -146,7 +146,9 @@ class Progress:
 
     def doing(self, part: str) -> None:
         """Names the part that goes on now."""
-        self._bar.set_postfix_str(part)
+        if not self._bar.disable:
+            quickly = time.time() - self._bar.last_print_t < self._bar.mininterval
+            self._bar.set_postfix_str(part, refresh=not quickly)
         if self._lines is not None:
             self._lines.doing = part
 

@@ -61,7 +61,7 @@ def train_from_scratch(run: Run, source: VideoClips, classifier: NetworkClassifi
     begins = {RANDOM: "drawn weights", SHIPPED_START: "the weights that ship for it"}
     checkpoint = run.environment["checkpoint"]
     lengths = ", then ".join(f"{phase.epochs} epochs of the {phase.name}" for phase in phases.values())
-    say(folder, videos)
+    say(folder, str(videos))
     say(folder, f"from {begins.get(checkpoint, checkpoint)}, {lengths or 'no epoch'}")
     learner: PhaseTraining | None = None
     for stream, phase in phases.items():

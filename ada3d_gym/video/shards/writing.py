@@ -143,6 +143,9 @@ def _write(
     found = _index(shards, index, root, folder, name)
     if not len(found) and found.problems:
         problem = found.problems[-1]
+        for number in range(len(shards)):  # they hold nothing, and would be taken for the answer once it is mended
+            for ending in (".json", ".tar"):
+                (folder / _shard_name(name, number)).with_suffix(ending).unlink(missing_ok=True)
         raise InputError(
             f"{folder}: none of the {len(records)} videos could go into shards of {name} ({problem.cause}: "
             f"{problem.path}, {problem.detail}): see to the videos, or give other options and {ELSEWHERE}"
