@@ -14,6 +14,7 @@ network, on decoded clips.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from json import dumps
 from pathlib import Path
