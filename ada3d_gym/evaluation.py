@@ -126,22 +126,22 @@ def evaluate(
     done = parallel.gather(set(mine_found))[0]
     mine = [number for number in range(len(batches)) if number not in done][parallel.rank() :: parallel.world()]
     mine_bad = dict[int, VideoError]()
-    progress = Progress(sum(len(batches[number]) for number in mine), description, quiet=parallel.rank() > 0)
-    for place, number in enumerate(mine):
-        bandit.expect(np.concatenate([batches[each] for each in mine[place : place + 2]]))
-        bad = source.undecodable(batches[number]) if isinstance(source, FallibleSource) else {}
-        mine_bad |= bad
-        batch = np.array([clip for clip in batches[number].tolist() if clip not in bad], np.int64)
-        if len(batch):
-            shown = bandit.observer(batch)
-            with section("selection", len(batch)):
-                masks = act(shown)
-            u, v = split_mask(masks, bandit.num_frames, bandit.num_stages)
-            mine_found[number] = Judged(batch, u, v, bandit.pull(batch, u, v))
-            if not bad:  # a file that could not be decoded may have been mended until the next attempt
-                parts.write(number, mine_found[number])
-        progress.add(len(batches[number]))
-    progress.close()
+    count, quiet = sum(len(batches[number]) for number in mine), parallel.rank() > 0
+    with Progress(count, description, quiet=quiet) as progress:
+        for place, number in enumerate(mine):
+            bandit.expect(np.concatenate([batches[each] for each in mine[place : place + 2]]))
+            bad = source.undecodable(batches[number]) if isinstance(source, FallibleSource) else {}
+            mine_bad |= bad
+            batch = np.array([clip for clip in batches[number].tolist() if clip not in bad], np.int64)
+            if len(batch):
+                shown = bandit.observer(batch)
+                with section("selection", len(batch)):
+                    masks = act(shown)
+                u, v = split_mask(masks, bandit.num_frames, bandit.num_stages)
+                mine_found[number] = Judged(batch, u, v, bandit.pull(batch, u, v))
+                if not bad:  # a file that could not be decoded may have been mended until the next attempt
+                    parts.write(number, mine_found[number])
+            progress.add(len(batches[number]))
     found = {number: part for each in parallel.gather(mine_found) for number, part in each.items()}
     bad = dict(sorted((clip, error) for each in parallel.gather(mine_bad) for clip, error in each.items()))
     if not found:

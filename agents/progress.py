@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +33,8 @@ def epoch_batches(
     mine = [batch[parallel.rows(len(batch))] for batch in batches]
     tell = expect or source.expect
     title = f"{name}, epoch {epoch + 1} of {epochs}"
-    with closing(Progress(len(ids), title, quiet=parallel.rank() > 0, done=min(done * size, len(ids)))) as shown:
+    quiet, before = parallel.rank() > 0, min(done * size, len(ids))
+    with Progress(len(ids), title, quiet=quiet, done=before, repeated=True) as shown:
         for number in range(done, len(batches)):
             tell(np.concatenate(mine[number : number + 2]))  # the next batch is decoded beside this one's networks
             yield number * size / len(ids), len(batches[number]), usable(source, mine[number])

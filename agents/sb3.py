@@ -15,7 +15,6 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
-from tqdm import tqdm
 
 from ada3d_gym.agents.agent import Agent
 from ada3d_gym.agents.figures import MaskWatch, Meter
@@ -39,6 +38,7 @@ from ada3d_gym.errors import DivergedError
 from ada3d_gym.finetuning import ClassifierTrainer
 from ada3d_gym.masks import split_mask
 from ada3d_gym.observers import Observation
+from ada3d_gym.progress import Progress
 from ada3d_gym.sb3 import Ada3DVecEnv, JointFineTuneCallback, SelectionPolicy, policy_kwargs, selection_kwargs
 from ada3d_gym.sb3.wrappers import VecCodedAction
 from ada3d_gym.seeding import Stream, spawn
@@ -128,9 +128,9 @@ class SB3Agent(Agent):
     def train_epoch(self) -> dict[str, float]:
         total = self.total_epochs * self.steps_per_epoch
         name = f"{self.algorithm.__name__}, epoch {self.epoch + 1} of {self.total_epochs}"
-        bar = tqdm(total=self.steps_per_epoch, desc=name, unit="step", leave=False, disable=None)
-        with bar, during(self.phase, self.epoch + 1), Sections(self._rollout) as sections:
-            watch = _Watch(self, total, bar.update)
+        shown = Progress(self.steps_per_epoch, name, "step", repeated=True)
+        with shown, during(self.phase, self.epoch + 1), Sections(self._rollout) as sections:
+            watch = _Watch(self, total, shown.add)
             callbacks: list[BaseCallback] = [watch, sections]
             if self.epoch >= self.options.epochs:
                 callbacks.append(self._fine_tuning())

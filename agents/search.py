@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ada3d_gym import parallel
 from ada3d_gym.agents.blind import BlindAgent, TuningOptions
@@ -23,6 +22,7 @@ from ada3d_gym.files import replacing
 from ada3d_gym.masks import all_masks, mask_text, split_mask
 from ada3d_gym.outcomes.oracle import first_best
 from ada3d_gym.outcomes.storage import TableError
+from ada3d_gym.progress import Progress
 from ada3d_gym.protocols import ClipAnswers
 from ada3d_gym.seeding import Stream, spawn
 
@@ -238,11 +238,12 @@ class BestFixed(BlindAgent):
         Of several processes, each pulls every so manieth batch, and all get the sums of all.
         """
         bandit, total = self.bandit, len(self.left) * len(clips)
-        name, quiet = f"best fixed mask, round {self.epoch + 1} of {ROUNDS}", parallel.rank() > 0 or None
+        name, quiet = f"best fixed mask, round {self.epoch + 1} of {ROUNDS}", parallel.rank() > 0
         first = parallel.rank() == 0
         sums = {key: before if first else np.zeros_like(before) for key, before in self._sums.items()}
         mine = range(parallel.rank() * size, total, parallel.world() * size)
-        for start in tqdm(mine, desc=name, unit="batch", leave=False, disable=quiet):
+        shown = Progress(len(mine) * size, name, "mask", quiet=quiet, repeated=True)  # of one clip each
+        for start in mine:
             places, which = np.divmod(np.arange(start, min(start + size, total)), len(self.left))
             rows = self.left[which]
             u, v = split_mask(self.masks[rows], bandit.num_frames, bandit.num_stages)
@@ -251,6 +252,8 @@ class BestFixed(BlindAgent):
             paid = {"reward": outcome.reward, "correct": outcome.correct, "confidence": confidence}
             for key, values in paid.items():
                 np.add.at(sums[key], rows, values)
+            shown.add(size)
+        shown.close()
         parts = parallel.gather(sums)
         self._sums = {key: sum((part[key] for part in parts[1:]), parts[0][key]) for key in sums}
 

@@ -1,6 +1,7 @@
 """What does a batch ask of a GPU? Counted without one, on PyTorch's "meta" device.
 
     python -m benchmarks.device_counts --json counts.json
+    python -m benchmarks.device_counts --quick    # of 4 clips under two masks each
 
 A batch is what REINFORCE pulls: 32 clips under four masks each, drawn at random with the paper's mean usage.
 """
@@ -20,6 +21,7 @@ from ada3d_gym.networks.current import CurrentForm
 from ada3d_gym.networks.families import make_network
 from ada3d_gym.networks.given import GivenFrames
 from ada3d_gym.precision import Precision, dtype_of
+from ada3d_gym.progress import counted
 from benchmarks.counting import Counted
 from benchmarks.masked_inference import CLASSES, random_masks
 from benchmarks.networks import SUBJECTS, Subject
@@ -57,6 +59,7 @@ def count(subject: Subject, clips: int, samples: int, precision: Precision, seed
 
 
 def device_counts(
+    quick: bool = False,
     clips: int = 32,
     samples: int = 4,
     precision: Precision = "bfloat16",
@@ -67,6 +70,7 @@ def device_counts(
     """Counts calls, copies and waits of one batch.
 
     Args:
+        quick: 4 clips under two masks each.
         clips: of the batch.
         samples: masks of each clip.
         precision: float32, bfloat16 or float16.
@@ -74,7 +78,10 @@ def device_counts(
         json: where to write the figures, beside the table.
         seed: of the masks.
     """
-    rows = [count(SUBJECTS[name], clips, samples, precision, seed) for name in networks]
+    if quick:
+        clips, samples = 4, 2
+    named = counted(networks, len(networks), "counting", "network")
+    rows = [count(SUBJECTS[name], clips, samples, precision, seed) for name in named]
     print(tabulate([[key, *(row[key] for row in rows)] for key in rows[0]], tablefmt="github", floatfmt=".1f"))
     if json:
         json.write_text(dumps({"rows": rows, "summary": {"waits": max(row["waits"] for row in rows)}}, indent=1) + "\n")

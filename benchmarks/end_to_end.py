@@ -35,7 +35,6 @@ from typing import Any
 import numpy as np
 import torch
 from tabulate import tabulate
-from tqdm import tqdm
 
 from ada3d_gym.building import build_bandit, build_trunk
 from ada3d_gym.experiments.cli import run
@@ -44,6 +43,7 @@ from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.selection import SelectionNetwork
 from ada3d_gym.networks.spec import I3D_R50
+from ada3d_gym.progress import Progress
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.sampling import ClipSampler
 from benchmarks.from_files import CHOOSING, PARTS, READING, Case, Way, agree
@@ -150,12 +150,12 @@ def end_to_end(quick: bool = False, json: Path | None = None, seed: int = 0) -> 
         if not quick:
             cases.append(large(Path(folder), (340, 256), 224, views, rounds))
         cases.append(tiny(32, 4, 5 if quick else 20))
-        with tqdm(total=sum(case.rounds for case in cases), unit="round", disable=None) as bar:
+        with Progress(sum(case.rounds for case in cases), "from files to labels", "round") as shown:
             rows = []
             for case in cases:
-                bar.set_description(case.name)
-                rows.append(measure(case, seed, bar.update))
-            bar.set_description("parts of reading")
+                shown.doing(case.name)
+                rows.append(measure(case, seed, shown.add))
+            shown.doing("parts of reading")
             read = [reading_parts(case, 3 if quick else 9) for case in cases]
     summary = summarise(rows)
     flat = [{key: value for key, value in row.items() if key != "milliseconds"} for row in rows]

@@ -31,6 +31,7 @@ from ada3d_gym.envs.vector_env import Ada3DVectorEnv
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.timing import alternate
 from ada3d_gym.masks import split_mask
+from ada3d_gym.progress import Progress
 from ada3d_gym.sb3 import Ada3DVecEnv, SelectionPolicy, selection_kwargs
 
 
@@ -115,9 +116,18 @@ def env_throughput(quick: bool = False, num_envs: int = 64, json: Path | None = 
     torch.set_num_threads(1)
     videos = 140 if quick else 700
     bandit = build_bandit(split="test", videos=videos)
-    bandit.source.clips(np.arange(len(bandit.source)))  # decoded before anything is timed
-    ratios = step_ratios(bandit, num_envs, 5 if quick else 20)
-    shares = {kind: ppo_share(kind, num_envs, 2 if quick else 8, videos) for kind in ("index", "features")}
+    with Progress(4, "measuring environments", "part") as shown:
+        shown.doing("decoding")
+        bandit.source.clips(np.arange(len(bandit.source)))  # decoded before anything is timed
+        shown.add()
+        shown.doing("steps")
+        ratios = step_ratios(bandit, num_envs, 5 if quick else 20)
+        shown.add()
+        shares = dict[str, float]()
+        for kind in ("index", "features"):
+            shown.doing(f"PPO on {kind}")
+            shares[kind] = ppo_share(kind, num_envs, 2 if quick else 8, videos)
+            shown.add()
     summary = ratios | {
         "ppo_env_python_share": max(shares.values()),
         "ppo_env_python_share_index": shares["index"],

@@ -39,12 +39,12 @@ from threading import Barrier
 from typing import Any
 
 from tabulate import tabulate
-from tqdm import tqdm
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.folders import check_output
 from ada3d_gym.files import writing
+from ada3d_gym.progress import Progress
 from benchmarks.feeding_figures import row, summary
 from benchmarks.feeding_process import Cell, Fed, Format, Job, Kind, Place, feed, fill_cache
 from benchmarks.feeding_videos import HEIGHT, KEY_FRAMES, WIDTH, Videos, feeding_videos
@@ -138,15 +138,15 @@ def cells(cores: int, quick: bool) -> list[Cell]:
 
 def measured(jobs: Sequence[Job]) -> Iterator[Mapping[str, Any]]:
     """A row for each; those of as many processes stand together."""
-    with tqdm(total=len(jobs), desc="feeding", unit="measurement", disable=None) as bar:
+    with Progress(len(jobs), "feeding", "measurement") as shown:
         for count in dict.fromkeys(job.cell.place.processes for job in jobs):
             with _processes(count) as pool:
                 for job in (each for each in jobs if each.cell.place.processes == count):
-                    bar.set_description(f"{job.cell}")
+                    shown.doing(f"{job.cell}")
                     if job.cell.format == "cache":
                         fill_cache(job)
                     yield row(job.cell, list(pool.map(_feed, (job.of(rank) for rank in range(count)))))
-                    bar.update()
+                    shown.add()
 
 
 @contextmanager

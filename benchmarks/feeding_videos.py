@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ada3d_gym.datasets import DataError, load_index
 from ada3d_gym.experiments.index_videos import index_videos
@@ -24,6 +23,7 @@ from ada3d_gym.experiments.own.collecting import Found, Split
 from ada3d_gym.experiments.own.lists import write_lists
 from ada3d_gym.experiments.shards import shards
 from ada3d_gym.files import replacing, writing
+from ada3d_gym.progress import counted
 from ada3d_gym.video.motionshapes.files import cache_folder, write_video
 from ada3d_gym.workers import default_workers
 
@@ -88,7 +88,7 @@ def feeding_videos(
             with ThreadPoolExecutor(default_workers()) as pool:  # NumPy's loops and x264 let go of Python's lock
                 draw = partial(_write, seed=seed, seconds=seconds, size=size)
                 title = f"drawing videos of {seconds} s"
-                list(tqdm(pool.map(draw, missing), title, len(missing), unit="video", disable=not missing or None))
+                list(counted(pool.map(draw, missing), len(missing), title, "video"))
             _index(root, paths)
     files = [path.stat().st_size for each in paths.values() for path in each]
     return Videos(root, train, test, seconds, float(np.mean(files)) / seconds)

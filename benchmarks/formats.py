@@ -34,9 +34,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from tabulate import tabulate
-from tqdm import tqdm
 
 from ada3d_gym.experiments.cli import run
+from ada3d_gym.progress import Progress
 from ada3d_gym.video.decoders.packets import opened
 from ada3d_gym.video.indexing.index import VideoIndex, figures
 from ada3d_gym.video.indexing.probe import probe
@@ -126,7 +126,7 @@ def measure(ways: dict[str, Way], clips: Sequence[NDArray[np.int64]]) -> dict[st
 def compare(folder: Path, width: int, height: int, seconds: int, videos: int, count: int) -> list[dict[str, Any]]:
     """A row for each kind of clips and each way."""
     paths = [folder / f"{width}-{seconds}-{number}.mp4" for number in range(videos)]
-    for number, path in enumerate(tqdm(paths, "writing", unit="video", leave=False, disable=None)):
+    for number, path in enumerate(paths):
         write_video(path, width, height, seconds, number)
     index = indexed(paths)
     plain, anew = (
@@ -185,10 +185,12 @@ def formats(quick: bool = False, json: Path | None = None, videos: int = 2, clip
     torch.set_num_threads(1)
     sizes, lengths, clips = (SIZES[:1], LENGTHS[:1], min(3, clips)) if quick else (SIZES, LENGTHS, clips)
     rows = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, Progress(len(sizes) * len(lengths), "formats", "kind") as shown:
         for width, height in sizes:
             for seconds in lengths:
+                shown.doing(f"{width} x {height}, {seconds} s")
                 rows += compare(Path(folder), width, height, seconds, videos, clips)
+                shown.add()
     over = [row["kB"] / row["needed, kB"] for row in rows if row["kept as"] == "files"]
     summary = {"over_needed": max(over)}
     print(tabulate(rows, "keys", tablefmt="github", floatfmt=".1f"))

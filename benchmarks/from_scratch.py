@@ -23,7 +23,6 @@ import torch
 from numpy.typing import NDArray
 from tabulate import tabulate
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.datasets import count_videos, video_clips
@@ -33,6 +32,7 @@ from ada3d_gym.evaluation import evaluate
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.timing import Timed, milliseconds
 from ada3d_gym.files import replacing
+from ada3d_gym.progress import Progress, counted
 from ada3d_gym.rewards import MaskReward
 from ada3d_gym.seeding import spawn, torch_seed
 from ada3d_gym.video.clips import VideoClips
@@ -161,7 +161,7 @@ def _decoded(source: VideoClips) -> Bank:
     videos = np.arange(len(source)).reshape(-1, source.views)
     clips = np.empty((*videos.shape, source.num_frames, 3, source.size, source.size), np.uint8)
     labels = np.empty(len(videos), np.int64)
-    for number, ids in enumerate(tqdm(videos, desc="decoding training clips", unit="video", disable=None)):
+    for number, ids in enumerate(counted(videos, len(videos), "decoding training clips", "video")):
         source.expect(videos[number : number + 8].ravel())
         ids = source.usable(ids)
         clips[number], labels[number] = source.clips(ids), source.labels(ids)[0]
@@ -184,9 +184,9 @@ def _trained(
     order = np.empty(0, np.int64)
     begun, limit = time.perf_counter(), 60 * minutes
     seconds = round(limit)
-    with tqdm(total=seconds, desc=f"training {name}", unit="s", disable=None) as bar:
+    with Progress(seconds, f"training {name}", "second") as progress:
         while (spent := time.perf_counter() - begun) < limit:
-            bar.update(min(round(spent), seconds) - bar.n)
+            progress.reach(min(round(spent), seconds))
             optimizer.param_groups[0]["lr"] = recipe.lr * _schedule(spent / limit)
             if len(order) < min(recipe.batch, count):
                 order = np.concatenate([order, rng.permutation(count)])
@@ -197,8 +197,8 @@ def _trained(
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
-            bar.set_postfix(epoch=f"{len(losses) * recipe.batch / count:.1f}", loss=f"{losses[-1]:.2f}", refresh=False)
-        bar.update(seconds - bar.n)
+            progress.doing(f"epoch {len(losses) * recipe.batch / count:.1f}, loss {losses[-1]:.2f}")
+        progress.reach(seconds)
     last = losses[-max(1, count // recipe.batch) :]
     return classifier, len(losses) * recipe.batch / count, float(np.mean(last))
 

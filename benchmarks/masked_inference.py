@@ -1,7 +1,7 @@
 """Do masks save the time that they save in operations?
 
     python -m benchmarks.masked_inference            # I3D-R50, SlowOnly and X3D-S, batches of 1, 4 and 16
-    python -m benchmarks.masked_inference --quick    # batches of 2 alone, fewer rounds, no compiled forms, no training
+    python -m benchmarks.masked_inference --quick    # batches of 2 at 112 px, few rounds, nothing compiled or trained
     python -m benchmarks.masked_inference --device cuda --precision bfloat16 --batch 8 32 128
 
 Every way sees the same clips and, round by round, the same masks: drawn at random for each clip, with the paper's mean
@@ -25,7 +25,6 @@ import torch
 from tabulate import tabulate
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from ada3d_gym.devices import checked_device
 from ada3d_gym.experiments.cli import run
@@ -35,6 +34,7 @@ from ada3d_gym.networks.families import make_network
 from ada3d_gym.networks.inference import inference_form
 from ada3d_gym.networks.spec import NetworkSpec
 from ada3d_gym.precision import Precision, dtype_of
+from ada3d_gym.progress import Progress
 from benchmarks.dense import group_by_mask, mask_after, one_by_one
 from benchmarks.memory import give_back_freed_memory, keep_freed_memory, peak_megabytes
 from benchmarks.networks import SUBJECTS, Subject
@@ -106,7 +106,7 @@ class Case:
         return self.u.to(self.setting.device), self.v.to(self.setting.device)
 
 
-def inference(case: Case, bar: Any) -> dict[str, float]:
+def inference(case: Case, progress: Progress) -> dict[str, float]:
     """Times of forward passes, as ratios; keys as in the table."""
     setting = case.setting
     masked = inference_form(case.network, setting.dtype)
@@ -135,13 +135,13 @@ def inference(case: Case, bar: Any) -> dict[str, float]:
         expected = masked(case.clips, case.u, case.v)
         for way in PEERS.values():
             agree(expected, way(dense_last, x_last, *case.masks()))
-        figures = ratios(case, ways, [name for name in ways if name.startswith("dense")], bar)
+        figures = ratios(case, ways, [name for name in ways if name.startswith("dense")], progress)
         for name in ("ours", "ours, all on", "dense, channels last"):
             figures[f"memory, {name}"] = peak_megabytes(ways[name], setting.device)
     return figures
 
 
-def training(case: Case, bar: Any) -> float:
+def training(case: Case, progress: Progress) -> float:
     """Time of a training step under masks over that of the dense network, by the share of the MACs."""
     (dense, x), targets = case.dense(), torch.zeros(case.batch, dtype=torch.long, device=case.setting.device)
     half = case.setting.dtype != torch.float32
@@ -156,19 +156,19 @@ def training(case: Case, bar: Any) -> float:
         "dense": lambda: step(dense, x.float()),
         "ours": lambda: step(case.network, case.clips.float(), case.u, case.v),
     }
-    return ratios(case, ways, ["dense"], bar)["ours"]
+    return ratios(case, ways, ["dense"], progress)["ours"]
 
 
-def ratios(case: Case, ways: dict[str, Callable[[], object]], dense: list[str], bar: Any) -> dict[str, float]:
+def ratios(case: Case, ways: dict[str, Callable[[], object]], dense: list[str], progress: Progress) -> dict[str, float]:
     """Median of time(way) / time(fastest dense), for masked ways also divided by the masks' share of the MACs."""
 
     def counted(name: str, way: Callable[[], object]) -> Callable[[], object]:
         ended = waited(way, case.setting.device)
 
         def turn() -> None:
-            bar.set_postfix_str(name)
+            progress.doing(f"{case.subject.spec.name}, {case.batch} clips: {name}")
             ended()
-            bar.update()
+            progress.add()
 
         return turn
 
@@ -214,7 +214,7 @@ def masked_inference(
     """Times masked execution against the dense network and against other ways of masking.
 
     Args:
-        quick: one small batch size, few rounds, no compiled forms, no training.
+        quick: one small batch size of small clips, few rounds, no compiled forms, no training.
         json: where to write the figures, beside the table.
         device: where networks run.
         precision: float32, bfloat16 or float16, of ours and of the dense forms; training runs under autocast.
@@ -227,7 +227,7 @@ def masked_inference(
         seed: of weights, clips and masks.
     """
     if quick:
-        batch, rounds, compiled, train = (2,), 2, False, False
+        batch, size, rounds, compiled, train = (2,), size or 112, 2, False, False
     setting = Setting(rounds, compiled, torch.device(checked_device(device)), dtype_of(precision), size)
     torch.backends.cudnn.benchmark = True  # for the dense forms, whose shapes do not change
     keep_freed_memory()
@@ -235,13 +235,12 @@ def masked_inference(
     cases = [(SUBJECTS[name], count) for name in networks for count in batch]
     of_inference = 4 + len(PEERS) + compiled * (1 + (setting.device.type == "cuda"))
     total = (rounds + 1) * (len(cases) * of_inference + 2 * train * len(networks))
-    with tqdm(total=total, unit="turn", smoothing=0, mininterval=1) as bar:  # in logs, too: it takes minutes
+    with Progress(total, "masked inference", "turn") as progress:
         for subject, count in cases:
-            bar.set_description(f"{subject.spec.name}, {count} clips")
-            figures = inference(_case(subject, count, setting, seed), bar)
+            figures = inference(_case(subject, count, setting, seed), progress)
             if train and count == min(batch):
                 small = min(count, MOST_TRAINED)
-                figures["training step"] = training(_case(subject, small, setting, seed), bar)
+                figures["training step"] = training(_case(subject, small, setting, seed), progress)
             rows.append({"backbone": subject.spec.name, "batch": count, **figures})
             torch._dynamo.reset()
             gc.collect()

@@ -14,6 +14,7 @@ network, on decoded clips.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from json import dumps
 from pathlib import Path
@@ -34,6 +35,7 @@ from ada3d_gym.outcomes.cells import answering
 from ada3d_gym.outcomes.classifier import TableClassifier
 from ada3d_gym.outcomes.expectation import ExpectedReward
 from ada3d_gym.outcomes.table import load_table
+from ada3d_gym.progress import counted
 from ada3d_gym.rewards import MaskReward
 from benchmarks.timing import fastest
 
@@ -147,11 +149,16 @@ def outcomes(quick: bool = False, backbone: str = "i3d_tiny", json: Path | None 
     assert isinstance(of_train.classifier, TableClassifier)
     path = of_train.classifier.table.path
     assert path is not None
-    summary = build_over_brute(live, 2 if quick else 5)
-    summary |= pulls(of_test, rounds)
-    summary |= {"load_seconds": load_seconds(path, rounds)}
-    summary |= gradient(of_train, rounds)
-    summary |= {"reinforce_epoch_table_over_live": reinforce_epochs(backbone, 280 if quick else 1120)}
+    parts: list[Callable[[], dict[str, float]]] = [
+        lambda: build_over_brute(live, 2 if quick else 5),
+        lambda: pulls(of_test, rounds),
+        lambda: {"load_seconds": load_seconds(path, rounds)},
+        lambda: gradient(of_train, rounds),
+        lambda: {"reinforce_epoch_table_over_live": reinforce_epochs(backbone, 280 if quick else 1120)},
+    ]
+    summary: dict[str, float] = {}
+    for part in counted(parts, len(parts), "measuring outcome tables", "part"):
+        summary |= part()
     print(tabulate(summary.items(), ["figure", "value"], floatfmt=".4g"))
     if json is not None:
         json.write_text(dumps({"summary": summary, "backbone": backbone, "torch": torch.__version__}, indent=2))

@@ -26,6 +26,7 @@ from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.selection import ClipTrunk, SelectionNetwork
 from ada3d_gym.networks.spec import I3D_R50, I3D_TINY, ResNet3dSpec
 from ada3d_gym.precision import Precision, dtype_of
+from ada3d_gym.progress import counted
 from benchmarks.memory import keep_freed_memory
 from benchmarks.timing import fastest, waited
 
@@ -107,7 +108,9 @@ def selection(
     keep_freed_memory()
     torch.manual_seed(seed)
     pairs = (TINY,) if quick else (LARGE, TINY)
-    rows = [measure(pair, batch, torch.device(device), dtype_of(precision)) for pair in pairs for batch in pair.batches]
+    cases = [(pair, batch) for pair in pairs for batch in pair.batches]
+    on, dtype = torch.device(device), dtype_of(precision)
+    rows = [measure(*case, on, dtype) for case in counted(cases, len(cases), "timing networks", "batch size")]
     print(tabulate(rows, "keys", tablefmt="github", floatfmt=".4f"))
     if json:
         json.write_text(dumps(rows, indent=1) + "\n")

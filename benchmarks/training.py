@@ -21,7 +21,6 @@ from typing import Any
 
 import torch
 from tabulate import tabulate
-from tqdm import tqdm
 
 from ada3d_gym import parallel, profiling
 from ada3d_gym.devices import checked_device
@@ -30,6 +29,7 @@ from ada3d_gym.experiments.folders import check_output
 from ada3d_gym.experiments.paper.memory import gpu_maps
 from ada3d_gym.files import writing
 from ada3d_gym.precision import Precision
+from ada3d_gym.progress import counted
 from benchmarks.asking import asked, collectives
 from benchmarks.memory import peak_megabytes
 from benchmarks.training_steps import Settings, Step, steps
@@ -130,7 +130,7 @@ def _measured(chosen: dict[str, Settings], turns: int) -> list[Row]:
     made = {way: steps(settings) for way, settings in chosen.items()}
     rows: list[Row] = []
     names = list(next(iter(made.values())))
-    for name in tqdm(names, desc="steps", unit="step", disable=parallel.rank() > 0 or None):
+    for name in counted(names, len(names), "measuring", "kind of step", quiet=parallel.rank() > 0):
         able = {way: each[name] for way, each in made.items()}
         found = {}
         for way, step in able.items():

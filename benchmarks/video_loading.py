@@ -36,13 +36,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from tabulate import tabulate
-from tqdm import tqdm
 
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.timing import alternate
 from ada3d_gym.networks.inference import inference_form
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import I3D_TINY
+from ada3d_gym.progress import Progress, counted
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.decoders.packets import Packets
 from ada3d_gym.video.decoders.video import Video
@@ -66,7 +66,7 @@ def write_videos(folder: Path, count: int, width: int, height: int, seed: int) -
     rng = np.random.default_rng(seed)
     noise = rng.integers(-8, 9, (4, height, width, 1), np.int16)
     records = []
-    for number in tqdm(range(count), desc=f"writing {width} x {height}", unit="video", leave=False, disable=None):
+    for number in counted(range(count), count, f"writing {width} x {height}", "video"):
         coarse = rng.integers(8, 248, (height // 20 + 1, width // 10 + 1, 3), np.int16)
         scene = coarse.repeat(20, 0).repeat(20, 1)[:height]
         path = folder / f"{width}-{number}.mp4"
@@ -229,18 +229,19 @@ def video_loading(
     torch.set_num_threads(1)
     step = Passes()
     rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as folder, tqdm(total=len(sizes) * len(SAMPLERS), disable=None) as bar:
+    kinds = len(sizes) * len(SAMPLERS)
+    with tempfile.TemporaryDirectory() as folder, Progress(kinds, "loading", "kind of clip") as shown:
         for width, height in sizes:
             records = write_videos(Path(folder), videos, width, height, seed)
             for name, sampler in SAMPLERS.items():
-                bar.set_description(f"{name} clips of {width} x {height}")
+                shown.doing(f"{name} clips of {width} x {height}")
                 case = Case(records, sampler)
                 figures = loading(case, clips, Path(folder) / "cache")
                 figures["opening"] = opening(case)
                 figures["hidden"] = overlap(case, clips, step)
                 figures["hidden, waiting"] = overlap(case, clips, waiting)
                 rows.append({"videos": f"{width} x {height}", "clips": name, **figures})
-                bar.update()
+                shown.add()
         large = load_index(Path(folder))
     summary = {
         "over_decord": min(row["over decord"] for row in rows),

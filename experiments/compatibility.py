@@ -15,12 +15,12 @@ from typing import Any
 from sb3_contrib import QRDQN, TRPO
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from tabulate import tabulate
-from tqdm import tqdm
 
 from ada3d_gym.building import build_bandit
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.files import writing
 from ada3d_gym.observers import Observation
+from ada3d_gym.progress import counted
 from ada3d_gym.sb3 import Ada3DVecEnv, SelectionPolicy, VecCodedAction, policy_kwargs, selection_kwargs
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "compatibility.md"
@@ -143,7 +143,7 @@ def compatibility(output: Path | None = None) -> None:
         output: the page; docs/compatibility.md of a clone by default, and printed where there is no clone.
     """
     attempts = [(case, shown) for case in CASES if case.attempt for shown in case.observations]
-    for case, shown in tqdm(attempts, desc="trying", unit="case", disable=None):
+    for case, shown in counted(attempts, len(attempts), "trying", "case"):
         assert case.attempt is not None
         case.attempt(shown)
     if output is None and not PAGE.exists():

@@ -24,7 +24,6 @@ from typing import Literal
 
 import tyro
 from tabulate import tabulate
-from tqdm import tqdm
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run as run_command
@@ -40,6 +39,7 @@ from ada3d_gym.networks.graph_files import Format, check_format
 from ada3d_gym.networks.selection_file import load_selection
 from ada3d_gym.prediction.config import CONFIG, ModelConfig
 from ada3d_gym.prediction.loading import load_classifier
+from ada3d_gym.progress import counted
 
 MANIFEST = "export.json"  # of an exported folder: its files and graphs
 CARD = "README.md"
@@ -142,7 +142,7 @@ def _write(
     config.save(part)
     graphs = write_graphs(config, classifier, selection, masks, formats, part, about)
     count = len(formats) * (len(masks) + (selection is not None))
-    return list(tqdm(graphs, desc="graphs", total=count, unit="graph", disable=None if count else True))
+    return list(counted(graphs, count, "writing graphs", "graph", quiet=not count))
 
 
 def _write_manifest(part: Path, config: ModelConfig, written: Sequence[GraphFile]) -> None:

@@ -74,6 +74,8 @@ def film(
     if not isinstance(known, ClipAnswers):
         raise InputError(f"{env}: expected an id with an outcome table of its test clips")
     ids, best = _different(bandit, clips), float(known.best(_all(bandit), bandit.reward).mean())
+    if len(ids) < clips:
+        raise InputError(f"clips={clips}: expected 1 to {len(ids)}, one of each class of the test videos")
     rewards: list[float] = []
     pictures: list[Image.Image] = []
 

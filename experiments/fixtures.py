@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from tqdm import tqdm
 
 from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.experiments.cli import run
@@ -28,6 +27,7 @@ from ada3d_gym.experiments.own_fixtures.phone import phone
 from ada3d_gym.experiments.own_fixtures.ten import VIDEOS as TEN
 from ada3d_gym.experiments.own_fixtures.ten import ten
 from ada3d_gym.files import writing
+from ada3d_gym.progress import counted
 from ada3d_gym.video.motionshapes.drawing import CLASSES, draw
 from ada3d_gym.video.motionshapes.files import FPS, write_video
 
@@ -66,7 +66,7 @@ def fixtures(
         expected = f"expected some of {', '.join(known)}{did_you_mean(unknown, known)}"
         raise InputError(f"sets: unknown {', '.join(unknown)}: {expected}")
     chosen = sets or tuple(WRITERS)
-    for name in tqdm(chosen, desc="writing", unit="set", disable=True if len(chosen) == 1 else None):
+    for name in counted(chosen, len(chosen), "writing", "set", quiet=len(chosen) == 1):
         root = folder / name
         with writing(root, "choose another folder"):
             root.mkdir(parents=True, exist_ok=True)

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import cross_val_predict
 from tabulate import tabulate
-from tqdm import tqdm
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
+from ada3d_gym.progress import counted
 from ada3d_gym.video.decoders.video import Video
 from ada3d_gym.video.motionshapes import UNTRIMMED, motionshapes
 from ada3d_gym.video.motionshapes.drawing import CLASSES, FRAMES, MOTIONS
@@ -123,14 +123,14 @@ def giveaways(videos: int = 3360, folds: int = 5, seed: int = 0) -> None:
     records = [record for record in motionshapes("train", videos) if record.family == "motion"]
     rows = []
     for name, features in PROBES.items():
-        found = np.stack([features(record) for record in tqdm(records, desc=name, unit="video", disable=None)])
+        found = np.stack([features(record) for record in counted(records, len(records), name, "video")])
         rows.append([name, *(_accuracy(found, records, target, folds, seed) for target in TARGETS)])
     print(tabulate(rows, ["", *TARGETS], tablefmt="github", disable_numparse=True))
     print()
     records = UNTRIMMED.records("train", min(videos, UNTRIMMED.splits["train"]))
     rows = []
     for name, features in UNTRIMMED_PROBES.items():
-        found = np.stack([features(record) for record in tqdm(records, desc=name, unit="video", disable=None)])
+        found = np.stack([features(record) for record in counted(records, len(records), name, "video")])
         rows.append([name, *(_accuracy(found, records, target, folds, seed) for target in UNTRIMMED_TARGETS)])
     print(tabulate(rows, ["untrimmed", *UNTRIMMED_TARGETS], tablefmt="github", disable_numparse=True))
 

@@ -14,12 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, TextIO
 
-from tqdm import tqdm
-
 from ada3d_gym.datasets import VIDEO_SETS, find_root, index_path
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.files import writing
+from ada3d_gym.progress import counted
 from ada3d_gym.video.indexing.index import VideoIndex, make_index, states
 from ada3d_gym.video.indexing.list_checks import suspicions
 from ada3d_gym.video.indexing.listing import ListError, list_files, read_splits
@@ -110,7 +109,7 @@ def probe_files(files: list[Path], journal: Path, *, workers: int, timeout: floa
     with lines:
         _append(lines, journal, "")  # ends a line that an interruption cut short
         found = probe_all(missing, workers=workers, timeout=timeout, thorough=thorough)
-        for file, probe in tqdm(found, total=len(missing), desc="probing", unit="video", disable=None):
+        for file, probe in counted(found, len(missing), "probing files", "video"):
             found_out = asdict(probe) | {"packets": probe.packets.hex()}
             _append(lines, journal, json.dumps([str(file), _state(file), found_out, RULES]))
             probes[file] = probe

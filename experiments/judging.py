@@ -126,7 +126,7 @@ class Trial:
             evaluation = evaluate(
                 self.bandit,
                 agent.act,
-                description=method,
+                description=f"judging {method}",
                 interpolated=self.run.interpolated_map,
                 resume=folder / f"judging-{key}",
             )

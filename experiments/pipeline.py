@@ -26,6 +26,7 @@ from ada3d_gym.experiments.pretraining import live_classifier, train_classifier,
 from ada3d_gym.experiments.profiles import PROFILE, profiled
 from ada3d_gym.experiments.results import Result, ResultFile, with_times
 from ada3d_gym.experiments.runs import PRETRAINED, Run, views_name
+from ada3d_gym.experiments.saying import say
 from ada3d_gym.experiments.timing import Timed, milliseconds
 from ada3d_gym.experiments.training import see_alike, train_to, write_once
 from ada3d_gym.experiments.transferring import keep_policy
@@ -152,11 +153,11 @@ def _say_costs(run_: Run, folder: Path) -> None:
     everything = (np.ones((1, length), np.bool_) for length in (bandit.num_frames, bandit.num_stages))
     whole, own = int(bandit.classifier.macs(*everything)[0]), backbone_macs(bandit)
     side = bandit.source.observation_size
-    print(
-        f"{folder.name}: the policy sees {side} x {side} pixels through {trunk_backbone(side)}, which costs "
+    say(
+        folder,
+        f"the policy sees {side} x {side} pixels through {trunk_backbone(side)}, which costs "
         f"{own / 1e6:,.2f} million multiply-accumulates a clip: {own / whole:.1%} of the whole classifier's "
         f"{whole / 1e6:,.1f} (--observation-size changes that)",
-        flush=True,
     )
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
-from tqdm import tqdm
 
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.metrics import mean_average_precision, top1
+from ada3d_gym.progress import counted
 from ada3d_gym.seeding import spawn
 from ada3d_gym.untrimmed.building import build_looks
 from ada3d_gym.untrimmed.looks import ClipLooks
@@ -60,7 +60,8 @@ def places(
     )
     count, views = len(looks), looks.places
     parts = []
-    for some in tqdm(np.array_split(np.arange(count), -(-count // 8)), desc="looking", unit="batch", disable=None):
+    groups = np.array_split(np.arange(count), -(-count // 8))
+    for some in counted(groups, len(groups), "looking at videos", "group"):
         parts.append(looks.at(np.repeat(some, views), np.tile(np.arange(views), len(some))))
     look = Look(*(np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])))
     scores, targets = look.scores.reshape(count, views, -1), looks.targets(np.arange(count))

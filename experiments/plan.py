@@ -126,6 +126,7 @@ class _Queue:
         self._device, self._wait = device, wait
         self.finished: set[Path] = set()
         self.waiting: list[Task] = []
+        self._total = len(tasks)
         self._begun: dict[Path, Task] = {}
         self._not_before: dict[Path, float] = {}  # of runs in which other processes were found at work
         for task in tasks:  # composed in order, what is finished needs no process
@@ -162,6 +163,8 @@ class _Queue:
         task = self._begun.pop(folder)
         if done:
             self.finished.add(folder)
+            if self._total > 1 and parallel.rank() == 0:
+                print(f"{folder}: finished, {len(self.finished)} of {self._total} runs", flush=True)
             return
         if folder not in self._not_before:
             print(f"{folder}: left to the process that works in it", flush=True)

@@ -40,6 +40,7 @@ from ada3d_gym.prediction.policies import MaskPolicy
 from ada3d_gym.prediction.predictor import Predictor
 from ada3d_gym.prediction.results import Prediction
 from ada3d_gym.profiling import phase
+from ada3d_gym.progress import counted
 from ada3d_gym.video.indexing.list_text import has_extension
 
 MOST_SHEETS, MOST_PLAYED = 50, 20  # videos in one picture
@@ -102,10 +103,10 @@ def predict(
         predictor = Predictor.from_pretrained(folder, policy=policy, **how)
         stages = predictor.classifier.stage_names
         stream = predictor.stream(asked, top_k=top, views=views, upper=upper, pixels=pixels, isolated=True)
-        bar = tqdm(stream, total=len(asked), desc="predicting", unit="video", disable=len(asked) < 2 or None)
+        shown = counted(stream, len(asked), "predicting", "video", quiet=len(asked) < 2)
         try:
             with phase("predicted"):
-                for prediction in bar:
+                for prediction in shown:
                     if prediction.error:
                         tqdm.write(f"error: {prediction.video}: {prediction.error}", file=sys.stderr)
                     if prediction.clips and sheet and len(sheets) < MOST_SHEETS:

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from ada3d_gym.agents.states import load_state, save_state
 from ada3d_gym.devices import checked_device
@@ -31,6 +30,7 @@ from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.networks.families import make_network
 from ada3d_gym.networks.masked import MaskedNetwork
 from ada3d_gym.networks.spec import SPECS
+from ada3d_gym.progress import Progress
 from ada3d_gym.seeding import spawn, torch_generator, torch_seed
 
 FRAMES, SIZE, BATCH = 8, 64, 32
@@ -122,7 +122,7 @@ def pretrain_primitives(
             done = state["done"]
         network.train()
         figures = np.zeros(4)
-        with tqdm(total=updates, initial=done, desc="primitives", unit="update", disable=None) as bar:
+        with Progress(updates, "primitives", "update", done) as shown:
             for number, drawn in enumerate(_batches(seed, done, updates), start=done):
                 generator = torch_generator(spawn(seed, 2, number), "cpu")
                 drawn = Drawn(*(part.to(on) for part in drawn))
@@ -137,7 +137,7 @@ def pretrain_primitives(
                 schedule.step()
                 done = number + 1
                 figures = 0.98 * figures + 0.02 * np.array([value, *right.tolist()])
-                bar.update()
+                shown.add()
                 if done % EVERY == 0 or done == updates:
                     save_state(path, {name: each.state_dict() for name, each in learners.items()} | {"done": done})
                     known = figures / (1 - 0.98 ** (done % EVERY or EVERY))

@@ -22,7 +22,6 @@ from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.configuration import assignment, plain
-from ada3d_gym.experiments.estimates.showing import duration
 from ada3d_gym.experiments.folders import claimed
 from ada3d_gym.experiments.index_videos import index_videos
 from ada3d_gym.experiments.own.collecting import collect
@@ -35,6 +34,7 @@ from ada3d_gym.experiments.own.survey import survey
 from ada3d_gym.experiments.profiles import PROFILE, profiled
 from ada3d_gym.experiments.scratch.options import ScratchOptions
 from ada3d_gym.networks.spec import SPECS
+from ada3d_gym.progress import duration
 from ada3d_gym.rewards import MaskReward
 from ada3d_gym.seeding import spawn
 from ada3d_gym.video.sampling import Sampling

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from tqdm import tqdm
 
 from ada3d_gym.building import build_bandit
 from ada3d_gym.devices import checked_device
@@ -37,6 +36,7 @@ from ada3d_gym.observers import SPLITS
 from ada3d_gym.outcomes.building import Build
 from ada3d_gym.outcomes.storage import part_path
 from ada3d_gym.outcomes.table import load_table
+from ada3d_gym.progress import Progress
 from ada3d_gym.registration import ENVIRONMENTS, check_id
 
 PACKAGES = ("ada3d-gym", "av", "numpy", "safetensors", "torch", "torchvision")
@@ -57,6 +57,7 @@ class Share:
     folder: Path
     parts: tuple[str, ...]
     numbers: tuple[int, ...]
+    title = ""  # it is a part of one work, and nobody need know which
 
     def do(self) -> None:
         with one_thread(self.settings["device"]):  # the same order of summation, whatever else there is to do
@@ -174,7 +175,7 @@ def _make(build: Build, share: Share, count: int) -> None:
     if not missing:
         return
     with (
-        tqdm(total=len(wanted), initial=len(wanted) - len(missing), desc="outcomes", unit="chunk", disable=None) as bar,
+        Progress(len(wanted), "computing outcomes", "chunk", len(wanted) - len(missing)) as shown,
         workers(min(count, len(missing))) as made,
     ):
         for number, worker in enumerate(made):
@@ -182,8 +183,8 @@ def _make(build: Build, share: Share, count: int) -> None:
             worker.start(replace(share, numbers=tuple(missing[start:] + missing[:start])))
         while busy := [worker for worker in made if worker.busy and worker.outcome() is None]:
             wait_for_any(busy, 1.0)
-            bar.update(len(wanted & set(build.done())) - bar.n)
-        bar.update(len(wanted & set(build.done())) - bar.n)
+            shown.reach(len(wanted & set(build.done())))
+        shown.reach(len(wanted & set(build.done())))
 
 
 def _shard(shard: str | None, chunks: int) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ from ada3d_gym.divergence import check_state
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.pace import Pace
 from ada3d_gym.experiments.profiles import keep_profile, section_seconds
+from ada3d_gym.experiments.saying import epoch_line, say
 from ada3d_gym.files import writing
 
 READ = (".json", ".jsonl", ".npz", ".pt", ".safetensors")  # files of a run that all processes read
@@ -42,8 +43,8 @@ def train_to(folder: Path, name: str, learner: Learner, until: int) -> None:
     """Trains up to an epoch, from the last checkpoint, with a checkpoint and TensorBoard figures each epoch.
 
     A learner that has a `midway`, as those that share `agents.progress.epoch_batches`, has checkpoints within an epoch
-    too, every ten minutes, or as `saving_every` says. Figures are printed, with the folder's name, since several runs
-    may be trained at once. Of several processes that train one, the first reads and writes.
+    too, every ten minutes, or as `saving_every` says. An epoch's chief figures are printed, see `saying.epoch_line`;
+    TensorBoard's have them all. Of several processes that train one, the first reads and writes.
 
     Raises:
         OutputError: where the folder cannot be written.
@@ -64,14 +65,14 @@ def train_to(folder: Path, name: str, learner: Learner, until: int) -> None:
 
     def on_epoch(epoch: int, figures: dict[str, float]) -> None:
         nonlocal begun
+        seconds = time.perf_counter() - begun
         state = learner.state_dict()
         with writing(folder):
             save_state(path, state)
-            log.add(epoch, figures | {SECONDS: time.perf_counter() - begun} | section_seconds())
+            log.add(epoch, figures | {SECONDS: seconds} | section_seconds())
         keep_profile()
         begun = time.perf_counter()
-        shown = ", ".join(f"{key} {value:.3g}" for key, value in figures.items())
-        print(f"{folder.name}, {name} epoch {epoch}: {shown}", flush=True)
+        say(folder, epoch_line(name, epoch, getattr(learner, "total_epochs", until), figures, seconds))
 
     learner.learn(until, on_epoch)
 

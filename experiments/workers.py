@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import multiprocessing
 import os
 import signal
@@ -23,6 +22,7 @@ from ada3d_gym.errors import Ada3DError
 from ada3d_gym.experiments.folders import BusyFolder
 from ada3d_gym.experiments.pipeline import is_finished, train_run
 from ada3d_gym.experiments.runs import Run
+from ada3d_gym.experiments.saying import TitledLines
 from ada3d_gym.experiments.timing import one_thread
 from ada3d_gym.workers import share_cores
 
@@ -41,6 +41,10 @@ class Work(Protocol):
     def folder(self) -> Path:
         """Where it is done, for messages."""
 
+    @property
+    def title(self) -> str:
+        """What it is, before each line that it prints while others work beside it; "" for no title."""
+
     def do(self) -> None: ...
 
 
@@ -52,6 +56,10 @@ class Job:
     folder: Path
     device: str
     upper: Path | None = None
+
+    @property
+    def title(self) -> str:
+        return f"{self.run.env}, seed {self.run.seed}, {self.folder.name}"
 
     def is_done(self) -> bool:
         return is_finished(self.run, self.folder)
@@ -157,10 +165,14 @@ def wait_for_any(busy: list[Worker], seconds: float | None = None) -> None:
 def _work(connection: Connection, beside: int) -> None:
     share_cores(beside)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    sys.stderr = _Plain(sys.stderr.buffer, errors="backslashreplace", line_buffering=True)
+    streams = TitledLines(sys.stdout), TitledLines(sys.stderr)
+    sys.stdout, sys.stderr = streams
     tqdm.set_lock(threading.RLock())  # its own is shared with other processes, and stays behind when this one is ended
     while True:
-        connection.send(outcome_of(connection.recv()))
+        job = connection.recv()
+        for stream in streams:
+            stream.title = job.title if beside > 1 else ""
+        connection.send(outcome_of(job))
 
 
 def outcome_of(job: Work) -> tuple[Outcome, str]:
@@ -182,13 +194,6 @@ def _end_with_parent() -> None:
     assert parent is not None
     parent.join()
     os._exit(1)
-
-
-class _Plain(io.TextIOWrapper):
-    """Standard error on which no progress bars are drawn: those of several processes would cover each other."""
-
-    def isatty(self) -> bool:
-        return False
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from ada3d_gym.forking import check_device
 from ada3d_gym.networks.current import CurrentForm
 from ada3d_gym.networks.transfer import to_device
 from ada3d_gym.profiling import section
+from ada3d_gym.progress import Lines, is_shown
 from ada3d_gym.protocols import ClipSource
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class FrameFeatures:
         self._device, self._batch_size = device, batch_size
         self.shape = trunk.num_frames, trunk.channels
         self._table = RecentRows(self.shape, device, table_bytes)
+        self._told: Lines | None = None
 
     @torch.no_grad()
     def __call__(self, source: ClipSource, ids: NDArray[np.int64], name: Hashable = None) -> Tensor:
@@ -77,7 +79,14 @@ class FrameFeatures:
 
     def _compute(self, source: ClipSource, ids: NDArray[np.int64]) -> Tensor:
         parts = [ids[start : start + self._batch_size] for start in range(0, len(ids), self._batch_size)]
-        return torch.cat([self.of_pixels(source.observations(part)) for part in parts])
+        if self._told is None:
+            self._told = Lines(None, "decoding clips and computing features of their frames, once for each clip")
+        found = []
+        for part in parts:
+            found.append(self.of_pixels(source.observations(part)))
+            if not is_shown():  # else it is a part of what speaks, such as an epoch
+                self._told.add(len(part))
+        return torch.cat(found)
 
     @torch.no_grad()
     def of_pixels(self, observations: NDArray[np.uint8]) -> Tensor:

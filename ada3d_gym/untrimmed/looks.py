@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.fingerprints import of_weights
@@ -18,6 +17,7 @@ from ada3d_gym.networks.features import TABLE_BYTES, FrameFeatures
 from ada3d_gym.networks.macs import count_macs
 from ada3d_gym.networks.selection import ClipTrunk
 from ada3d_gym.outcomes.identity import clips_sha256, sampling_of, video_digests
+from ada3d_gym.progress import Progress
 from ada3d_gym.untrimmed.masks import MaskPolicy
 from ada3d_gym.untrimmed.protocols import Look
 from ada3d_gym.untrimmed.rows import KeptRows
@@ -180,12 +180,12 @@ class ClipLooks:
         numbers = self._rows.missing(numbers[~np.isin(numbers // self.places, bad)])
         memories = self._memories.missing(videos[~np.isin(videos, bad)])
         total = len(numbers) + len(memories)
-        with tqdm(total=total, desc="looking at videos", unit="clip", disable=not total or None) as bar:
+        with Progress(total, "looking at videos", quiet=not total) as shown:
             for rows, source, missing in ((self._memories, self.whole, memories), (self._rows, self.clips, numbers)):
                 for start in range(0, len(missing), _PART):
                     source.expect(missing[start : start + 2 * _PART])
                     rows(missing[start : start + _PART])
-                    bar.update(len(missing[start : start + _PART]))
+                    shown.add(len(missing[start : start + _PART]))
 
     def close(self) -> None:
         """Stops decoding; what is kept stays."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from ada3d_gym.progress import Progress
 from ada3d_gym.video.ahead import DecodeAhead
 from ada3d_gym.video.bad_clips import BadClips
 from ada3d_gym.video.cache import ClipCache
@@ -218,11 +218,11 @@ class VideoClips:
             return
         missing = self._cache.missing(np.arange(self._cache.room))
         videos = np.split(missing, np.flatnonzero(np.diff(missing // self.views)) + 1) if len(missing) else []
-        with tqdm(total=len(missing), desc=description, unit="clip", disable=not len(missing) or None) as bar:
+        with Progress(len(missing), description, quiet=not len(missing)) as shown:
             for number, group in enumerate(videos):
                 self._ahead.expect(np.concatenate(videos[number : number + 8]).tolist())
                 self._decoded(group.tolist())
-                bar.update(len(group))
+                shown.add(len(group))
                 if not self._cache.writable:
                     break
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ada3d_gym.agents.looking.stopping import Floats, Stopping, Watch
 from ada3d_gym.metrics import mean_average_precision, top1
+from ada3d_gym.progress import Progress
 from ada3d_gym.protocols import FallibleSource
 from ada3d_gym.untrimmed.protocols import LookPolicy, VideoLooks
 
@@ -131,5 +131,7 @@ class _Recorder:
 
 def _batches(looks: VideoLooks, size: int) -> Iterator[Ids]:
     videos = judged_videos(looks)
-    for start in tqdm(range(0, len(videos), size), desc="judging", unit="batch", leave=False, disable=None):
-        yield videos[start : start + size]
+    with Progress(len(videos), "judging", "video") as shown:
+        for start in range(0, len(videos), size):
+            yield videos[start : start + size]
+            shown.add(len(videos[start : start + size]))

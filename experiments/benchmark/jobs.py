@@ -32,7 +32,7 @@ class BenchmarkJob:
 
     @property
     def title(self) -> str:
-        return f"{self.spec.task.name}, {self.spec.agent}"
+        return f"{self.spec.task.name}, {self.spec.agent}, seed {self.spec.seed}"
 
     def do(self) -> None:
         """Computes the record and writes it, unless that has been done.

@@ -1,33 +1,26 @@
-"""Doing many jobs in several processes, with a bar that says how far they are."""
+"""Doing many jobs in several processes, with progress that says how far they are."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
-
-from tqdm import tqdm
+from typing import TypeVar
 
 from ada3d_gym.experiments.folders import BusyFolder
 from ada3d_gym.experiments.workers import RunError, Work, Worker, wait_for_any, workers
+from ada3d_gym.progress import Progress
+
+Job = TypeVar("Job", bound=Work)
 
 
-class TitledWork(Work, Protocol):
-    """Work that says what it is."""
-
-    @property
-    def title(self) -> str: ...
-
-
-Job = TypeVar("Job", bound=TitledWork)
-
-
-def do_all(jobs: Sequence[Job], count: int) -> list[Job]:
+def do_all(jobs: Sequence[Job], count: int, description: str, done: int = 0) -> list[Job]:
     """Does all jobs.
 
     Args:
         jobs: in the order in which they are begun.
         count: of processes; one means this process.
+        description: of all, on the bar.
+        done: that were done before.
 
     Returns:
         Those that were left to other processes, which work on them.
@@ -37,17 +30,17 @@ def do_all(jobs: Sequence[Job], count: int) -> list[Job]:
     """
     left: list[Job] = []
     faults: list[Exception] = []
-    with tqdm(total=len(jobs), unit="run", smoothing=0.02, disable=None) as bar:
+    with Progress(done + len(jobs), description, "run", done) as shown:
         if min(count, len(jobs)) < 2:
             for job in jobs:
-                bar.set_description(job.title)
+                shown.doing(job.title)
                 try:
                     job.do()
                 except BusyFolder:
                     left.append(job)
                 except Exception as error:
                     faults.append(error)
-                bar.update()
+                shown.add()
             waiting: list[Job] = []
         else:
             waiting = list(reversed(jobs))
@@ -59,7 +52,7 @@ def do_all(jobs: Sequence[Job], count: int) -> list[Job]:
                         job = waiting.pop()
                         worker.start(job)
                         at_work[worker] = job
-                        bar.set_description(job.title)
+                        shown.doing(job.title)
                 wait_for_any(list(at_work))
                 for worker, job in list(at_work.items()):
                     try:
@@ -72,7 +65,7 @@ def do_all(jobs: Sequence[Job], count: int) -> list[Job]:
                     if outcome is not None:
                         del at_work[worker]
                         left += [] if outcome[0] else [job]
-                        bar.update()
+                        shown.add()
     if len(faults) > 1:
         print(f"{len(faults)} runs have failed; the first error is:", file=sys.stderr)
     if faults:

@@ -21,12 +21,13 @@ from ada3d_gym.experiments.folders import BusyFolder
 from ada3d_gym.experiments.ray_cluster import AHEAD, Answers, connected, enter, options_of
 from ada3d_gym.experiments.timing import one_thread
 from ada3d_gym.experiments.workers import Outcome
+from ada3d_gym.progress import Progress
 
 MOST = 500  # runs sent at once: each claim is an open file, of which a process may commonly have 1,024
 
 
 def do_all_on_ray(
-    jobs: Sequence[BenchmarkJob], address: str, cpus: int = 1, at_once: int | None = None
+    jobs: Sequence[BenchmarkJob], address: str, cpus: int = 1, at_once: int | None = None, done: int = 0
 ) -> list[BenchmarkJob]:
     """Does all jobs; counterpart of `pool.do_all`.
 
@@ -36,6 +37,7 @@ def do_all_on_ray(
             "local" for one of this machine alone, which ends with this process.
         cpus: CPU cores that each run has to itself.
         at_once: runs sent at once; twice as many as there are places for by default.
+        done: that were done before.
 
     Returns:
         Those that were left to other processes, which work on them.
@@ -46,7 +48,7 @@ def do_all_on_ray(
     """
     ray = connected(address, cpus)
     try:
-        return _Sender(ray, cpus, at_once).do(jobs)
+        return _Sender(ray, cpus, at_once).do(jobs, done)
     finally:
         ray.shutdown()
 
@@ -77,10 +79,10 @@ class _Sender:
         self._sent: dict[Any, tuple[BenchmarkJob, ExitStack]] = {}  # by Ray's reference; claims are held
         self._answers = Answers(ray, "it is begun again")
 
-    def do(self, jobs: Sequence[BenchmarkJob]) -> list[BenchmarkJob]:
+    def do(self, jobs: Sequence[BenchmarkJob], before: int) -> list[BenchmarkJob]:
         left: list[BenchmarkJob] = []
         waiting = list(reversed(jobs))
-        with tqdm(total=len(jobs), unit="run", smoothing=0.02, disable=None) as self._bar:
+        with Progress(before + len(jobs), "benchmark", "run", before) as self._shown:
             try:
                 while waiting or self._sent:
                     while waiting and len(self._sent) < self._room():
@@ -106,18 +108,18 @@ class _Sender:
             claim.enter_context(claimed_file(job.path))
         except BusyFolder:
             left.append(job)
-            self._bar.update()
+            self._shown.add()
             return
         if job.path.exists():  # since it was looked for, another process has done it
             claim.close()
-            self._bar.update()
+            self._shown.add()
             return
         self._send(job, claim)
 
     def _send(self, job: BenchmarkJob, claim: ExitStack) -> None:
         options = options_of(job.spec.device, self._cpus, job.title)
         self._sent[self._compute.options(**options).remote(job.spec, os.getcwd())] = job, claim
-        self._bar.set_description(job.title)
+        self._shown.doing(job.title)
 
     def _take(self, done: Any) -> None:
         """Writes the record of a run that has ended, or sends it once more.
@@ -131,7 +133,7 @@ class _Sender:
                 self._send(job, claim.pop_all())
                 return
             answer[1].write(job.path)
-            self._bar.update()
+            self._shown.add()
 
     def _end(self) -> None:
         """Writes the records that have come, and gives up all other runs."""

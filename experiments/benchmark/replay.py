@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ada3d_gym.building import build_bandit
 from ada3d_gym.errors import InputError
@@ -15,6 +14,7 @@ from ada3d_gym.masks import all_masks, split_mask
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.outcomes.classifier import check_clips, check_network
 from ada3d_gym.outcomes.table import OutcomeTable
+from ada3d_gym.progress import Progress
 from ada3d_gym.registration import ENVIRONMENTS
 from ada3d_gym.video.clips import VideoClips
 
@@ -71,7 +71,7 @@ def replay(
     masks = all_masks(table.num_frames, table.num_stages)
     correct, reward = np.empty(len(cells), np.bool_), np.empty(len(cells))
     starts = range(0, len(cells), BATCH)
-    with tqdm(total=len(cells), desc=f"replaying on {task.env}", unit="pull", disable=None) as bar:
+    with Progress(len(cells), f"replaying on {task.env}", "pull") as shown:
         for start in starts:
             part = slice(start, start + BATCH)
             source.expect(np.unique(clip[start : start + 2 * BATCH]))
@@ -80,6 +80,6 @@ def replay(
             if (outcome.macs != table.macs[number[part]]).any():
                 raise InputError(f"{table.name} counts other multiply-accumulates than the network: make it again")
             correct[part], reward[part] = outcome.correct, outcome.reward
-            bar.update(len(outcome.reward))
+            shown.add(len(outcome.reward))
     bandit.source.close()
     return Replayed(correct[places], reward[places], source.paths(clip)[places])

@@ -94,12 +94,12 @@ def run_suite(
         raise InputError(f"{given} given: for --track full alone; a suite's tasks name what {track} learns on")
     jobs = suite_jobs(tasks, track, agents, seeds, output, set, device)
     left = pending(jobs)
-    if len(left) < len(jobs):
-        print(f"{len(jobs) - len(left)} of {len(jobs)} runs were done before")
+    if done := len(jobs) - len(left):
+        print(f"{done} of {len(jobs)} runs were done before")
     if ray is None:
-        others = do_all(left, workers or processes(device)) if left else []
+        others = do_all(left, workers or processes(device), "benchmark", done) if left else []
     else:
-        others = do_all_on_ray(left, ray, ray_cpus, workers) if left else []
+        others = do_all_on_ray(left, ray, ray_cpus, workers, done) if left else []
     if others:
         print(f"{len(others)} runs are left to other processes, which work on them")
     where = f" --track {track}" if track != "heads" else ""

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import tyro
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.benchmark.games import task_game
@@ -25,6 +24,7 @@ from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.folders import folder_name
 from ada3d_gym.masks import mask_numbers, split_mask
 from ada3d_gym.outcomes.values import Game
+from ada3d_gym.progress import counted
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def submit(
         )
     if name is not None and len({agent for *_, agent in groups}) > 1:
         raise InputError(f"name={name!r} would be of several agents: submit the runs of one at a time")
-    for (suite, track, task, agent), group in tqdm(groups.items(), desc="submissions", unit="file", disable=None):
+    for (suite, track, task, agent), group in counted(groups.items(), len(groups), "writing submissions", "file"):
         submission = _of_records(group, name or agent, authors, link)
         submission.write(output if single else output / suite / track / task / f"{folder_name(name or agent)}.json")
     print(f"submissions: {len(groups)}, of {sum(map(len, groups.values()))} runs, in {output}")

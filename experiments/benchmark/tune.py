@@ -144,7 +144,7 @@ def tune(
     all_trials = {agent: agent_trials(tasks, track, agent, trials, seeds, seed, device, output) for agent in agents}
     # every agent has a first trial before any has a second
     missing = [each for row in zip(*all_trials.values(), strict=True) for each in row if not each.is_done()]
-    if do_all(missing, workers or processes(device)):
+    if do_all(missing, workers or processes(device), "trials"):
         print("other processes work on some trials: start again when they are done")
         return
     rows, kept = [], dict[str, Any]()

@@ -18,6 +18,7 @@ from ada3d_gym.experiments.estimates.probing import probe_classifier, probe_sele
 from ada3d_gym.experiments.paper.phases import Videos, sizes
 from ada3d_gym.experiments.runs import Run
 from ada3d_gym.networks.spec import SPECS
+from ada3d_gym.progress import duration
 
 SMALLER = "a smaller --size, a smaller --backbone (i3d_small, i3d_tiny) or a machine with more memory"
 
@@ -97,14 +98,6 @@ def block(phases: Sequence[Need], parted: Fit, free: float, disk: float, free_on
     if disk > free_on_disk:
         lines.append("warning: that is more disk than is free")
     return "\n".join(lines)
-
-
-def duration(seconds: float) -> str:
-    """As people say it."""
-    for least, length, name in ((2 * 86_400, 86_400, "days"), (5_400, 3_600, "h"), (90, 60, "min")):
-        if seconds >= least:
-            return f"{seconds / length:.0f} {name}"
-    return f"{max(seconds, 1):.0f} s"
 
 
 def _group(need: Need) -> str:

@@ -9,11 +9,11 @@ from typing import Any
 
 from tabulate import tabulate
 
-from ada3d_gym.experiments.estimates.showing import duration
 from ada3d_gym.experiments.own.choosing import GROWTH, LOST, TRIED
 from ada3d_gym.experiments.own.geometry import FRAMES, Choice
 from ada3d_gym.experiments.own.speeds import Speeds
 from ada3d_gym.experiments.scratch.options import ScratchOptions
+from ada3d_gym.progress import duration
 from ada3d_gym.shipped import shipped_start
 
 BATCH = 32  # clips in an update of policy and classifier, as for MotionShapes

@@ -12,7 +12,6 @@ from typing import Any
 import yaml
 
 from ada3d_gym.agents.search import CONSTANTS, read_best
-from ada3d_gym.experiments.estimates.showing import duration
 from ada3d_gym.experiments.own.choosing import Policy, best_of, keep, train_policies
 from ada3d_gym.experiments.own.lists import HEAD
 from ada3d_gym.experiments.pipeline import train_run
@@ -22,6 +21,7 @@ from ada3d_gym.experiments.results import Result, ResultFile
 from ada3d_gym.experiments.rivals import Rivals
 from ada3d_gym.experiments.runs import Run, compose
 from ada3d_gym.files import replacing
+from ada3d_gym.progress import duration
 from ada3d_gym.video.clips import VideoClips
 
 ENV = "Ada3D-Videos-v0"

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 from tabulate import tabulate
-from tqdm import tqdm
 
 from ada3d_gym.experiments.index_videos import probe_files
 from ada3d_gym.experiments.own.collecting import SPLITS, Collection, Found
 from ada3d_gym.fingerprints import of_file
+from ada3d_gym.progress import counted
 from ada3d_gym.video.decoders.packets import UNREADABLE, opened
 from ada3d_gym.video.indexing.locating import Problem
 from ada3d_gym.video.indexing.probe import Probe
@@ -148,7 +148,7 @@ def survey(collection: Collection, journal: Path, *, workers: int = 2) -> Survey
     problems += copies.values()
     kept = tuple(video for number, video in enumerate(good) if number not in copies)
     found = tuple(probes[video.path] for video in kept)
-    turns = [turned_by(video.path) for video in tqdm(kept, desc="rotation", unit="video", leave=False, disable=None)]
+    turns = [turned_by(video.path) for video in counted(kept, len(kept), "reading how videos are turned", "video")]
     return Survey(collection, kept, found, tuple(turns), tuple(problems))
 
 

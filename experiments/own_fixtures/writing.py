@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import av
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
+
+from ada3d_gym.progress import counted
 
 T = TypeVar("T")
 AT_ONCE = 2
@@ -55,7 +56,7 @@ def each(things: Sequence[T], write: Callable[[T], None], title: str) -> None:
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
         jobs = [pool.submit(write, thing) for thing in things]
-        for job in tqdm(as_completed(jobs), total=len(jobs), desc=title, unit="video", disable=None):
+        for job in counted(as_completed(jobs), len(jobs), title, "video"):
             job.result()
     finally:
         pool.shutdown(cancel_futures=True)

@@ -46,7 +46,7 @@ def table2(options: tyro.conf.OmitArgPrefixes[Table2Options] = DEFAULTS) -> None
     splits = Splits(options)
     made = jobs(options, splits)
     missing = [job for job in made if job.read() is None]
-    for job in on_ray(missing, options, splits) if options.ray else do_all(missing, 1):
+    for job in on_ray(missing, options, splits) if options.ray else do_all(missing, 1, "Table 2"):
         print(f"{job.path}: left to the process that works on it", flush=True)
     found = finished(made)
     table = rows(found, options.clips)

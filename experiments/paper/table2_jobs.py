@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from ada3d_gym.agents.looking.adaframe_options import Where
 from ada3d_gym.agents.looking.adaframe_policy import AdaFramePolicy
 from ada3d_gym.agents.looking.adaframe_training import AdaFrameTraining
@@ -25,6 +23,7 @@ from ada3d_gym.experiments.paper.table2_options import Table2Options, plain
 from ada3d_gym.experiments.paper.table2_splits import Splits
 from ada3d_gym.experiments.timing import one_thread
 from ada3d_gym.files import replacing
+from ada3d_gym.progress import Progress
 from ada3d_gym.untrimmed.protocols import LookPolicy
 
 MUS = (0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3)
@@ -149,10 +148,10 @@ class LookingJob:
         path, saved = self.path.with_suffix(".pt"), time.perf_counter()
         if (state := load_state(path)) is not None:
             training.load_state_dict(state)
-        with tqdm(total=options.epochs, initial=training.epoch, desc=self.title, unit="epoch", leave=False) as bar:
+        with Progress(options.epochs, self.title, "epoch", training.epoch) as shown:
             while training.epoch < options.epochs:
-                bar.set_postfix(training.train_epoch())
-                bar.update()
+                training.train_epoch()
+                shown.add()
                 if time.perf_counter() - saved > SAVE_EVERY or training.epoch == options.epochs:
                     save_state(path, training.state_dict())
                     saved = time.perf_counter()

@@ -18,6 +18,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import RANDOM, SHIPPED_START
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.runs import Run
+from ada3d_gym.experiments.saying import say
 from ada3d_gym.experiments.scratch.augmenting import augmented
 from ada3d_gym.experiments.scratch.clips import Divided, divided, evenly_spread, training_clips
 from ada3d_gym.experiments.scratch.judging import EVERYTHING, FLAT, SOME, under_masks
@@ -60,8 +61,8 @@ def train_from_scratch(run: Run, source: VideoClips, classifier: NetworkClassifi
     begins = {RANDOM: "drawn weights", SHIPPED_START: "the weights that ship for it"}
     checkpoint = run.environment["checkpoint"]
     lengths = ", then ".join(f"{phase.epochs} epochs of the {phase.name}" for phase in phases.values())
-    print(f"{folder.name}: {videos}", flush=True)
-    print(f"{folder.name}: from {begins.get(checkpoint, checkpoint)}, {lengths or 'no epoch'}", flush=True)
+    say(folder, str(videos))
+    say(folder, f"from {begins.get(checkpoint, checkpoint)}, {lengths or 'no epoch'}")
     learner: PhaseTraining | None = None
     for stream, phase in phases.items():
         masks = (FLAT,) if stream == Stream.CLASSIFIER_2D else (EVERYTHING, SOME)
@@ -182,7 +183,7 @@ def _report(folder: Path, bandit: ClipBandit, seed: int, videos: Divided, learne
     if (folder / REPORT).exists():
         return
     found = {name: round(each.top1, 4) for name, each in under_masks(bandit, seed, EVERYTHING, SOME, FLAT).items()}
-    print(f"{folder.name}: validation " + ", ".join(f"{name} {value:.1%}" for name, value in found.items()), flush=True)
+    say(folder, "validation " + ", ".join(f"{name} {value:.1%}" for name, value in found.items()))
     report = {
         "validation": videos.origin,
         "videos": {"train": len(videos.train), "validation": len(videos.validation)},

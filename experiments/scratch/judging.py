@@ -26,4 +26,4 @@ def under_masks(bandit: ClipBandit, seed: int, *names: str) -> dict[str, Evaluat
         FLAT: Fixed(np.ones(frames, np.bool_), np.zeros(stages, np.bool_)),
         LEAST: Random(1, np.zeros(stages), frames, spawn(seed, 2)),
     }
-    return {name: evaluate(bandit, kinds[name].act, description=name) for name in names}
+    return {name: evaluate(bandit, kinds[name].act, description=f"judging {name}") for name in names}

@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from ada3d_gym.agents.agent import OnEpoch
 from ada3d_gym.divergence import check_state, during
@@ -22,6 +21,7 @@ from ada3d_gym.experiments.scratch.masks import DrawMasks
 from ada3d_gym.finetuning import micro_batches
 from ada3d_gym.precision import Precision
 from ada3d_gym.profiling import timed
+from ada3d_gym.progress import Progress
 from ada3d_gym.protocols import ClipSource, Ids, one_view_each, usable
 from ada3d_gym.seeding import spawn, torch_generator
 from ada3d_gym.updates import Updates
@@ -144,7 +144,7 @@ class PhaseTraining:
         batches = np.array_split(one_view_each(source, np.random.default_rng(order)), self.steps)
         title = f"{phase.name}, epoch {self.epoch + 1} of {phase.epochs}"
         losses: list[float] = []
-        with tqdm(total=self.steps, desc=title, unit="batch", leave=False, disable=None) as bar:
+        with Progress(self.steps, title, "step", repeated=True) as shown:
             for step, batch in enumerate(batches):
                 source.expect(np.concatenate(batches[step : step + 2]))
                 since = self.seconds + time.perf_counter() - begun
@@ -153,8 +153,8 @@ class PhaseTraining:
                 self._set_rate(self.epoch * self.steps + step, since)
                 with during(phase.name, self.epoch + 1, step + 1):
                     losses.append(self._update(*self._loaded(usable(source, batch)), generator))
-                bar.update()
-                bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
+                shown.doing(f"loss {losses[-1]:.3f}")
+                shown.add()
         return float(np.mean(losses))
 
     def _loaded(self, ids: Ids) -> tuple[Tensor, Tensor, Tensor]:

@@ -150,6 +150,7 @@ class Say:
     """Writes how many threads decode in a process."""
 
     folder: Path
+    title = ""
 
     def do(self) -> None:
         self.folder.write_text(json.dumps(default_workers()))

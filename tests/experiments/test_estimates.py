@@ -25,6 +25,7 @@ from ada3d_gym.networks import classifier as classifiers
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.resnet3d import MaskedResNet3d
 from ada3d_gym.networks.spec import I3D_R50, I3D_TINY
+from ada3d_gym.progress import duration
 from benchmarks.memory import peak_megabytes
 
 GB = 1e9
@@ -130,7 +131,7 @@ def test_a_block_says_what_each_phase_takes_and_warns():
     ("seconds", "said"), [(0.2, "1 s"), (80, "80 s"), (120, "2 min"), (3 * 3600, "3 h"), (3 * 86_400, "3 days")]
 )
 def test_durations_are_said_as_people_do(seconds: float, said: str):
-    assert showing.duration(seconds) == said
+    assert duration(seconds) == said
 
 
 def test_memory_is_that_of_the_tightest_group(tmp_path: Path):

@@ -23,6 +23,11 @@ def test_there_is_something_to_show(option: str, tmp_path: Path):
         film(output=tmp_path / "learning.gif", **{option: 0})
 
 
+def test_more_clips_than_classes_are_refused(tmp_path: Path):
+    with pytest.raises(InputError, match="clips=99: expected 1 to 14, one of each class"):
+        film(output=tmp_path / "learning.gif", epochs=1, videos=28, clips=99, tested=28)
+
+
 def test_an_environment_without_a_table_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match="table"):
         film("Ada3D-MotionShapes-16-v1", tmp_path / "learning.gif")

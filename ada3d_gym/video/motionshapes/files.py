@@ -21,9 +21,9 @@ import numpy as np
 import platformdirs
 from filelock import FileLock
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ada3d_gym.errors import InputError
+from ada3d_gym.progress import Progress
 from ada3d_gym.video.cache import REMEDY as CACHE_REMEDY
 from ada3d_gym.video.cache import CacheError
 from ada3d_gym.video.motionshapes import drawing, untrimmed
@@ -133,15 +133,14 @@ class DrawnSet:
         indices = list(indices)
         pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))  # NumPy and x264 release the GIL
         title = f"rendering {self.title} {split}"
-        bar = tqdm(total=len(indices), desc=title, unit="video", disable=len(indices) < 50 or None)
         try:
-            with (root / "index.jsonl").open("a") as index:
+            shown = Progress(len(indices), title, "video", quiet=len(indices) < 50)
+            with shown, (root / "index.jsonl").open("a") as index:
                 index.write("\n")  # ends a line that an interruption cut short
                 for done in as_completed([pool.submit(self._render_one, root, split, i) for i in indices]):
                     index.write(json.dumps(done.result()) + "\n")
-                    bar.update()
+                    shown.add()
         finally:
-            bar.close()
             pool.shutdown(cancel_futures=True)
 
     def _render_one(self, root: Path, split: str, index: int) -> dict[str, Any]:

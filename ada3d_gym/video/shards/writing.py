@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
-from tqdm import tqdm
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.files import replacing, writing
 from ada3d_gym.fingerprints import of_videos
+from ada3d_gym.progress import counted
 from ada3d_gym.video.indexing.archives import Archives
 from ada3d_gym.video.indexing.index import Problem, VideoIndex, figures
 from ada3d_gym.video.indexing.probe import Probe
@@ -129,8 +129,8 @@ def _write(
         rest = records[begin:]
         contents = encoded(rest, fresh, encoding, workers, timeout) if encoding else copies(rest)
         stack.enter_context(closing(contents))
-        bar = tqdm(contents, f"shards of {name}", len(records), initial=begin, unit="video", disable=None)
-        waiting = zip(range(begin, len(records)), rest, bar, strict=True)
+        shown = counted(contents, len(records), f"writing shards of {name}", "video", done=begin)
+        waiting = zip(range(begin, len(records)), rest, shown, strict=True)
         for first in waiting:
             shard = Shard(about)
             path = folder / _shard_name(name, len(shards))
@@ -143,6 +143,9 @@ def _write(
     found = _index(shards, index, root, folder, name)
     if not len(found) and found.problems:
         problem = found.problems[-1]
+        for number in range(len(shards)):  # they hold nothing, and would be taken for the answer once it is mended
+            for ending in (".json", ".tar"):
+                (folder / _shard_name(name, number)).with_suffix(ending).unlink(missing_ok=True)
         raise InputError(
             f"{folder}: none of the {len(records)} videos could go into shards of {name} ({problem.cause}: "
             f"{problem.path}, {problem.detail}): see to the videos, or give other options and {ELSEWHERE}"
