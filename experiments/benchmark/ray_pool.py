@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from tqdm import tqdm
-
 from ada3d_gym.errors import Ada3DError
 from ada3d_gym.experiments.benchmark.jobs import BenchmarkJob, claimed_file
 from ada3d_gym.experiments.benchmark.learning import RunSpec, learn
