@@ -82,10 +82,13 @@ class MaskWatch:
             ids, u, v = (state[name].numpy() for name in ("ids", "u", "v"))
             self.add(ids, u, v)
 
-    def figures(self) -> dict[str, float]:
+    def figures(self, begins: bool = False) -> dict[str, float]:
         """`distinct_masks`; `keep_frames` and `keep_stages`, shares, also as `keep_frames/FAMILY`.
 
         Warns with a `CollapseWarning` where several clips all got one mask.
+
+        Args:
+            begins: the policy has just begun, and may not have left the one mask that it begins from: no warning.
         """
         mine = (np.concatenate(parts) for parts in (self._ids, *zip(*self._masks, strict=True)))
         ids, u, v = (np.concatenate(parallel.gather(part)) for part in mine)
@@ -96,7 +99,7 @@ class MaskWatch:
             rows = families == family
             figures[f"keep_frames/{family}"] = float(u[rows].mean())
             figures[f"keep_stages/{family}"] = float(v[rows].mean())
-        if distinct == 1 and len(np.unique(ids)) > 1:
+        if distinct == 1 and len(np.unique(ids)) > 1 and not begins:
             warnings.warn(
                 f"the policy has collapsed: all {len(np.unique(ids))} clips of this epoch get the same mask. More "
                 "entropy, a lower learning rate or a larger gamma keep it open",

@@ -145,7 +145,7 @@ class Reinforce(SelectingAgent):
         if self.midway:
             self.midway.end()
         self._exploration.anneal(self.epoch + 1)
-        return meter.means() | watch.figures()
+        return meter.means() | watch.figures(begins=self.epoch == 0)
 
     def _update(
         self,

@@ -9,13 +9,16 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import Any
 
 import tyro
 from gymnasium.error import UnregisteredEnv
 
+import ada3d_gym
 from ada3d_gym import launched
 from ada3d_gym.errors import Ada3DError
 from ada3d_gym.experiments.ending import quiet_ending
@@ -38,7 +41,7 @@ def run(command: Callable[..., Any], *, program: str | None = None, arguments: S
         ):  # a file's name must not end a command where the terminal lacks a letter
             stream.reconfigure(errors="backslashreplace")
     try:
-        with quiet_ending(), one_voice():
+        with quiet_ending(), one_voice(), plain_warnings():
             tyro.cli(command, prog=program or _program(), args=arguments)
     except KeyboardInterrupt:
         sys.exit("\ninterrupted: the same command goes on from here")
@@ -56,6 +59,25 @@ def one_voice() -> Iterator[None]:
         return
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
         yield
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Warnings of this package are one line each, as errors are; others keep their place in the code."""
+    before, package = warnings.formatwarning, Path(ada3d_gym.__file__).parent
+
+    def shown(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+    ) -> str:
+        if Path(filename).is_relative_to(package):
+            return f"warning: {message}\n"
+        return before(message, category, filename, lineno, line)
+
+    warnings.formatwarning = shown
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 def _program() -> str | None:

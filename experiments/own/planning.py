@@ -73,6 +73,7 @@ def new_proposal(
     device: str,
 ) -> Proposal:
     """A proposal for this machine, which is kept."""
+    print("\ntiming a few steps on this machine, to plan the minutes", flush=True)
     proposal = _new(found, splits, minutes, chosen, device)
     with replacing(place / PROPOSAL, "choose another --output") as part:
         part.write_text(json.dumps({"for": _key(given, splits), "proposal": plain(asdict(proposal))}, indent=1))

@@ -193,7 +193,7 @@ def _learning(
     if policies > 1:
         cost += f"; if that loses more than {LOST:g} point on validation clips, {GAMMAS[1]:g} is tried"
     seconds = lengths.seconds["classifier"]
-    why = f"{1e3 * speeds.train:.1f} ms a clip were measured; it ends before when validation videos do not profit"
+    why = f"{1e3 * speeds.train:.1f} ms a clip were measured; it ends earlier if validation no longer improves"
     if seconds < ENOUGH_OF_RECIPE * whole:
         more = math.ceil(minutes + (whole - seconds) / SHARES["classifier"] / 60)
         why += f"; the whole recipe takes {duration(whole)}: --minutes {more} has room for it"

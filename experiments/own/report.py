@@ -178,10 +178,10 @@ def _colour(share: float, right: bool) -> str:
 
 def _next(runs: Runs, predict: str) -> list[tuple[str, str]]:
     return [
-        ("Answers for new videos, with the frames that were looked at:", predict),
-        ("Whether the whole network would have said the same, and what was saved:", f"{predict} --upper"),
+        ("Answers for new videos, how much was computed for each, and what that saved:", predict),
+        ("Whether the whole network would have said the same, and how much time was saved:", f"{predict} --upper"),
         (
-            "One file to carry, which needs this library alone:",
+            "A folder to carry, with a model card and ONNX graphs (these need the extra 'export'):",
             shlex.join(["ada3d", "export", str(runs.model), "FOLDER"]),
         ),
     ]

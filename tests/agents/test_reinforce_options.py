@@ -132,17 +132,19 @@ def test_a_collapsed_policy_is_named_and_others_are_not(recwarn: pytest.Warnings
     bandit = known_bandit(copies=1)
     policy = LogitTable(bandit)
     figures: list[dict[str, float]] = []
-    config = ReinforceConfig(1, 0, lr=0.0)
-    Reinforce(policy, bandit, config).learn(1, lambda epoch, last: figures.append(last))
-    assert not [warning for warning in recwarn if warning.category is CollapseWarning]
+    config = ReinforceConfig(2, 0, lr=0.0)
+    Reinforce(policy, bandit, config).learn(2, lambda epoch, last: figures.append(last))
     with torch.no_grad():
         policy.frames.fill_(2)
         policy.stages.fill_(-2)
+    agent = Reinforce(policy, bandit, config)
+    agent.learn(1, lambda epoch, last: figures.append(last))  # where it begins, it is no collapse
+    assert not [warning for warning in recwarn if warning.category is CollapseWarning]
     with pytest.warns(CollapseWarning, match="all 3 clips of this epoch get the same mask"):
-        Reinforce(policy, bandit, config).learn(1, lambda epoch, last: figures.append(last))
+        agent.learn(2, lambda epoch, last: None)
     assert figures[0]["distinct_masks"] > 1
-    assert figures[1]["distinct_masks"] == 1
-    assert (figures[1]["keep_frames"], figures[1]["keep_stages"]) == (1, 0)
+    assert figures[-1]["distinct_masks"] == 1
+    assert (figures[-1]["keep_frames"], figures[-1]["keep_stages"]) == (1, 0)
 
 
 def test_masks_can_be_drawn_instead_of_chosen():

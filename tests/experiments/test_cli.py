@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import gymnasium
 import pytest
 import torch
 
+import ada3d_gym
 from ada3d_gym.agents.agent import OnEpoch
 from ada3d_gym.datasets import motionshapes_clips
 from ada3d_gym.devices import checked_device
@@ -51,6 +53,20 @@ def test_an_interruption_says_that_the_command_can_go_on(monkeypatch: pytest.Mon
     monkeypatch.setattr("sys.argv", ["command"])
     with pytest.raises(SystemExit, match=r"interrupted.*goes on from here"):
         run(command)
+
+
+def test_the_packages_own_warnings_are_one_line(monkeypatch: pytest.MonkeyPatch):
+    shown = []
+
+    def command() -> None:
+        for file in (ada3d_gym.__file__, __file__):
+            shown.append(warnings.formatwarning("the index is old", UserWarning, file, 1, ""))
+
+    monkeypatch.setattr("sys.argv", ["command"])
+    before = warnings.formatwarning
+    run(command)
+    assert shown == ["warning: the index is old\n", f"{__file__}:1: UserWarning: the index is old\n"]
+    assert warnings.formatwarning is before
 
 
 def test_arguments_reach_the_command(monkeypatch: pytest.MonkeyPatch):
