@@ -1,14 +1,16 @@
 """Do masks save the time that they save in operations?
 
     python -m benchmarks.masked_inference            # I3D-R50, SlowOnly and X3D-S, batches of 1, 4 and 16
-    python -m benchmarks.masked_inference --quick    # batches of 2 at 112 px, few rounds, nothing compiled or trained
+    python -m benchmarks.masked_inference --quick    # batches of 2 at 112 px, one round, nothing compiled or trained
     python -m benchmarks.masked_inference --device cuda --precision bfloat16 --batch 8 32 128
 
 Every way sees the same clips and, round by round, the same masks: drawn at random for each clip, with the paper's mean
 usage. A figure is the median over rounds of time(way) / time(fastest dense form, everything on), divided by the share
 of the multiply-accumulates that the masks keep: 1 means that time falls exactly as the operations do. Dense forms
-compute in the same precision. On a GPU each turn ends when the GPU is done, and the masks are packed on the host within
-the time that is measured.
+compute in the same precision. On a CPU, freed memory is kept for the next tensor until a case ends, so that no way pays
+for page faults; ways with tensors of other sizes leave gaps in it, and the process grows: to 2.6 GB in batches of 4 of
+I3D-R50, and to 11 GB in batches of 16 with compiled forms. On a GPU each turn ends when the GPU is done, and the masks
+are packed on the host within the time that is measured.
 """
 
 from __future__ import annotations
@@ -214,11 +216,11 @@ def masked_inference(
     """Times masked execution against the dense network and against other ways of masking.
 
     Args:
-        quick: one small batch size of small clips, few rounds, no compiled forms, no training.
+        quick: one small batch size of small clips, one round, no compiled forms, no training.
         json: where to write the figures, beside the table.
         device: where networks run.
         precision: float32, bfloat16 or float16, of ours and of the dense forms; training runs under autocast.
-        batch: clips in a batch; several sizes may be given.
+        batch: clips in a batch; several sizes may be given, the smaller ones for less memory.
         networks: names in `benchmarks.networks.SUBJECTS`.
         size: side of the clips, in pixels; each network's own by default.
         rounds: of measurement, each with other masks.
@@ -227,7 +229,7 @@ def masked_inference(
         seed: of weights, clips and masks.
     """
     if quick:
-        batch, size, rounds, compiled, train = (2,), size or 112, 2, False, False
+        batch, size, rounds, compiled, train = (2,), size or 112, 1, False, False
     setting = Setting(rounds, compiled, torch.device(checked_device(device)), dtype_of(precision), size)
     torch.backends.cudnn.benchmark = True  # for the dense forms, whose shapes do not change
     keep_freed_memory()
@@ -238,13 +240,12 @@ def masked_inference(
     with Progress(total, "masked inference", "turn") as progress:
         for subject, count in cases:
             figures = inference(_case(subject, count, setting, seed), progress)
+            _let_go()
             if train and count == min(batch):
                 small = min(count, MOST_TRAINED)
                 figures["training step"] = training(_case(subject, small, setting, seed), progress)
             rows.append({"backbone": subject.spec.name, "batch": count, **figures})
-            torch._dynamo.reset()
-            gc.collect()
-            give_back_freed_memory()
+            _let_go()
     summary = summarise(rows)
     print(tabulate([{key: _short(value) for key, value in row.items()} for row in rows], "keys", tablefmt="github"))
     print("\n" + "\n".join(f"{name}: {value:.3f}" for name, value in summary.items()))
@@ -254,6 +255,13 @@ def masked_inference(
     if json:
         told = {"device": _name(setting.device), "precision": precision}
         json.write_text(dumps({"summary": summary, "rows": rows, **told}, indent=1) + "\n")
+
+
+def _let_go() -> None:
+    """What a case has compiled and freed."""
+    torch._dynamo.reset()
+    gc.collect()
+    give_back_freed_memory()
 
 
 def _case(subject: Subject, batch: int, setting: Setting, seed: int) -> Case:

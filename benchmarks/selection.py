@@ -1,7 +1,7 @@
 """What does the choice of frames and stages cost, beside a 3D network that computes everything?
 
     python -m benchmarks.selection           # MobileNetV2 beside I3D-R50, and the networks of MotionShapes
-    python -m benchmarks.selection --quick   # those of MotionShapes alone
+    python -m benchmarks.selection --quick   # those of MotionShapes alone, in few turns
 
 Both networks see uint8 clips of 8 frames, on one thread, all ways in turn. A share of time is the selection network's
 fastest turn over that of the 3D network's inference form, every frame and stage on.
@@ -10,7 +10,7 @@ fastest turn over that of the 3D network's inference form, every frame and stage
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from json import dumps
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ def selection(
     """Times selection networks beside the 3D networks that they save time of.
 
     Args:
-        quick: the networks of MotionShapes alone.
+        quick: the networks of MotionShapes alone, in few turns.
         json: where to write the figures, beside the table.
         device: where networks run.
         precision: in which they compute, but for the plain module: float32, bfloat16 or float16.
@@ -107,7 +107,7 @@ def selection(
     torch.set_num_threads(1)
     keep_freed_memory()
     torch.manual_seed(seed)
-    pairs = (TINY,) if quick else (LARGE, TINY)
+    pairs = (replace(TINY, turns=10),) if quick else (LARGE, TINY)
     cases = [(pair, batch) for pair in pairs for batch in pair.batches]
     on, dtype = torch.device(device), dtype_of(precision)
     rows = [measure(*case, on, dtype) for case in counted(cases, len(cases), "timing networks", "batch size")]

@@ -14,6 +14,7 @@ from ada3d_gym.agents.agent import Agent
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.devices import checked_device
 from ada3d_gym.observers import FeatureObserver
+from ada3d_gym.progress import Progress
 from ada3d_gym.turns import alternate as alternate
 
 Bits = NDArray[np.bool_]
@@ -93,8 +94,10 @@ def milliseconds(bandit: ClipBandit, methods: Mapping[str, Timed]) -> dict[str, 
     for name, method in methods.items():
         if method.agent is not None and method.agent.macs:
             ways[name, "selection"] = select(method.agent)
-    with one_thread(str(device)):  # results are fetched from a GPU, so that each turn waits for its end
-        seconds = {key: float(np.median(times)) for key, times in alternate(ways, ROUNDS).items()}
+    shown = Progress((ROUNDS + 1) * len(ways), "measuring time", "turn")
+    with shown, one_thread(str(device)):  # results are fetched from a GPU, so that each turn waits for its end
+        turns = alternate(ways, ROUNDS, before=shown.add)
+    seconds = {key: float(np.median(times)) for key, times in turns.items()}
     found = {}
     for name in methods:
         selection = 1e3 * seconds.get((name, "selection"), 0.0) / count

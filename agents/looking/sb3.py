@@ -18,6 +18,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from ada3d_gym.errors import InputError
 from ada3d_gym.networks.macs import count_macs
+from ada3d_gym.progress import Progress
 from ada3d_gym.seeding import Stream, spawn
 from ada3d_gym.untrimmed.core import LookingCore
 from ada3d_gym.untrimmed.protocols import Looked, VideoLooks
@@ -90,7 +91,13 @@ def train_sb3(looks: VideoLooks, options: LookingSB3Options, *, seed: int = 0, d
     with torch.no_grad():  # the space's middle, and looking on: an untrained policy's zeros are a corner
         policy: Any = model.policy
         policy.action_net.bias.copy_(torch.tensor([0.5, 0.2]))
-    model.learn(options.looks)
+    with Progress(options.looks, options.algorithm, "look") as shown:
+
+        def count(*_: dict[str, Any]) -> bool:
+            shown.add(options.num_envs)
+            return True
+
+        model.learn(options.looks, count)
     return SB3Policy(model, options.steps)
 
 
