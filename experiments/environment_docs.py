@@ -2,7 +2,7 @@
 
 python -m experiments.environment_docs
 
-A test holds the pages in docs/environments to what this writes.
+`experiments.environment_pictures` draws their pictures. A test holds docs/environments to what this writes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import inspect
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from textwrap import dedent
+from textwrap import dedent, fill
 from typing import Any
 
 from tabulate import tabulate
@@ -35,6 +35,17 @@ MOTIONSHAPES = """This page lists the environments on MotionShapes, for those wh
 [MotionShapes](../motionshapes.md) are the videos that come with the package: 14 classes of textures, shapes and
 motions, with 3,360 training, 280 validation and 700 test videos. They are rendered on first use. Clips are 32 x 32. The
 metric is top-1. The weights of both networks ship with the package, so these ids run at once."""
+
+PICTURE = "![Clips, each whole and then under a mask](../images/environment-masks.gif)"
+SHOWN = """What `env.render()` shows: six test clips, each first whole, then after a step. Dropped frames are black. The
+box of a stage that runs in 3D is filled. Each clip has the mask that pays best for all test clips of its class, at
+gamma 6."""
+OTHERS = "The videos of {title} cannot be passed on, so these clips are of [MotionShapes](motionshapes.md)."
+OWN = "These clips are of [MotionShapes](motionshapes.md), in the place of yours."
+LOOKS = """![Long videos, each before the first look and after three](../images/environment-looks.gif)
+
+*What `env.render()` shows for three test videos of MotionShapesUntrimmed: the frames of the memory, and below them the
+places. A look's number stands at its place. The looks are at 0.2, 0.5 and 0.8 of the video, whatever it shows.*"""
 
 COLUMNS = """T is the number of frames of a clip, and K the number of stages that can run in 3D. MACs are
 [multiply-accumulates](../glossary.md#networks-and-costs) of the 3D network. In the code, `gamma` is the penalty of a
@@ -75,7 +86,12 @@ def _page(name: str, dataset: str) -> str:
         shown = f"{macs / 1e6:.1f} M" if dataset == "motionshapes" else f"{macs / 1e9:.2f} G"
         rows.append([f"`{key}`", frames, f"`{spec.name}`", f"{spec.num_stages} ({stages})", size, shown])
     table = tabulate(rows, ["id", "T", "network", "K", "side in pixels", "MACs of a whole clip"], tablefmt="github")
-    parts = [f"# Ada3D-{name}", _about(dataset), f"{table}\n\n{COLUMNS}", f"```python\n{_example(first, dataset)}\n```"]
+    shown = SHOWN
+    if dataset in VIDEO_SETS:
+        shown += " " + (OWN if dataset == "videos" else OTHERS.format(title=VIDEO_SETS[dataset].title))
+    picture = f"{PICTURE}\n\n{fill(f'*{shown}*', 120, break_on_hyphens=False)}"
+    example = f"```python\n{_example(first, dataset)}\n```"
+    parts = [f"# Ada3D-{name}", _about(dataset), f"{table}\n\n{COLUMNS}", picture, example]
     return _joined(parts, Ada3DEnv, _arguments(dataset), VERSIONS.get(dataset, FIRST))
 
 
@@ -107,7 +123,7 @@ env = gym.make("Ada3D-MotionShapesUntrimmed-v0", split="train", steps=5, price=0
 envs = gym.make_vec("Ada3D-MotionShapesUntrimmed-v0", num_envs=64)  # one forward pass a step
 options = {"data_root": "FOLDER", "checkpoint": "RUN/classifier.safetensors", "selection": "RUN/selection.safetensors"}
 env = gym.make("Ada3D-FCVIDUntrimmed-v0", **options)  # once: ada3d index-videos fcvid --root FOLDER"""
-    parts = ["# Ada3D-…Untrimmed", about, table, f"```python\n{example}\n```"]
+    parts = ["# Ada3D-…Untrimmed", about, table, LOOKS, f"```python\n{example}\n```"]
     functions = (build_core, build_looks, video_clips)
     left = {"name", "dataset", "options", "reading", "views", "protocol", "flip", "seed", "num_frames, stride"}
     described: dict[str, str] = {}

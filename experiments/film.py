@@ -22,15 +22,14 @@ from ada3d_gym.errors import InputError
 from ada3d_gym.evaluation import evaluate
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.experiments.folders import check_output
+from ada3d_gym.experiments.moving_pictures import write_gif
 from ada3d_gym.experiments.runs import compose
-from ada3d_gym.files import replacing
 from ada3d_gym.masks import split_mask
 from ada3d_gym.protocols import ClipAnswers
 from ada3d_gym.video.clips import VideoClips
 
 CURVE = 110  # height of the curve, in pixels
 SCALE = 0.6  # of a contact sheet
-COLOURS = 64  # of the palette
 SHOWN, HELD = 350, 3000  # milliseconds of a picture, and of the last one
 
 
@@ -86,9 +85,7 @@ def film(
 
     shoot(0, {})
     agent.learn(epochs, shoot)
-    frames = [each.quantize(COLOURS, method=Image.Quantize.MEDIANCUT) for each in pictures]
-    with replacing(output) as part:
-        frames[0].save(part, "GIF", save_all=True, append_images=frames[1:], duration=[SHOWN] * epochs + [HELD], loop=0)
+    write_gif(output, pictures, [SHOWN] * epochs + [HELD])
 
 
 def _all(bandit: ClipBandit) -> NDArray[np.int64]:
