@@ -173,7 +173,7 @@ def test_numbers_that_are_no_clips_are_refused():
     model = A2C(SelectionPolicy, env, policy_kwargs=selection_kwargs(env.bandit))
     with pytest.raises(InputError, match="norm_obs=False"):
         model.predict(np.zeros((2, 4), np.int32))
-    with pytest.raises(InputError, match="video 14 of test .* among 14"):
+    with pytest.raises(InputError, match=r"video 14 of test .* among 14"):
         model.predict(np.array([[2, 4, 13, 3], [2, 4, 14, 0]]))
 
 
