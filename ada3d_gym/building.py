@@ -15,7 +15,7 @@ from typing_extensions import Unpack
 from ada3d_gym.bandit import ClipBandit, Order
 from ada3d_gym.datasets import EMBEDDED, EMBEDDED_SETS, VIDEO_SETS, embedded_clips, video_clips
 from ada3d_gym.devices import checked_device
-from ada3d_gym.errors import InputError
+from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.networks.checkpoints.loading import load_checkpoint
 from ada3d_gym.networks.checkpoints.weights import load_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
@@ -149,7 +149,8 @@ def build_clips(dataset: str, **options: Any) -> VideoClips:
     if unknown := [name for name in options if name not in known]:
         own = [*signature(build_bandit).parameters][:-1]
         expected = ", ".join(dict.fromkeys(own + known))
-        raise InputError(f"unknown argument for {dataset}: {', '.join(unknown)}; expected some of {expected}")
+        guess = did_you_mean(unknown, own + known)
+        raise InputError(f"unknown argument for {dataset}: {', '.join(unknown)}; expected some of {expected}{guess}")
     return make(**options)
 
 
@@ -242,6 +243,8 @@ def build_classifier(
     precision: Precision | None = None,
 ) -> NetworkClassifier:
     """The masked 3D network for clips; arguments as in `build_bandit`."""
+    if not isinstance(backbone, str):
+        raise InputError(f"backbone is {backbone!r}: expected a name, one of {', '.join(SPECS)}, or module:factory")
     if ":" in backbone:
         own = named_network(backbone, len(clips.class_names), clips.size, None if checkpoint == RANDOM else checkpoint)
         return NetworkClassifier(own, clips.size, device=device, precision=precision)

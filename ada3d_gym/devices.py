@@ -15,7 +15,7 @@ def checked_device(name: str) -> str:
     """
     try:
         device = torch.device(name)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         raise InputError(f"unknown device {name!r}: expected cpu, cuda, cuda:N or mps") from None
     gpus = torch.cuda.device_count()
     if device.type == "cuda" and not gpus:

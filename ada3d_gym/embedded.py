@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from ada3d_gym.errors import InputError
+from ada3d_gym.errors import InputError, check_counts
 from ada3d_gym.video.clips import VideoClips
 from ada3d_gym.video.motionshapes.drawing import CLASSES
 from ada3d_gym.video.motionshapes.files import MOTIONSHAPES, REMEDY, UNTRIMMED, cache_folder
@@ -56,12 +56,10 @@ def embedded_clips(
     drawn, whole = EMBEDDED_SETS[name], sampling == "whole"
     if sampling not in ("strided", "whole"):
         raise InputError(f"sampling={sampling!r}: {drawn.title} has strided or whole clips")
-    if num_frames < 1 or (num_frames not in _STRIDES and not whole):
+    check_counts(num_frames=num_frames, views=views, videos=videos, workers=workers)
+    if num_frames not in _STRIDES and not whole:
         raise InputError(f"num_frames={num_frames}: MotionShapes has clips of {' or '.join(map(str, _STRIDES))} frames")
     drawn.check(split)
-    for key, value in (("views", views), ("workers", workers)):
-        if value is not None and value < 1:
-            raise InputError(f"{key}={value}: expected at least 1")
     names = CLASSES if classes is None else chosen_classes(classes)
     most = count_embedded(name, split, names)
     if videos is not None and not 0 < videos <= most:

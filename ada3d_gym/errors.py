@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from numbers import Integral
+from typing import Any
 
 
 class Ada3DError(Exception):
@@ -20,6 +22,13 @@ class InputError(Ada3DError, ValueError):
 
 class DivergedError(Ada3DError):
     """A training whose loss or weights are no longer numbers, stopped before any of it was saved."""
+
+
+def check_counts(**given: Any) -> None:
+    """Raises InputError for the first argument, by its name, that is neither None nor a whole number of at least 1."""
+    for name, value in given.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, Integral) or value < 1):
+            raise InputError(f"{name}={value!r}: expected a whole number of at least 1")
 
 
 def did_you_mean(given: Iterable[str], known: Iterable[str]) -> str:

@@ -90,6 +90,8 @@ class IndexExtractor(BaseFeaturesExtractor):
     ):
         if of not in ("features", "pixels"):
             raise InputError(f"unknown of={of!r}: expected 'features' or 'pixels'")
+        if train_backbone and of != "pixels":
+            raise InputError("train_backbone=True does nothing to features, which are computed once: add of='pixels'")
         self._find = partial(shared_lookup, clips, of, side, weights, table_bytes=table_bytes)
         lookup = self._find(device="cpu")
         if of == "pixels":
@@ -116,8 +118,14 @@ def policy_kwargs(bandit: ClipBandit, **options: Any) -> dict[str, Any]:
 
     Args:
         bandit: as `env.bandit` of any face.
-        options: of the extractor, as `weights`, `of` and `train_backbone`.
+        options: of the extractor, as `weights`, `of` and `train_backbone`. Features that the environment computes need
+            none; their `weights` are of the trunk that `selection_kwargs` makes the heads of.
+
+    Raises:
+        InputError: for options that this observation has no use for.
     """
+    if not isinstance(bandit, ClipBandit):
+        raise InputError(f"bandit is {type(bandit).__name__}: expected the bandit of an environment, env.bandit")
     observer = bandit.observer
     if isinstance(observer, IndexObserver):
         clips = json.loads(json.dumps(observer.naming, default=str))
@@ -127,4 +135,7 @@ def policy_kwargs(bandit: ClipBandit, **options: Any) -> dict[str, Any]:
         }
     if isinstance(observer, PixelObserver):
         return {"features_extractor_class": PixelExtractor, "features_extractor_kwargs": options}
+    if ignored := options.keys() - {"weights"}:
+        what = ", ".join(sorted(ignored))
+        raise InputError(f"{what} would be ignored where the environment shows features: take observation='index'")
     return {"features_extractor_class": FlattenExtractor}

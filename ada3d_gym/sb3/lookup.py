@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ada3d_gym.building import build_clips, build_feature_trunk
+from ada3d_gym.errors import InputError
 from ada3d_gym.networks.features import FrameFeatures
 from ada3d_gym.observers import SPLITS, shown_source
 from ada3d_gym.protocols import ClipSource
@@ -60,7 +61,11 @@ class ClipLookup:
             self.shape = self._features.shape
 
     def __call__(self, numbers: NDArray[np.int64]) -> Tensor:
-        """(B, 4) to (B, *shape) on the device."""
+        """(B, 4) to (B, *shape) on the device.
+
+        Raises:
+            InputError: for what is the number of no clip.
+        """
         spaces, which = np.unique(numbers[:, :2], axis=0, return_inverse=True)
         parts = [self._of_one(split, views, numbers[which == at]) for at, (split, views) in enumerate(spaces.tolist())]
         if len(parts) == 1:
@@ -72,7 +77,18 @@ class ClipLookup:
         return shared_lookup, self._arguments  # copies share what is in memory
 
     def _of_one(self, split: int, views: int, numbers: NDArray[np.int64]) -> Tensor:
+        if not (0 <= split < len(SPLITS) and views > 0 and (numbers >= 0).all()):
+            given = numbers[0].tolist()
+            raise InputError(
+                f"the observation {given} is the number of no clip: expected what an environment with "
+                "observation='index' shows, unchanged; VecNormalize needs norm_obs=False"
+            )
         source, ids = self._source(SPLITS[split], views), numbers[:, 2] * views + numbers[:, 3]
+        if (most := ids.max()) >= len(source):
+            raise InputError(
+                f"the policy is asked about video {most // views} of {SPLITS[split]} and looks clips up among "
+                f"{len(source) // views}: it was made on {self._clips}; give its environment as many videos"
+            )
         if self._features is not None:
             return self._features(source, ids, (split, views))
         return torch.from_numpy(source.observations(ids)).to(self._device)

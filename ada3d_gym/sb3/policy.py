@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_trunk
+from ada3d_gym.errors import InputError
 from ada3d_gym.networks.selection import MaskLogits, SelectionNetwork, greedy
 from ada3d_gym.sb3.extractors import policy_kwargs
 
@@ -52,7 +53,8 @@ class SelectionPolicy(ActorCriticPolicy):
 
     def _build_mlp_extractor(self) -> None:
         num_frames, side, weights, keep = self._selection
-        assert isinstance(self.action_space, spaces.MultiBinary)
+        if not isinstance(self.action_space, spaces.MultiBinary):
+            raise InputError(f"SelectionPolicy chooses masks, MultiBinary, and actions here are {self.action_space}")
         stages = int(self.action_space.shape[0]) - num_frames
         selection = SelectionNetwork(build_trunk(num_frames, side, weights), stages, keep)
         self.mlp_extractor = _Heads(selection, self.exploration)  # type: ignore[assignment]
@@ -78,9 +80,9 @@ def selection_kwargs(bandit: ClipBandit, **options: Any) -> dict[str, Any]:
         bandit: as `env.bandit` of any face.
         options: of the features extractor, as in `ada3d_gym.sb3.policy_kwargs`; `weights` serve the heads too.
     """
-    source = bandit.source
+    networks, source = policy_kwargs(bandit, **options), bandit.source
     shape = {"num_frames": source.num_frames, "side": source.observation_size, "weights": options.get("weights")}
-    return policy_kwargs(bandit, **options) | shape
+    return networks | shape
 
 
 class _Heads(nn.Module):

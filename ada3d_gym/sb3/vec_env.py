@@ -16,7 +16,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.envs.env import ready_bandit
 from ada3d_gym.envs.infos import each, reset_infos, step_infos
 from ada3d_gym.envs.rendering import contact_sheet
-from ada3d_gym.errors import InputError
+from ada3d_gym.errors import check_counts
 from ada3d_gym.masks import split_mask
 from ada3d_gym.options import BanditOptions
 from ada3d_gym.orders import ClipOrder
@@ -49,8 +49,7 @@ class Ada3DVecEnv(OneVecEnv):
         label_at_reset: bool = False,
         **options: Unpack[BanditOptions],
     ):
-        if num_envs < 1:
-            raise InputError(f"num_envs={num_envs}: expected at least 1")
+        check_counts(num_envs=num_envs)
         self.bandit = ready_bandit(bandit, options, render_mode, ["rgb_array"])
         self.label_at_reset = label_at_reset
         self.render_mode = render_mode  # the base class asks for it

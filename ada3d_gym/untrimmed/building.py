@@ -10,7 +10,7 @@ from typing import Any
 from ada3d_gym.building import build_classifier, build_clips, build_feature_trunk, fitting_classifier
 from ada3d_gym.datasets import EMBEDDED_SETS, VIDEO_SETS, embedded_clips, video_clips
 from ada3d_gym.devices import checked_device
-from ada3d_gym.errors import InputError, did_you_mean
+from ada3d_gym.errors import InputError, check_counts, did_you_mean
 from ada3d_gym.fingerprints import of_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.features import TABLE_BYTES
@@ -104,8 +104,7 @@ def build_looks(
     _check_reading(dataset, reading)
     if isinstance(memory_bytes, bool) or not isinstance(memory_bytes, int) or memory_bytes < 0:
         raise InputError(f"memory_bytes={memory_bytes!r}: expected a whole number of bytes, at least 0")
-    if places is not None and (isinstance(places, bool) or not isinstance(places, int) or places < 1):
-        raise InputError(f"places={places!r}: expected a whole number of at least 1")
+    check_counts(places=places)
     device = checked_device(device)
     naming: dict[str, Any] = {"dataset": dataset, "split": split, "videos": videos}
     if dataset in VIDEO_SETS:

@@ -85,8 +85,8 @@ class VideoOrder:
     """
 
     def __init__(self, looks: VideoLooks, rng: np.random.Generator):
-        self._looks = looks
-        self._ids = Stream(lambda: rng.permutation(len(looks)))
+        self._looks, self._rng = looks, rng
+        self._ids = Stream(self._more)
 
     def draw(self, count: int) -> Ids:
         """The next `count` videos (count,); of bad ones, others in their place.
@@ -95,6 +95,9 @@ class VideoOrder:
             VideoError: where too many videos are bad.
         """
         return usable(self._looks, self._ids.take(count))  # type: ignore[arg-type]
+
+    def _more(self) -> Ids:
+        return self._rng.permutation(len(self._looks))
 
 
 class LookingCore:

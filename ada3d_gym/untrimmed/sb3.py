@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from ada3d_gym.envs.infos import each
-from ada3d_gym.errors import InputError, did_you_mean
+from ada3d_gym.errors import InputError, check_counts, did_you_mean
 from ada3d_gym.registration import UNTRIMMED
 from ada3d_gym.sb3.one_env import OneVecEnv
 from ada3d_gym.untrimmed.core import Episodes, LookingCore, VideoOrder
@@ -43,8 +43,7 @@ class LookingVecEnv(OneVecEnv):
         label_at_reset: bool = False,
         **options: Any,
     ):
-        if num_envs < 1:
-            raise InputError(f"num_envs={num_envs}: expected at least 1")
+        check_counts(num_envs=num_envs)
         self.core = ready_core(core, options, render_mode)
         self.label_at_reset = label_at_reset
         self.render_mode = render_mode  # the base class asks for it

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ada3d_gym.envs.infos import Infos
 from ada3d_gym.envs.vector_env import autoreset_mode_of, checked_reset_mask, flagged, over_error, seed_of
-from ada3d_gym.errors import InputError
+from ada3d_gym.errors import check_counts
 from ada3d_gym.untrimmed.core import Episodes, Flags, LookingCore, VideoOrder
 from ada3d_gym.untrimmed.env import ready_core, row_of
 from ada3d_gym.untrimmed.infos import look_infos, reset_infos
@@ -52,8 +52,7 @@ class LookingVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray[Any]]):
         label_at_reset: bool = False,
         **options: Any,
     ):
-        if num_envs < 1:
-            raise InputError(f"num_envs={num_envs}: expected at least 1")
+        check_counts(num_envs=num_envs)
         self.autoreset_mode = autoreset_mode_of(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.core = ready_core(core, options, render_mode)

@@ -20,10 +20,12 @@ from stable_baselines3.common.vec_env import VecMonitor
 
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
+from ada3d_gym.errors import InputError
 from ada3d_gym.evaluation import evaluate
 from ada3d_gym.masks import ActionError
 from ada3d_gym.observers import Observation
 from ada3d_gym.sb3 import Ada3DVecEnv, PixelExtractor, SelectionPolicy, make_vec, policy_kwargs, selection_kwargs
+from ada3d_gym.sb3.wrappers import VecCodedAction
 from ada3d_gym.video.clip_decoder import ClipDecoder
 from tests.processes import run
 
@@ -151,6 +153,28 @@ def test_pixels_and_features_of_a_frame_are_the_same_function():
     extract = PPO("MlpPolicy", pixels, n_steps=4, batch_size=8, policy_kwargs=policy_kwargs(pixels.bandit)).policy
     found = extract.features_extractor(torch.from_numpy(pixels.bandit.observer(ids)).float())
     np.testing.assert_allclose(found.detach().numpy(), features.bandit.observer(ids).reshape(5, -1), atol=1e-5)
+
+
+def test_what_a_policy_cannot_use_is_refused():
+    env, features = small("index"), small("features")
+    for bandit, options, said in (
+        (env.bandit, {"train_backbone": True}, "add of='pixels'"),
+        (features.bandit, {"train_backbone": True, "of": "pixels"}, "of, train_backbone would be ignored"),
+        (env, {}, "expected the bandit of an environment"),
+    ):
+        with pytest.raises(InputError, match=said):
+            A2C(SelectionPolicy, env, policy_kwargs=selection_kwargs(bandit, **options))
+    with pytest.raises(InputError, match="chooses masks"):
+        A2C(SelectionPolicy, VecCodedAction(env, "discrete"), policy_kwargs=selection_kwargs(env.bandit))
+
+
+def test_numbers_that_are_no_clips_are_refused():
+    env = small("index")
+    model = A2C(SelectionPolicy, env, policy_kwargs=selection_kwargs(env.bandit))
+    with pytest.raises(InputError, match="norm_obs=False"):
+        model.predict(np.zeros((2, 4), np.int32))
+    with pytest.raises(InputError, match=r"video 14 of test .* among 14"):
+        model.predict(np.array([[2, 4, 13, 3], [2, 4, 14, 0]]))
 
 
 def test_a_rollout_of_numbers_is_small():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -214,6 +216,17 @@ def test_actions_of_uneven_length(known: KnownLooks):
         env.reset(seed=0)
         with pytest.raises(ActionError, match="uneven length"):
             env.step(uneven)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_a_copy_goes_on_by_itself(copied: Callable[[LookingEnv], LookingEnv], known: KnownLooks):
+    def drawn(env: LookingEnv) -> list[int]:
+        return [env.reset()[1]["video"] for _ in range(20)]
+
+    env = LookingEnv(LookingCore(known))
+    env.reset(seed=0)
+    other = copied(env)
+    assert drawn(other) == drawn(env)
 
 
 def test_faces_take_a_core_or_options(known: KnownLooks):
