@@ -63,7 +63,7 @@ def evaluate(
     """Judges.
 
     Args:
-        what: a run's folder, or a registered id.
+        what: a run's folder, or a registered id, or module:ID of a data set of your own.
         agent: beside an id, a name or module:Class; upper by default.
         config: beside an id, YAML file of settings.
         set: beside an id, options of the agent, as frames=4.
@@ -88,9 +88,9 @@ def evaluate(
         raise InputError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
     folder = Path(what) if Path(what).is_dir() else None
-    if folder is None and what not in ENVIRONMENTS:
+    if folder is None and what not in ENVIRONMENTS and ":" not in what:
         known = ", ".join(ENVIRONMENTS) + did_you_mean([what], ENVIRONMENTS)
-        raise InputError(f"{what!r} is neither the folder of a run nor a registered id ({known})")
+        raise InputError(f"{what!r} is neither the folder of a run nor a registered id ({known}), nor module:ID")
     judging = {**given, "views": views, "precision": precision}
     asked = {key: value for key, value in judging.items() if value is not None}
     replaced = asked | {"workers": workers}  # not those of the machine that it was trained on

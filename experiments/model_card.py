@@ -20,7 +20,6 @@ from ada3d_gym.experiments.runs import Run
 from ada3d_gym.experiments.tables import columns
 from ada3d_gym.networks.graph_files import OPSET, SUFFIXES
 from ada3d_gym.prediction.config import ModelConfig
-from ada3d_gym.registration import ENVIRONMENTS
 
 LISTED = 100  # classes; of more the number is told
 
@@ -73,7 +72,7 @@ def model_card(
 
 
 def _head(name: str, config: ModelConfig, run: Run, own: Result) -> dict[str, Any]:
-    dataset = ENVIRONMENTS[run.env]["dataset"]
+    dataset = run.settings["dataset"]
     metrics = [
         {"type": "accuracy", "name": "top-1 (%)", "value": own.top1},
         {"type": "mean_average_precision", "name": "mAP (%)", "value": own.map},
@@ -238,7 +237,7 @@ def _training(config: ModelConfig, run: Run, own: Result) -> str:
     settings = json.dumps(_without_folders(asdict(run)), indent=1)
     versions = ", ".join(f"{name} {each}" for name, each in own.run.get("versions", {}).items())
     return (
-        f"Data set: {ENVIRONMENTS[run.env]['dataset']} (`{run.env}`). Agent: `{run.agent}`, seed {run.seed}; a wrong "
+        f"Data set: {run.settings['dataset']} (`{run.env}`). Agent: `{run.agent}`, seed {run.seed}; a wrong "
         f"answer costs the policy gamma = {run.gamma:g}. Written by {config.package}"
         f"{f'; trained with {versions}' if versions else ''}. All settings of the run:\n\n```json\n{settings}\n```"
     )

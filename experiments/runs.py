@@ -18,13 +18,13 @@ from ada3d_gym.agents.agent import Agent
 from ada3d_gym.agents.registry import agent_class, agent_names, agent_options, make_agent, parse, read_yaml
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import RANDOM, SHIPPED_START, SMALL, build_bandit, build_clips
-from ada3d_gym.datasets import VIDEO_SETS, observation_side
+from ada3d_gym.datasets import EMBEDDED_SETS, observation_side
 from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.experiments.folders import INPUTS, OPTIONS
 from ada3d_gym.experiments.scratch.options import ScratchOptions
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.precision import Precision, dtype_of
-from ada3d_gym.registration import ENVIRONMENTS, check_id
+from ada3d_gym.registration import arguments_of
 from ada3d_gym.seeding import Stream, spawn, torch_seed
 from ada3d_gym.shipped import shipped_start
 from ada3d_gym.video.clips import VideoClips
@@ -41,6 +41,8 @@ POLICY = {
 MACHINE = ("data_root", "workers", "cache_bytes", "ahead_bytes", "strict", "max_bad_share")
 BatchNorm = Literal["train", "frozen"]
 Recipe = Literal["finetune", "scratch"]
+NAMED = ("dataset", "reward", "backbone")  # arguments of an environment that may name a module, as "module:name"
+REMEDY = "give --trust if you know where the run comes from"
 SMALL_NETWORKS = ("i3d_tiny", "slowonly_tiny", "i3d_small")  # beside which the paper's selection network is no bargain
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -146,7 +148,7 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """Arguments of `build_bandit`."""
         shown = agent_class(self.agent).shown(agent_options(self.agent, self.options))
-        return {"observation": shown, **ENVIRONMENTS[self.env], **self.environment}
+        return {"observation": shown, **arguments_of(self.env), **self.environment}
 
     @property
     def milestones(self) -> dict[int, str]:
@@ -241,7 +243,7 @@ def compose(
     """A run from its data set's configuration file, or another, and what the command line says.
 
     Args:
-        env: a registered id.
+        env: a registered id, or module:ID, whose module is imported.
         agent: as in `agents.registry.agent_class`.
         seed: of everything random.
         config: another file than the data set's own.
@@ -255,8 +257,8 @@ def compose(
     Raises:
         InputError: for an unknown environment, agent, field or option, or a wrong value, by name.
     """
-    check_id(env)
-    path = config or CONFIGS / f"{ENVIRONMENTS[env]['dataset']}.yaml"
+    known_arguments = arguments_of(env)
+    path = config or _own_config(known_arguments["dataset"])
     read: Config = parse(Config, read_yaml(path), f"setting in {path.name}")
     given_values = {key: value for key, value in replaced.items() if value is not None}
     precision = given_values.get("precision", None if read.precision == "float32" else read.precision)
@@ -282,13 +284,13 @@ def compose(
         own_epochs = {"classifier_epochs": 0, "trunk_epochs": given_values.get("trunk_epochs", 0)}
         made = parse(ScratchOptions, read.scratch | recipes_own, "option of the scratch recipe")
         given_values |= {**own_epochs, "scratch": plain(asdict(made))}
-        backbone = settings.get("backbone", ENVIRONMENTS[env]["backbone"])
+        backbone = settings.get("backbone", known_arguments["backbone"])
         settings.setdefault("checkpoint", SHIPPED_START if shipped_start(backbone) else RANDOM)
     elif recipes_own:
         raise InputError(
             f"{', '.join(recipes_own)}: of the recipe scratch, not of {recipe}: give --classifier-recipe scratch"
         )
-    settings = _observed(env, settings)
+    settings = _observed(known_arguments, settings)
     settled = asdict(replace(read, **given_values))
     del settled["agents"], settled["recipes"]
     all_options = plain(asdict(agent_options(agent, own)))
@@ -305,10 +307,16 @@ def _of_recipe(read: Config, recipe: str, where: str) -> Config:
     return made
 
 
-def _observed(env: str, settings: dict[str, Any]) -> dict[str, Any]:
+def _own_config(dataset: str) -> Path:
+    """The configuration file of a data set: of one of somebody's own, that of lists of one's own."""
+    path = CONFIGS / f"{dataset}.yaml"
+    return path if path.exists() else CONFIGS / "videos.yaml"
+
+
+def _observed(arguments: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """Settings with smaller frames for the policy beside a small network: it then sees through a smaller one itself."""
-    known = ENVIRONMENTS[env] | settings
-    small = known["dataset"] in VIDEO_SETS and known["backbone"] in SMALL_NETWORKS
+    known = arguments | settings
+    small = known["dataset"] not in EMBEDDED_SETS and known["backbone"] in SMALL_NETWORKS
     if small and "observation_size" not in known and observation_side(known.get("size")) > SMALL:
         return settings | {"observation_size": SMALL}
     return settings
@@ -359,7 +367,9 @@ def read_run(folder: Path, *, trust: bool = False) -> Run:
     if not isinstance(written, dict):
         raise InputError(f"{folder} holds no run of 'ada3d train' ({path} is no table of settings)")
     run: Run = parse(Run, {key: value for key, value in written.items() if key != INPUTS}, f"setting in {path}")
-    check_id(run.env)
+    if not trust:
+        _check_modules(run, folder)
+    arguments_of(run.env)
     _check_environment(run.environment, str(path))
     if run.transfer:
         for setting, name in POLICY.items():
@@ -367,24 +377,28 @@ def read_run(folder: Path, *, trust: bool = False) -> Run:
     elif (folder / TRUNK).exists():
         run = run.with_trunk(folder / TRUNK)
     if not trust:
-        _check_trust(run, folder)
+        _check_files(run, folder)
     return run
 
 
-def _check_trust(run: Run, folder: Path) -> None:
-    """Raises InputError for a run that would have a module imported, or a file outside of its folder read."""
-    remedy = "give --trust if you know where the run comes from"
+def _check_modules(run: Run, folder: Path) -> None:
+    """Raises InputError for a run that would have a module imported."""
     for agent in (run.agent, run.options.get("agent") if run.transfer else None):
         if agent and agent not in agent_names():
-            raise InputError(f"{folder} was trained with {agent}, whose code would be run: {remedy}")
-    own = str(run.environment.get("reward", ""))
-    if ":" in own:
-        raise InputError(f"{folder} was trained with the reward {own}, whose code would be run: {remedy}")
+            raise InputError(f"{folder} was trained with {agent}, whose code would be run: {REMEDY}")
+    named = {"environment": run.env} | {name: run.environment.get(name) for name in NAMED}
+    for what, name in named.items():
+        if ":" in str(name or ""):
+            raise InputError(f"{folder} was trained with the {what} {name}, whose code would be run: {REMEDY}")
+
+
+def _check_files(run: Run, folder: Path) -> None:
+    """Raises InputError for a run that would have a file outside of its folder read."""
     for name in ("environment.features", "options.weights", "options.state", "options.agent_options.weights"):
         path = run.file(name)
         if path is not None and not Path(path).resolve().is_relative_to(folder.resolve()):
             what = name.rpartition(".")[2]
-            raise InputError(f"{folder} has {what} read from elsewhere, {path}: {remedy}")
+            raise InputError(f"{folder} has {what} read from elsewhere, {path}: {REMEDY}")
 
 
 def tuning_of(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def train(
     """Trains and judges.
 
     Args:
-        env: a registered id.
+        env: a registered id, or module:ID of a data set of your own, whose module is imported.
         agent: a name (reinforce, ppo, a2c, trpo, dqn, qrdqn, sac, best-fixed, …) or module:Class; reinforce by default.
         transfer: in an agent's place, folder of a finished run whose policy is taken, and never changed: the classifier
             is trained under its masks, as in REINFORCE's second stage (the paper's Table 3).
@@ -160,7 +160,7 @@ def train(
     )
     if transfer is not None:
         run_ = transferred(run_, transfer, assignments=set, trust=trust)
-    folder = output or Path("runs") / f"{env}-{folder_name(run_.agent)}-seed{seed}"
+    folder = output or Path("runs") / f"{folder_name(env)}-{folder_name(run_.agent)}-seed{seed}"
     if json is not None:
         check_output(json, "--json")
     finished = is_finished(run_, folder)

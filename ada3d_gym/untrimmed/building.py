@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ada3d_gym.building import build_classifier, build_clips, build_feature_trunk, fitting_classifier
-from ada3d_gym.datasets import EMBEDDED_SETS, VIDEO_SETS, embedded_clips, video_clips
+from ada3d_gym.datasets import EMBEDDED_SETS, embedded_clips, video_clips
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.fingerprints import of_weights
@@ -108,10 +108,10 @@ def build_looks(
         raise InputError(f"places={places!r}: expected a whole number of at least 1")
     device = checked_device(device)
     naming: dict[str, Any] = {"dataset": dataset, "split": split, "videos": videos}
-    if dataset in VIDEO_SETS:
+    if dataset not in EMBEDDED_SETS:
         naming["protocol"] = "test"  # random clips have no places
     clips = build_clips(**naming, num_frames=num_frames, views=places, **reading)
-    small = {"size": clips.observation_size} if dataset in VIDEO_SETS else {}
+    small = {"size": clips.observation_size} if dataset not in EMBEDDED_SETS else {}
     of_frames = {name: value for name, value in reading.items() if name not in ("stride", "sampling")}
     whole = build_clips(**{**naming, **of_frames, **small}, num_frames=MEMORY_FRAMES, views=1, sampling="whole")
     if classifier is not None:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from ada3d_gym.envs.infos import each
-from ada3d_gym.errors import InputError, did_you_mean
-from ada3d_gym.registration import UNTRIMMED
+from ada3d_gym.errors import InputError
+from ada3d_gym.registration import look_arguments_of
 from ada3d_gym.sb3.one_env import OneVecEnv
 from ada3d_gym.untrimmed.core import Episodes, LookingCore, VideoOrder
 from ada3d_gym.untrimmed.env import ready_core, row_of
@@ -100,14 +100,11 @@ def make_sb3_vec(env_id: str, num_envs: int, **options: Any) -> LookingVecEnv:
     """The SB3 face of a registered id of clip selection, as `gym.make_vec` makes Gymnasium's.
 
     Args:
-        env_id: as "Ada3D-MotionShapesUntrimmed-v0".
+        env_id: as "Ada3D-MotionShapesUntrimmed-v0", or "module:ID" of a data set of one's own.
         num_envs: N.
         options: as for `LookingEnv`; they replace those of the id.
 
     Raises:
         ValueError: for an id that is none of clip selection.
     """
-    if env_id not in UNTRIMMED:
-        expected = f"one of {', '.join(UNTRIMMED)}{did_you_mean([env_id], UNTRIMMED)}"
-        raise InputError(f"unknown environment of clip selection {env_id!r}: expected {expected}")
-    return LookingVecEnv(num_envs, **{**gym.spec(env_id).kwargs, **options})
+    return LookingVecEnv(num_envs, **{**look_arguments_of(env_id), **options})
