@@ -7,6 +7,8 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import Unpack
+
 from ada3d_gym.building import build_classifier, build_clips, build_feature_trunk, fitting_classifier
 from ada3d_gym.datasets import EMBEDDED_SETS, embedded_clips, video_clips
 from ada3d_gym.devices import checked_device
@@ -15,6 +17,7 @@ from ada3d_gym.fingerprints import of_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.features import TABLE_BYTES
 from ada3d_gym.networks.selection_file import load_selection
+from ada3d_gym.options import LookOptions, PlaceOptions
 from ada3d_gym.shipped import UNTRIMMED_SELECTION
 from ada3d_gym.untrimmed.core import LookingCore, LookReward, Range
 from ada3d_gym.untrimmed.looks import ClipLooks
@@ -37,7 +40,7 @@ def build_core(
     memory: bool = True,
     flat: bool = False,
     actions: Range = "unit",
-    **options: Any,
+    **options: Unpack[LookOptions],
 ) -> LookingCore:
     """The core of clip selection.
 
@@ -77,7 +80,7 @@ def build_looks(
     classifier: NetworkClassifier | None = None,
     folder: str | Path | None = None,
     memory_bytes: int = TABLE_BYTES,
-    **reading: Any,
+    **reading: Unpack[PlaceOptions],
 ) -> ClipLooks:
     """Looks at the videos of a data set.
 

@@ -9,9 +9,11 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
+from typing_extensions import Unpack
 
 from ada3d_gym.envs.infos import each
 from ada3d_gym.errors import InputError
+from ada3d_gym.options import LookingOptions
 from ada3d_gym.registration import look_arguments_of
 from ada3d_gym.sb3.one_env import OneVecEnv
 from ada3d_gym.untrimmed.core import Episodes, LookingCore, VideoOrder
@@ -41,7 +43,7 @@ class LookingVecEnv(OneVecEnv):
         *,
         render_mode: str | None = None,
         label_at_reset: bool = False,
-        **options: Any,
+        **options: Unpack[LookingOptions],
     ):
         if num_envs < 1:
             raise InputError(f"num_envs={num_envs}: expected at least 1")
@@ -96,7 +98,7 @@ class LookingVecEnv(OneVecEnv):
         return [strip(self.core, self._episodes, row) for row in range(self.num_envs)]
 
 
-def make_sb3_vec(env_id: str, num_envs: int, **options: Any) -> LookingVecEnv:
+def make_sb3_vec(env_id: str, num_envs: int, **options: Unpack[LookingOptions]) -> LookingVecEnv:
     """The SB3 face of a registered id of clip selection, as `gym.make_vec` makes Gymnasium's.
 
     Args:

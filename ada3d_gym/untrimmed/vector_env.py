@@ -9,10 +9,12 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
+from typing_extensions import Unpack
 
 from ada3d_gym.envs.infos import Infos
 from ada3d_gym.envs.vector_env import autoreset_mode_of, checked_reset_mask, flagged, over_error, seed_of
 from ada3d_gym.errors import InputError
+from ada3d_gym.options import LookingOptions
 from ada3d_gym.untrimmed.core import Episodes, Flags, LookingCore, VideoOrder
 from ada3d_gym.untrimmed.env import ready_core, row_of
 from ada3d_gym.untrimmed.infos import look_infos, reset_infos
@@ -50,7 +52,7 @@ class LookingVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray[Any]]):
         render_mode: str | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
         label_at_reset: bool = False,
-        **options: Any,
+        **options: Unpack[LookingOptions],
     ):
         if num_envs < 1:
             raise InputError(f"num_envs={num_envs}: expected at least 1")
