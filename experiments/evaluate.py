@@ -80,7 +80,8 @@ def evaluate(
         precision: in which they compute: bfloat16 or float16; float32 by default.
         output: file that gets the line; results.jsonl of the run's folder, or runs/evaluations.jsonl.
         json: file that gets the result, too.
-        trust: import an agent's module that a run's folder names, and read weights elsewhere that it names.
+        trust: import modules that a run's folder names, of its agent, videos, reward or network, and read weights
+            elsewhere that it names.
         profile: measure where the time goes, and write `profile-evaluate.json` beside the output file.
     """
     checked_device(device)

@@ -86,7 +86,7 @@ def _head(name: str, config: ModelConfig, run: Run, own: Result) -> dict[str, An
     return {
         "library_name": "ada3d-gym",
         "pipeline_tag": "video-classification",
-        "tags": ["ada3d", "adaptive-inference", "video-classification", config.backbone.name],
+        "tags": ["ada3d", "adaptive-inference", "video-classification", config.network],
         "metrics": ["accuracy"],
         "model-index": [{"name": name, "results": [result]}],
     }
@@ -100,7 +100,7 @@ def _about(config: ModelConfig, own: Result) -> str:
     )
     frames, stages = config.clips.num_frames, len(config.stage_names)
     return (
-        f"A video classifier ({config.backbone.name}, {len(config.class_names)} classes) that computes only a part of "
+        f"A video classifier ({config.network}, {len(config.class_names)} classes) that computes only a part of "
         "itself on each clip, after Ada3D (Li et al., *2D or not 2D? Adaptive 3D Convolution Selection for Efficient "
         f"Video Recognition*, CVPR 2021). {policy} On the test clips it keeps {own.frames:.1f} of {frames} frames and "
         f"{own.stages:.1f} of {stages} 3D stages on average."

@@ -198,7 +198,7 @@ class Run:
     def bandit(self, split: str, device: str, **replaced: Any) -> ClipBandit:
         """The environment's core, of a split; an outcome table is what is learned from, and nothing else."""
         own = {**self.settings, **replaced} | ({} if split == "train" else {"outcomes": None})
-        drawn = own.get("checkpoint") in (RANDOM, SHIPPED_START)
+        drawn = own.get("checkpoint") in (RANDOM, SHIPPED_START) or ":" in own["backbone"]  # by a function of one's own
         weights = torch_seed(spawn(self.seed, Stream.CLASSIFIER_WEIGHTS)) if drawn else nullcontext()
         with warnings.catch_warnings(), weights:
             if (self.classifier_epochs or self.classifier_recipe == "scratch") and split == "train":
@@ -285,6 +285,8 @@ def compose(
         made = parse(ScratchOptions, read.scratch | recipes_own, "option of the scratch recipe")
         given_values |= {**own_epochs, "scratch": plain(asdict(made))}
         backbone = settings.get("backbone", known_arguments["backbone"])
+        if ":" in backbone:
+            raise InputError(f"classifier_recipe=scratch is not for backbone {backbone}: give classifier_epochs")
         settings.setdefault("checkpoint", SHIPPED_START if shipped_start(backbone) else RANDOM)
     elif recipes_own:
         raise InputError(
@@ -325,9 +327,6 @@ def _observed(arguments: dict[str, Any], settings: dict[str, Any]) -> dict[str, 
 def _check_environment(environment: dict[str, Any], where: str) -> None:
     if reserved := [name for name in ("split", "gamma", "device") if name in environment]:
         raise InputError(f"environment in {where} has {', '.join(reserved)}: not its own, but a command's")
-    if ":" in (own := str(environment.get("backbone", ""))):
-        how = "agents and evaluate() of Python train and judge on it, see docs/own-networks.md"
-        raise InputError(f"environment in {where} has backbone {own}, which gym.make takes and runs do not: {how}")
 
 
 def assignment(text: str, options: type) -> tuple[str, Any]:
@@ -354,7 +353,7 @@ def read_run(folder: Path, *, trust: bool = False) -> Run:
 
     Args:
         folder: of the run; it may be somebody else's.
-        trust: import an agent's module that it names, and read weights outside of it that it names.
+        trust: import modules that it names, and read weights outside of it that it names.
 
     Raises:
         InputError: for what is no run, and for one that has to be trusted.

@@ -103,7 +103,7 @@ def train(
         data_root: folder of the videos; what the set's environment variable names by default.
         checkpoint: weights of the 3D network; for MotionShapes, the shipped ones by default. With the recipe scratch,
             those that ship for the backbone, where some do; "random" draws them.
-        backbone: the 3D network; the id's own by default.
+        backbone: the 3D network; the id's own by default. module:factory is one of your own, see docs/own-networks.md.
         size: side of the clips; the paper's by default (224 for training, 256 for testing).
         observation_size: side of the frames that the policy sees; up to 64 pixels it sees through a tiny network, else
             through the paper's. 112 by default, 64 beside tiny and small networks, or the clips' size where that is
@@ -272,7 +272,8 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
         for name in times.keys() - {run_.agent}:
             results.add(with_times(results.results[name], times[name]))
         result = with_times(result, times[run_.agent])
-    write_once(folder, lambda: write_config(agent, run_.agent, [*results.results.values(), result], folder))
+    told = [*results.results.values(), result]
+    write_once(folder, lambda: write_config(agent, run_.agent, run_.settings["backbone"], told, folder))
     results.add(result)  # the last line: with it the run is finished
     parallel.wait()  # for the first process, which measured time
 
@@ -282,7 +283,7 @@ def _write_config(run_: Run, folder: Path, device: str, results: Iterable[Result
     if parallel.rank() > 0:
         return
     trial = Trial.prepare(run_, "test", device, checkpoint=folder / CLASSIFIER)
-    write_config(trial.trained_agent(folder, device), run_.agent, results, folder)
+    write_config(trial.trained_agent(folder, device), run_.agent, run_.settings["backbone"], results, folder)
 
 
 def _say_costs(run_: Run, folder: Path) -> None:
