@@ -38,6 +38,16 @@ class Ada3DVecEnv(OneVecEnv):
         render_mode: None or "rgb_array", a tile for each contact sheet.
         label_at_reset: as for `Ada3DEnv`, of `reset_infos`.
         options: as for `Ada3DEnv`.
+
+    Example:
+        >>> import numpy as np
+        >>> from ada3d_gym.sb3 import make_vec
+        >>> envs = make_vec("Ada3D-MotionShapes-v1", 2, split="test", videos=14)
+        >>> envs.reset().shape
+        (2, 8, 3, 32, 32)
+        >>> clips, rewards, dones, infos = envs.step(np.ones((2, 13), np.int8))
+        >>> rewards.shape, dones.tolist(), [info["frames"] for info in infos]
+        ((2,), [True, True], [8, 8])
     """
 
     def __init__(

@@ -59,6 +59,19 @@ class LookingEnv(gym.Env[Any, NDArray[np.float32]]):
         label_at_reset: whether infos at reset also have the video's path, label and label_name. An agent that reads
             them knows the answer. Infos of a step have them in any case.
         options: arguments of `build_core`.
+
+    Example:
+        >>> import ada3d_gym, gymnasium as gym, numpy as np
+        >>> env = gym.make("Ada3D-MotionShapesUntrimmed-v0", split="test", videos=2, steps=3)
+        >>> observation, info = env.reset(seed=0)
+        >>> {name: values.shape for name, values in observation.items()}
+        {'memory': (16, 32), 'clip': (256,), 'scores': (14,), 'place': (1,), 'looks': (1,)}
+        >>> observation, reward, over, _, info = env.step(np.float32([0.5, 0.0]))  # looks in the middle, does not stop
+        >>> over, info["looks"]
+        (False, 1)
+        >>> observation, reward, over, _, info = env.step(np.float32([0.0, 1.0]))  # stops
+        >>> over, info["looks"]
+        (True, 1)
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 1}  # noqa: RUF012 (Gymnasium's own declaration)

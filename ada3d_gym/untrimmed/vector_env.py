@@ -36,6 +36,15 @@ class LookingVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray[Any]]):
         autoreset_mode: one of the names above or a `gymnasium.vector.AutoresetMode`; also in `metadata`, as the latter.
         label_at_reset: as for `LookingEnv`; also of the infos that a step has of new videos.
         options: as for `LookingEnv`.
+
+    Example:
+        >>> import ada3d_gym, gymnasium as gym, numpy as np
+        >>> envs = gym.make_vec("Ada3D-MotionShapesUntrimmed-v0", num_envs=2, split="test", videos=2, flat=True)
+        >>> envs.reset(seed=0)[0].shape
+        (2, 784)
+        >>> observations, rewards, over, _, infos = envs.step(np.float32([[0.0, 0.0], [1.0, 0.0]]))
+        >>> infos["place"].tolist()  # of the last looks, at the first and the last of 16 places
+        [0, 15]
     """
 
     metadata = {  # noqa: RUF012 (Gymnasium's own declaration)
