@@ -106,6 +106,19 @@ class ClipBandit:
 
     Attributes:
         on_pull: None, or what is called with the ids and masks u and v of every pull.
+
+    Example:
+        >>> import numpy as np
+        >>> from ada3d_gym.building import build_bandit
+        >>> bandit = build_bandit(split="test", videos=14, gamma=6.0)
+        >>> ids = np.arange(4)
+        >>> u = np.ones((4, bandit.num_frames), bool)  # every frame
+        >>> v = np.ones((4, bandit.num_stages), bool)  # every stage
+        >>> outcome = bandit.pull(ids, u, v)
+        >>> outcome.correct.tolist(), outcome.reward.tolist()
+        ([True, True, True, True], [0.0, 0.0, 0.0, 0.0])
+        >>> outcome.macs.tolist()
+        [25660928, 25660928, 25660928, 25660928]
     """
 
     on_pull: Callable[[Ids, Mask, Mask], None] | None = None

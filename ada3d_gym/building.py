@@ -142,7 +142,7 @@ def _answering(
 
 def build_clips(dataset: str, **options: Any) -> VideoClips:
     """Clips of a data set by its name; options of `embedded_clips` or `video_clips`."""
-    if dataset not in (*EMBEDDED_SETS, *VIDEO_SETS):
+    if dataset not in EMBEDDED_SETS and dataset not in VIDEO_SETS and ":" not in dataset:
         raise InputError(f"unknown data set {dataset!r}: expected {', '.join((*EMBEDDED_SETS, *VIDEO_SETS))}")
     make = partial(embedded_clips if dataset in EMBEDDED_SETS else video_clips, dataset)
     known = [*signature(make).parameters]

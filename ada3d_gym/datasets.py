@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -18,12 +17,12 @@ from ada3d_gym.embedded import motionshapes_clips as motionshapes_clips
 from ada3d_gym.errors import InputError, check_counts
 from ada3d_gym.video.clips import AHEAD_BYTES, VideoClips
 from ada3d_gym.video.indexing.index import IndexFileError, VideoIndex
-from ada3d_gym.video.indexing.listing import Reader
 from ada3d_gym.video.motionshapes.drawing import CLASSES
 from ada3d_gym.video.motionshapes.files import cache_folder
 from ada3d_gym.video.motionshapes.halves import Classes, chosen_classes
-from ada3d_gym.video.readers import activitynet, fcvid, kinetics, plain
 from ada3d_gym.video.sampling import ClipSampler, Sampling
+from ada3d_gym.video_sets import VIDEO_SETS as VIDEO_SETS
+from ada3d_gym.video_sets import short_name, video_set
 
 Protocol = Literal["train", "test"]
 RANDOM_VIEWS = 1000  # of a training video
@@ -34,94 +33,13 @@ class DataError(InputError):
     """A data set that is not there, or has not been indexed; the message says what to do."""
 
 
-@dataclass(frozen=True)
-class VideoSet:
-    """A data set of video files.
-
-    Attributes:
-        name: on command lines; `ADA3D_<NAME>` is the environment variable that may hold its folder.
-        title: its own.
-        read: its lists.
-        lists: the files that `read` wants below the root.
-        source: where they come from.
-        metric: what the paper reports of it.
-    """
-
-    name: str
-    title: str
-    read: Reader
-    lists: str
-    source: str
-    metric: str
-
-    @property
-    def variable(self) -> str:
-        return f"ADA3D_{self.name.upper().replace('-', '_')}"
-
-
-_KINETICS = "kinetics400.csv (or train.csv and val.csv)"
-VIDEO_SETS = {
-    each.name: each
-    for each in (
-        VideoSet(
-            "fcvid",
-            "FCVID",
-            fcvid.read,
-            f"{fcvid.VIDEOS} and {fcvid.LABELS}, or AR-Net's fcvid_train_split.txt and fcvid_val_split.txt",
-            "https://fvl.fudan.edu.cn/dataset/fcvid/list.htm",
-            "mAP",
-        ),
-        VideoSet(
-            "activitynet",
-            "ActivityNet 1.3",
-            activitynet.read,
-            f"{activitynet.FILE}, or TSN-style train.txt and val.txt",
-            "http://activity-net.org/download.html",
-            "mAP",
-        ),
-        VideoSet(
-            "mini-kinetics",
-            "Mini-Kinetics-200 (Xie et al.)",
-            kinetics.read_mini,
-            f"train_ytid_list.txt and val_ytid_list.txt, and Kinetics-400's {_KINETICS}",
-            "https://github.com/s9xie/Mini-Kinetics-200",
-            "top-1",
-        ),
-        VideoSet(
-            "mini-kinetics-adafocus",
-            "Mini-Kinetics (AR-Net, AdaFuse, AdaFocus)",
-            kinetics.read_mini_adafocus,
-            "mini_train_videofolder.txt and mini_val_videofolder.txt",
-            "https://github.com/mengyuest/AR-Net",
-            "top-1",
-        ),
-        VideoSet(
-            "kinetics",
-            "Kinetics-400",
-            kinetics.read,
-            _KINETICS,
-            "https://github.com/cvdfoundation/kinetics-dataset",
-            "top-1",
-        ),
-        VideoSet(
-            "videos",
-            "a list of one's own",
-            plain.read,
-            f"train.csv and val.csv, {plain.ROW}",
-            "your own files",
-            "top-1",
-        ),
-    )
-}
-
-
 def find_root(name: str, data_root: str | Path | None = None) -> Path:
     """The folder of a data set: `data_root`, or what its environment variable names.
 
     Raises:
         DataError: saying what to download and how to lay it out, where there is none.
     """
-    videos = VIDEO_SETS[name]
+    videos = video_set(name)
     given = data_root or os.environ.get(videos.variable)
     if given and Path(given).is_dir():
         return Path(given).absolute()
@@ -136,7 +54,7 @@ def find_root(name: str, data_root: str | Path | None = None) -> Path:
 def index_path(name: str, root: Path, split: str) -> Path:
     """Where the index of a split is kept."""
     place = hashlib.sha256(os.fsencode(root.absolute())).hexdigest()[:12]
-    return cache_folder() / "indexes" / f"{name}-{split}-{place}.npz"
+    return cache_folder() / "indexes" / f"{short_name(name)}-{split}-{place}.npz"
 
 
 def load_index(name: str, root: Path, split: str) -> VideoIndex:
@@ -177,11 +95,11 @@ def shards_index(name: str, root: Path, split: str) -> Path:
 
 def shards_name(name: str, split: str) -> str:
     """What the files of a split's shards begin with."""
-    return f"{name}-{split}"
+    return f"{short_name(name)}-{split}"
 
 
 def _index_file(name: str, root: Path, split: str) -> Path:
-    if any(root.glob(f"{name}-*-000000.tar")):
+    if any(root.glob(f"{short_name(name)}-*-000000.tar")):
         if not (path := shards_index(name, root, split)).exists():
             raise DataError(
                 f"{root}: holds shards, but not all of {name} {split}: run 'ada3d shards {name}' to its end"

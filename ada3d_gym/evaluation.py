@@ -115,6 +115,15 @@ def evaluate(
     Raises:
         VideoError: if no clip can be decoded, or the first that cannot where the source allows for none.
         DivergedError: if the classifier's scores are not finite.
+
+    Example:
+        >>> from ada3d_gym.building import build_bandit
+        >>> from ada3d_gym.evaluation import evaluate
+        >>> bandit = build_bandit(split="test", videos=14)
+        >>> every_second = [1, 0, 1, 0, 1, 0, 1, 0] + [1, 1, 0, 0, 0]  # and the first two stages
+        >>> result = evaluate(bandit, lambda clips: [every_second] * len(clips))
+        >>> 0 < result.top1 <= 1, result.usage.frames, result.usage.stages, result.distinct_masks
+        (True, 4.0, 2.0, 1)
     """
     source = bandit.source
     ids = np.arange(len(source))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from types import ModuleType
 from typing import Any
 
 from ada3d_gym.errors import InputError
@@ -19,10 +20,22 @@ def imported(kind: str, name: str, example: str) -> Any:
     Raises:
         InputError: for what is no such name, or cannot be imported.
     """
-    module, _, attribute = name.partition(":")
-    if not all(map(str.isidentifier, [*module.split("."), attribute])):
+    attribute = name.partition(":")[2]
+    if not attribute.isidentifier():
+        raise InputError(f"{kind} {name!r}: expected {example}")
+    module = imported_module(kind, name, example)
+    try:
+        return getattr(module, attribute)
+    except AttributeError as error:
+        raise InputError(f"{kind} {name!r} cannot be imported: {error}") from error
+
+
+def imported_module(kind: str, name: str, example: str) -> ModuleType:
+    """The module before the colon of a name; arguments and errors as of `imported`."""
+    module = name.partition(":")[0]
+    if not all(map(str.isidentifier, module.split("."))):
         raise InputError(f"{kind} {name!r}: expected {example}")
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, SyntaxError) as error:
+        return importlib.import_module(module)
+    except (ImportError, SyntaxError) as error:
         raise InputError(f"{kind} {name!r} cannot be imported: {error}") from error

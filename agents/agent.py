@@ -64,6 +64,20 @@ class Agent(ABC):
             epoch is repeated from its start.
         feedback: "bandit" where it learns from the masks that it tries; "full" where it looks up what all masks of a
             clip would have been paid, which takes an outcome table.
+
+    Example:
+        >>> import numpy as np
+        >>> from ada3d_gym.agents import Agent
+        >>> from ada3d_gym.agents.agent import NoOptions
+        >>> from ada3d_gym.building import build_bandit
+        >>> from ada3d_gym.evaluation import evaluate
+        >>> class EverySecond(Agent):
+        ...     def act(self, observations, deterministic=True):
+        ...         return np.tile([1, 0, 1, 0, 1, 0, 1, 0] + [1, 1, 0, 0, 0], (len(observations), 1))
+        >>> bandit = build_bandit(split="test", videos=14)
+        >>> agent = EverySecond(bandit, NoOptions())
+        >>> evaluate(bandit, agent.act).usage.frames
+        4.0
     """
 
     Options: ClassVar[type] = NoOptions

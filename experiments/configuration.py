@@ -98,9 +98,6 @@ def of_recipe(read: Config, recipe: str, where: str) -> Config:
 def check_environment(environment: dict[str, Any], where: str) -> None:
     if reserved := [name for name in ("split", "gamma", "device") if name in environment]:
         raise InputError(f"environment in {where} has {', '.join(reserved)}: not its own, but a command's")
-    if ":" in (own := str(environment.get("backbone", ""))):
-        how = "agents and evaluate() of Python train and judge on it, see docs/own-networks.md"
-        raise InputError(f"environment in {where} has backbone {own}, which gym.make takes and runs do not: {how}")
 
 
 def assignment(text: str, options: type) -> tuple[str, Any]:

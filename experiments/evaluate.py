@@ -64,7 +64,7 @@ def evaluate(
     """Judges.
 
     Args:
-        what: a run's folder, or a registered id.
+        what: a run's folder, or a registered id, or module:ID of a data set of your own.
         agent: beside an id, a name or module:Class; upper by default.
         config: beside an id, YAML file of settings.
         set: beside an id, options of the agent, as frames=4.
@@ -81,7 +81,8 @@ def evaluate(
         precision: in which they compute: bfloat16 or float16; float32 by default.
         output: file that gets the line; results.jsonl of the run's folder, or runs/evaluations.jsonl.
         json: file that gets the result, too.
-        trust: import an agent's module that a run's folder names, and read weights elsewhere that it names.
+        trust: import modules that a run's folder names, of its agent, videos, reward or network, and read weights
+            elsewhere that it names.
         profile: measure where the time goes, and write `profile-evaluate.json` beside the output file.
     """
     checked_device(device)
@@ -89,9 +90,9 @@ def evaluate(
         raise InputError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
     folder = Path(what) if Path(what).is_dir() else None
-    if folder is None and what not in ENVIRONMENTS:
+    if folder is None and what not in ENVIRONMENTS and ":" not in what:
         known = ", ".join(ENVIRONMENTS) + did_you_mean([what], ENVIRONMENTS)
-        raise InputError(f"{what!r} is neither the folder of a run nor a registered id ({known})")
+        raise InputError(f"{what!r} is neither the folder of a run nor a registered id ({known}), nor module:ID")
     judging = {**given, "views": views, "precision": precision}
     asked = {key: value for key, value in judging.items() if value is not None}
     replaced = asked | {"workers": workers}  # not those of the machine that it was trained on

@@ -74,6 +74,11 @@ def export(
             f"{run}: its masks are those of the agent {config.policy.agent!r}, which only its own code can make; "
             "expected a run whose policy is a selection network (as reinforce's) or one mask (as fixed-ft's)"
         )
+    if isinstance(config.backbone, str):
+        raise InputError(
+            f"{run}: its 3D network is {config.backbone}, which only its own code can make; expected one of this "
+            "package. ada3d_gym.networks.graphs writes graphs of converted networks, see docs/exporting.md"
+        )
     own = ResultFile(run / "results.jsonl").results
     if settings.agent not in own:
         raise InputError(
@@ -129,7 +134,7 @@ def _write(
     classifier = load_classifier(config, run).network
     about = {
         "package": config.package,
-        "backbone": config.backbone.name,
+        "backbone": config.network,
         "class_names": json.dumps(config.class_names),
         "stage_names": json.dumps(config.stage_names),
     }

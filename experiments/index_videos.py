@@ -12,9 +12,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import TextIO
 
-from ada3d_gym.datasets import VIDEO_SETS, find_root, index_path
+from ada3d_gym.datasets import find_root, index_path
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.files import writing
@@ -25,15 +25,15 @@ from ada3d_gym.video.indexing.listing import ListError, list_files, read_splits
 from ada3d_gym.video.indexing.locating import Problem, locate
 from ada3d_gym.video.indexing.probe import Probe, probe_all
 from ada3d_gym.video.records import shown
+from ada3d_gym.video_sets import video_set
 
-Name = Literal["fcvid", "activitynet", "mini-kinetics", "mini-kinetics-adafocus", "kinetics", "videos"]
 State = list[int] | None
 CACHE = "ADA3D_CACHE names another folder for indexes"
 RULES = 4  # of what passes `probe`: files that passed by others are probed again
 
 
 def index_videos(
-    name: Name,
+    name: str,
     /,
     root: Path | None = None,
     annotations: Path | None = None,
@@ -46,7 +46,8 @@ def index_videos(
     """Indexes the train, val and test splits of a data set.
 
     Args:
-        name: of the data set.
+        name: of the data set: fcvid, activitynet, mini-kinetics, mini-kinetics-adafocus, kinetics, videos, or
+            module:name of one that a module of your own registers.
         root: its folder; what its environment variable names by default.
         annotations: folder of its lists, where they are not at the top of `root`.
         workers: processes that probe.
@@ -62,8 +63,8 @@ def index_videos(
         raise InputError(f"timeout={timeout:g}: expected seconds above 0")
     if annotations is not None and not annotations.is_dir():
         raise InputError(f"annotations: {annotations} is no folder; expected the one that holds the set's lists")
+    videos = video_set(name)
     folder = find_root(name, root)
-    videos = VIDEO_SETS[name]
     lists = states(list_files(annotations or folder))
     listings = read_splits(videos.read, annotations or folder)
     files = locate(folder, listings)

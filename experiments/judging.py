@@ -200,12 +200,19 @@ def record(bandit: ClipBandit, split: str, settings: Mapping[str, Any]) -> dict[
         "data_root": None if embedded else root,
         "videos": len(clips.records),
         "videos_sha256": of_videos(clips.records, root),
-        "checkpoint": Path(settings.get("checkpoint") or shipped_classifier(dataset)).absolute(),
+        "checkpoint": _weights_of(settings),
         "checkpoint_sha256": of_weights(_network_classifier(bandit).network.state_dict()),
         **({} if bandit.precision is None else {"precision": bandit.precision}),
     }
     judged: dict[str, Any] = plain(found)
     return judged
+
+
+def _weights_of(settings: Mapping[str, Any]) -> Path | None:
+    """The file of the classifier's weights; None of a network of one's own that is made with them."""
+    if settings.get("checkpoint") is None:
+        return None if ":" in settings["backbone"] else shipped_classifier(settings["dataset"]).absolute()
+    return Path(settings["checkpoint"]).absolute()
 
 
 def save_masks(folder: Path, method: str, verdict: Verdict) -> None:

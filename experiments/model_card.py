@@ -20,7 +20,6 @@ from ada3d_gym.experiments.runs import Run
 from ada3d_gym.experiments.tables import columns
 from ada3d_gym.networks.graph_files import OPSET, SUFFIXES
 from ada3d_gym.prediction.config import ModelConfig
-from ada3d_gym.registration import ENVIRONMENTS
 
 LISTED = 100  # classes; of more the number is told
 
@@ -73,7 +72,7 @@ def model_card(
 
 
 def _head(name: str, config: ModelConfig, run: Run, own: Result) -> dict[str, Any]:
-    dataset = ENVIRONMENTS[run.env]["dataset"]
+    dataset = run.settings["dataset"]
     metrics = [
         {"type": "accuracy", "name": "top-1 (%)", "value": own.top1},
         {"type": "mean_average_precision", "name": "mAP (%)", "value": own.map},
@@ -87,7 +86,7 @@ def _head(name: str, config: ModelConfig, run: Run, own: Result) -> dict[str, An
     return {
         "library_name": "ada3d-gym",
         "pipeline_tag": "video-classification",
-        "tags": ["ada3d", "adaptive-inference", "video-classification", config.backbone.name],
+        "tags": ["ada3d", "adaptive-inference", "video-classification", config.network],
         "metrics": ["accuracy"],
         "model-index": [{"name": name, "results": [result]}],
     }
@@ -101,7 +100,7 @@ def _about(config: ModelConfig, own: Result) -> str:
     )
     frames, stages = config.clips.num_frames, len(config.stage_names)
     return (
-        f"A video classifier ({config.backbone.name}, {len(config.class_names)} classes) that computes only a part of "
+        f"A video classifier ({config.network}, {len(config.class_names)} classes) that computes only a part of "
         "itself on each clip, after Ada3D (Li et al., *2D or not 2D? Adaptive 3D Convolution Selection for Efficient "
         f"Video Recognition*, CVPR 2021). {policy} On the test clips it keeps {own.frames:.1f} of {frames} frames and "
         f"{own.stages:.1f} of {stages} 3D stages on average."
@@ -238,7 +237,7 @@ def _training(config: ModelConfig, run: Run, own: Result) -> str:
     settings = json.dumps(_without_folders(asdict(run)), indent=1)
     versions = ", ".join(f"{name} {each}" for name, each in own.run.get("versions", {}).items())
     return (
-        f"Data set: {ENVIRONMENTS[run.env]['dataset']} (`{run.env}`). Agent: `{run.agent}`, seed {run.seed}; a wrong "
+        f"Data set: {run.settings['dataset']} (`{run.env}`). Agent: `{run.agent}`, seed {run.seed}; a wrong "
         f"answer costs the policy gamma = {run.gamma:g}. Written by {config.package}"
         f"{f'; trained with {versions}' if versions else ''}. All settings of the run:\n\n```json\n{settings}\n```"
     )

@@ -14,6 +14,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.datasets import EMBEDDED_SETS
 from ada3d_gym.experiments.results import Result
 from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.networks.conversion.convert import ConvertedNetwork
 from ada3d_gym.networks.described import DescribedNetwork
 from ada3d_gym.networks.pixels import Channels
 from ada3d_gym.networks.selection import SelectionNetwork
@@ -22,12 +23,13 @@ from ada3d_gym.prediction.config import SELECTION, ClipConfig, ModelConfig, Poli
 from ada3d_gym.video.clips import VideoClips
 
 
-def write_config(agent: Agent, name: str, results: Iterable[Result], folder: Path) -> None:
+def write_config(agent: Agent, name: str, backbone: str, results: Iterable[Result], folder: Path) -> None:
     """Writes `config.json`, and the agent's selection network in one file, from pixels to masks, where it has one.
 
     Args:
         agent: trained, on the bandit of the test clips that it was judged on.
         name: the agent's.
+        backbone: the 3D network's, by which one of somebody's own is made again.
         results: of the run.
         folder: its own, which holds the classifier.
 
@@ -38,10 +40,10 @@ def write_config(agent: Agent, name: str, results: Iterable[Result], folder: Pat
     classifier = bandit.classifier
     assert isinstance(classifier, NetworkClassifier)
     network = classifier.network
-    assert isinstance(network, DescribedNetwork)
+    assert isinstance(network, DescribedNetwork | ConvertedNetwork)
     ModelConfig(
         class_names=bandit.source.class_names,
-        backbone=network.spec,
+        backbone=network.spec if isinstance(network, DescribedNetwork) else backbone,
         stage_names=network.stage_names,
         pixels={key: _channels(getattr(network.pixels, key)) for key in ("mean", "std")},
         clips=clip_config(bandit),

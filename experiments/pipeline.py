@@ -132,7 +132,8 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
         for name in times.keys() - {run_.agent}:
             results.add(with_times(results.results[name], times[name]))
         result = with_times(result, times[run_.agent])
-    write_once(folder, lambda: write_config(agent, run_.agent, [*results.results.values(), result], folder))
+    told = [*results.results.values(), result]
+    write_once(folder, lambda: write_config(agent, run_.agent, run_.settings["backbone"], told, folder))
     results.add(result)  # the last line: with it the run is finished
     parallel.wait()  # for the first process, which measured time
 
@@ -142,7 +143,7 @@ def _write_config(run_: Run, folder: Path, device: str, results: Iterable[Result
     if parallel.rank() > 0:
         return
     trial = Trial.prepare(run_, "test", device, checkpoint=folder / CLASSIFIER)
-    write_config(trial.trained_agent(folder, device), run_.agent, results, folder)
+    write_config(trial.trained_agent(folder, device), run_.agent, run_.settings["backbone"], results, folder)
 
 
 def _say_costs(run_: Run, folder: Path) -> None:

@@ -81,7 +81,8 @@ def predict(
         workers: threads that decode; the cores of this machine over the processes on it by default.
         precision: in which they compute: float32, bfloat16 or float16.
         data_root: of the run's data set, where its agent is one that cannot be made without it (dqn, sac, …).
-        trust: import an agent's module that the run's folder names, and read weights elsewhere that it names.
+        trust: import modules that the run's folder names, of its agent or network, and read weights elsewhere that it
+            names.
         profile: measure where the time goes, and print it; --json gets it, too.
     """
     checked_device(device)
@@ -99,7 +100,7 @@ def predict(
     interrupted = False
     with measured(device, profile) as recorded:
         policy = _policy(folder, device, precision, data_root, trust)
-        how: Any = {"device": device, "precision": precision, "workers": workers}
+        how: Any = {"device": device, "precision": precision, "workers": workers, "trust": trust}
         predictor = Predictor.from_pretrained(folder, policy=policy, **how)
         stages = predictor.classifier.stage_names
         stream = predictor.stream(asked, top_k=top, views=views, upper=upper, pixels=pixels, isolated=True)

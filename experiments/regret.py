@@ -118,7 +118,7 @@ def regret(
     names: dict[Path, tuple[str, int]] = {}
     for seed in range(seeds):
         for agent in dict.fromkeys(agents):
-            folder = output / f"{env}-{folder_name(agent)}-seed{seed}"
+            folder = output / f"{folder_name(env)}-{folder_name(agent)}-seed{seed}"
             runs[folder], names[folder] = partial(_without_joint, composed, agent, seed), (agent, seed)
     first = next(iter(runs))
     made = runs[first]()

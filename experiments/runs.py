@@ -14,7 +14,7 @@ from ada3d_gym.agents.agent import Agent
 from ada3d_gym.agents.registry import agent_class, agent_names, agent_options, make_agent, parse, read_yaml
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import RANDOM, SHIPPED_START, SMALL, build_bandit, build_clips
-from ada3d_gym.datasets import VIDEO_SETS, observation_side
+from ada3d_gym.datasets import EMBEDDED_SETS, observation_side
 from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.experiments.configuration import (
     CONFIGS,
@@ -29,7 +29,7 @@ from ada3d_gym.experiments.configuration import (
 from ada3d_gym.experiments.scratch.options import ScratchOptions
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.precision import Precision
-from ada3d_gym.registration import ENVIRONMENTS, check_id
+from ada3d_gym.registration import arguments_of
 from ada3d_gym.seeding import Stream, spawn, torch_seed
 from ada3d_gym.shipped import shipped_start
 from ada3d_gym.video.clips import VideoClips
@@ -82,7 +82,7 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """Arguments of `build_bandit`."""
         shown = agent_class(self.agent).shown(agent_options(self.agent, self.options))
-        return {"observation": shown, **ENVIRONMENTS[self.env], **self.environment}
+        return {"observation": shown, **arguments_of(self.env), **self.environment}
 
     @property
     def milestones(self) -> dict[int, str]:
@@ -132,7 +132,7 @@ class Run:
     def bandit(self, split: str, device: str, **replaced: Any) -> ClipBandit:
         """The environment's core, of a split; an outcome table is what is learned from, and nothing else."""
         own = {**self.settings, **replaced} | ({} if split == "train" else {"outcomes": None})
-        drawn = own.get("checkpoint") in (RANDOM, SHIPPED_START)
+        drawn = own.get("checkpoint") in (RANDOM, SHIPPED_START) or ":" in own["backbone"]  # by a function of one's own
         weights = torch_seed(spawn(self.seed, Stream.CLASSIFIER_WEIGHTS)) if drawn else nullcontext()
         with warnings.catch_warnings(), weights:
             if (self.classifier_epochs or self.classifier_recipe == "scratch") and split == "train":
@@ -177,7 +177,7 @@ def compose(
     """A run from its data set's configuration file, or another, and what the command line says.
 
     Args:
-        env: a registered id.
+        env: a registered id, or module:ID, whose module is imported.
         agent: as in `agents.registry.agent_class`.
         seed: of everything random.
         config: another file than the data set's own.
@@ -191,8 +191,8 @@ def compose(
     Raises:
         InputError: for an unknown environment, agent, field or option, or a wrong value, by name.
     """
-    check_id(env)
-    path = config or CONFIGS / f"{ENVIRONMENTS[env]['dataset']}.yaml"
+    known_arguments = arguments_of(env)
+    path = config or _own_config(known_arguments["dataset"])
     read: Config = parse(Config, read_yaml(path), f"setting in {path.name}")
     given_values = {key: value for key, value in replaced.items() if value is not None}
     precision = given_values.get("precision", None if read.precision == "float32" else read.precision)
@@ -218,23 +218,31 @@ def compose(
         own_epochs = {"classifier_epochs": 0, "trunk_epochs": given_values.get("trunk_epochs", 0)}
         made = parse(ScratchOptions, read.scratch | recipes_own, "option of the scratch recipe")
         given_values |= {**own_epochs, "scratch": plain(asdict(made))}
-        backbone = settings.get("backbone", ENVIRONMENTS[env]["backbone"])
+        backbone = settings.get("backbone", known_arguments["backbone"])
+        if ":" in backbone:
+            raise InputError(f"classifier_recipe=scratch is not for backbone {backbone}: give classifier_epochs")
         settings.setdefault("checkpoint", SHIPPED_START if shipped_start(backbone) else RANDOM)
     elif recipes_own:
         raise InputError(
             f"{', '.join(recipes_own)}: of the recipe scratch, not of {recipe}: give --classifier-recipe scratch"
         )
-    settings = _observed(env, settings)
+    settings = _observed(known_arguments, settings)
     settled = asdict(replace(read, **given_values))
     del settled["agents"], settled["recipes"]
     all_options = plain(asdict(agent_options(agent, own)))
     return Run(env=env, agent=agent, seed=seed, **settled | {"environment": plain(settings), "options": all_options})
 
 
-def _observed(env: str, settings: dict[str, Any]) -> dict[str, Any]:
+def _own_config(dataset: str) -> Path:
+    """The configuration file of a data set: of one of somebody's own, that of lists of one's own."""
+    path = CONFIGS / f"{dataset}.yaml"
+    return path if path.exists() else CONFIGS / "videos.yaml"
+
+
+def _observed(arguments: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """Settings with smaller frames for the policy beside a small network: it then sees through a smaller one itself."""
-    known = ENVIRONMENTS[env] | settings
-    small = known["dataset"] in VIDEO_SETS and known["backbone"] in SMALL_NETWORKS
+    known = arguments | settings
+    small = known["dataset"] not in EMBEDDED_SETS and known["backbone"] in SMALL_NETWORKS
     if small and "observation_size" not in known and observation_side(known.get("size")) > SMALL:
         return settings | {"observation_size": SMALL}
     return settings

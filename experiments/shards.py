@@ -15,13 +15,14 @@ from pathlib import Path
 
 import tyro
 
-from ada3d_gym.datasets import VIDEO_SETS, find_root, load_index, shards_index, shards_name
-from ada3d_gym.errors import InputError, did_you_mean
+from ada3d_gym.datasets import find_root, load_index, shards_index, shards_name
+from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
 from ada3d_gym.video.indexing.index import VideoIndex
 from ada3d_gym.video.records import shown
 from ada3d_gym.video.reencoding import Encoding
 from ada3d_gym.video.shards.writing import write_shards
+from ada3d_gym.video_sets import video_set
 from ada3d_gym.workers import default_workers
 
 SPLITS = ("train", "val", "test")
@@ -44,7 +45,7 @@ def shards(
     """Writes shards of a set that `ada3d index-videos` has indexed.
 
     Args:
-        name: of the data set.
+        name: of the data set, as for `ada3d index-videos`.
         output: folder for the shards; give it as `--data-root` afterwards.
         root: the data set's folder; what its environment variable names by default.
         splits: train, val, test, or some of them. One that has the videos of another shares its shards.
@@ -61,10 +62,7 @@ def shards(
     for option, value, least in (*numbers, ("workers", workers, 1), ("show", show, 0)):
         if value is not None and value < least:
             raise InputError(f"{option}={value}: expected at least {least}")
-    if name not in VIDEO_SETS:
-        raise InputError(
-            f"unknown data set {name!r}: expected one of {', '.join(VIDEO_SETS)}{did_you_mean([name], VIDEO_SETS)}"
-        )
+    video_set(name)  # says now where there is none
     if not splits:
         raise InputError(f"no split is given: expected some of {', '.join(SPLITS)}")
     if wrong := set(splits) - set(SPLITS):

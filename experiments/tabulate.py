@@ -37,7 +37,8 @@ from ada3d_gym.outcomes.building import Build
 from ada3d_gym.outcomes.storage import part_path
 from ada3d_gym.outcomes.table import load_table
 from ada3d_gym.progress import Progress
-from ada3d_gym.registration import ENVIRONMENTS, check_id
+from ada3d_gym.registration import arguments_of
+from ada3d_gym.video_sets import short_name
 
 PACKAGES = ("ada3d-gym", "av", "numpy", "safetensors", "torch", "torchvision")
 
@@ -101,18 +102,18 @@ def tabulate(
         merge: folders that other shards have left, to be put into the table.
         device: where the network runs.
     """
-    check_id(env)
+    known = arguments_of(env)
     checked_device(device)
     if split not in SPLITS:
         raise InputError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
     if workers is not None and workers < 1:
         raise InputError(f"workers={workers}: expected at least 1")
     given = {"views": views, "videos": videos, "data_root": data_root, "checkpoint": checkpoint, "size": size}
-    settings = ENVIRONMENTS[env] | {key: value for key, value in given.items() if value is not None}
+    settings = known | {key: value for key, value in given.items() if value is not None}
     settings |= {"split": split, "device": device} | ({"backbone": backbone} if backbone else {})
     if split == "train":
         settings.setdefault("views", 1)
-    name = f"{settings['dataset']}-{settings['backbone']}-{settings['num_frames']}-{split}.safetensors"
+    name = f"{short_name(settings['dataset'])}-{settings['backbone']}-{settings['num_frames']}-{split}.safetensors"
     path = output or Path("runs") / "tables" / name
     check_output(path)
     bandit = build_bandit(**settings)
@@ -196,7 +197,7 @@ def _shard(shard: str | None, chunks: int) -> tuple[int, ...]:
 
 def _command(env: str, settings: dict[str, Any], path: Path, parts: tuple[str, ...]) -> str:
     """What makes the table, however it was made this time."""
-    own = ENVIRONMENTS[env]
+    own = arguments_of(env)
     shown = {
         key: value for key, value in settings.items() if key not in ("device", "data_root") and own.get(key) != value
     }

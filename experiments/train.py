@@ -71,7 +71,7 @@ def train(
     """Trains and judges.
 
     Args:
-        env: a registered id.
+        env: a registered id, or module:ID of a data set of your own, whose module is imported.
         agent: a name (reinforce, ppo, a2c, trpo, dqn, qrdqn, sac, best-fixed, …) or module:Class; reinforce by default.
         transfer: in an agent's place, folder of a finished run whose policy is taken, and never changed: the classifier
             is trained under its masks, as in REINFORCE's second stage (the paper's Table 3).
@@ -82,7 +82,7 @@ def train(
         data_root: folder of the videos; what the set's environment variable names by default.
         checkpoint: weights of the 3D network; for MotionShapes, the shipped ones by default. With the recipe scratch,
             those that ship for the backbone, where some do; "random" draws them.
-        backbone: the 3D network; the id's own by default.
+        backbone: the 3D network; the id's own by default. module:factory is one of your own, see docs/own-networks.md.
         size: side of the clips; the paper's by default (224 for training, 256 for testing).
         observation_size: side of the frames that the policy sees; up to 64 pixels it sees through a tiny network, else
             through the paper's. 112 by default, 64 beside tiny and small networks, or the clips' size where that is
@@ -139,7 +139,7 @@ def train(
     )
     if transfer is not None:
         run_ = transferred(run_, transfer, assignments=set, trust=trust)
-    folder = output or Path("runs") / f"{env}-{folder_name(run_.agent)}-seed{seed}"
+    folder = output or Path("runs") / f"{folder_name(env)}-{folder_name(run_.agent)}-seed{seed}"
     if json is not None:
         check_output(json, "--json")
     finished = is_finished(run_, folder)

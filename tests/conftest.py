@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,23 @@ def sets(cache_folder: Path, session_folder: Path) -> Path:
                 with torch_seed(np.random.SeedSequence(0)):
                     save_weights(make_network(SPECS[name], 4), folder / f"{name}.safetensors")
     return folder
+
+
+@pytest.fixture
+def unregistered() -> Iterator[None]:
+    """Leaves the registries as they were, for tests that register data sets of their own."""
+    import gymnasium
+
+    from ada3d_gym.registration import ENVIRONMENTS, UNTRIMMED
+    from ada3d_gym.video_sets import VIDEO_SETS
+
+    tables: list[dict[str, Any]] = [ENVIRONMENTS, UNTRIMMED, VIDEO_SETS, gymnasium.registry]
+    before = [dict(table) for table in tables]
+    yield
+    for table, its in zip(tables, before, strict=True):
+        table.clear()
+        table.update(its)
+    sys.modules.pop("tests.own_sets", None)  # so that its import registers again
 
 
 @pytest.fixture(scope="session")

@@ -16,5 +16,5 @@ def constant_model(folder: Path, mask: str = "0101010100011") -> Path:
     bandit = build_bandit(split="test", videos=1)
     folder.mkdir(parents=True)
     save_weights(bandit.classifier.network, folder / CLASSIFIER)
-    write_config(make_agent("fixed", bandit, {"mask": mask}), "fixed", [], folder)
+    write_config(make_agent("fixed", bandit, {"mask": mask}), "fixed", "i3d_tiny", [], folder)
     return folder

@@ -31,3 +31,18 @@ def of_three(_: int) -> nn.Module:
 
 def no_network(classes: int) -> int:
     return classes
+
+
+def drawn(classes: int) -> nn.Module:
+    """As `small`, with weights that differ from call to call, batch norm and dropout."""
+    return nn.Sequential(
+        nn.Conv3d(3, 8, 3, (1, 2, 2), 1),
+        nn.BatchNorm3d(8),
+        nn.ReLU(),
+        nn.Conv3d(8, 8, 3, (1, 2, 2), 1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool3d(1),
+        nn.Flatten(),
+        nn.Dropout(0.1),
+        nn.Linear(8, classes),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from inspect import signature
 
 import pytest
@@ -11,8 +12,13 @@ from ada3d_gym.datasets import video_clips
 from ada3d_gym.embedded import embedded_clips
 from ada3d_gym.envs.env import Ada3DEnv
 from ada3d_gym.envs.vector_env import Ada3DVectorEnv
-from ada3d_gym.options import BanditOptions, ReadingOptions
+from ada3d_gym.errors import InputError
+from ada3d_gym.options import BanditOptions, LookingOptions, LookOptions, PlaceOptions, ReadingOptions
 from ada3d_gym.sb3.vec_env import Ada3DVecEnv
+from ada3d_gym.untrimmed.building import build_core, build_looks
+from ada3d_gym.untrimmed.env import LookingEnv
+from ada3d_gym.untrimmed.sb3 import LookingVecEnv
+from ada3d_gym.untrimmed.vector_env import LookingVectorEnv
 
 
 def test_the_options_are_the_arguments_of_what_takes_them():
@@ -22,6 +28,21 @@ def test_the_options_are_the_arguments_of_what_takes_them():
     assert ReadingOptions.__annotations__.keys() == reading - core
 
 
-@pytest.mark.parametrize("face", [Ada3DEnv, Ada3DVectorEnv, Ada3DVecEnv])
+def test_those_of_clip_selection_are_too():
+    core, looks = ({*signature(build).parameters} - {"options", "reading"} for build in (build_core, build_looks))
+    reading = PlaceOptions.__annotations__.keys()
+    assert LookOptions.__annotations__.keys() == looks | reading
+    assert LookingOptions.__annotations__.keys() == core | looks | reading
+    with pytest.raises(InputError) as refused:
+        build_looks(dataset="videos", **{"flip": True})  # type: ignore[arg-type]
+    named = re.search("expected some of (.*)", str(refused.value))
+    assert named and {*named[1].split(", ")} == LookingOptions.__annotations__.keys()
+
+
+FACES = {Ada3DEnv: "Bandit", Ada3DVectorEnv: "Bandit", Ada3DVecEnv: "Bandit"}
+FACES |= dict.fromkeys((LookingEnv, LookingVectorEnv, LookingVecEnv), "Looking")
+
+
+@pytest.mark.parametrize("face", FACES)
 def test_faces_say_which_they_take(face: type):
-    assert signature(face.__init__).parameters["options"].annotation == "Unpack[BanditOptions]"
+    assert signature(face.__init__).parameters["options"].annotation == f"Unpack[{FACES[face]}Options]"

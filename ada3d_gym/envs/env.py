@@ -64,6 +64,16 @@ class Ada3DEnv(gym.Env[NDArray[Any], NDArray[np.int8]]):
         options: arguments of `build_bandit`: split, num_frames, views, videos, backbone, checkpoint, gamma, cost,
             reward, observation, features, order, device, classifier, outcomes, and for video files data_root, size,
             stride, sampling, flip, strict, cache_bytes, seed.
+
+    Example:
+        >>> import ada3d_gym, gymnasium as gym, numpy as np
+        >>> env = gym.make("Ada3D-MotionShapes-v1", split="test", videos=14, gamma=6.0)
+        >>> clip, info = env.reset(seed=0)
+        >>> clip.shape, env.action_space
+        ((8, 3, 32, 32), MultiBinary(13))
+        >>> clip, reward, terminated, truncated, info = env.step(np.ones(13, np.int8))  # everything is kept
+        >>> reward, terminated, info["correct"], info["frames"], info["stages"]
+        (0.0, True, True, 8, 5)
     """
 
     metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 1}  # noqa: RUF012 (Gymnasium's own declaration)

@@ -44,6 +44,17 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
         autoreset_mode: one of the names above or a `gymnasium.vector.AutoresetMode`; also in `metadata`, as the latter.
         label_at_reset: as for `Ada3DEnv`; also of the infos that a step has of new clips.
         options: as for `Ada3DEnv`.
+
+    Example:
+        >>> import ada3d_gym, gymnasium as gym, numpy as np
+        >>> envs = gym.make_vec("Ada3D-MotionShapes-v1", num_envs=3, split="test", videos=14)
+        >>> clips, infos = envs.reset(seed=0)
+        >>> clips.shape
+        (3, 8, 3, 32, 32)
+        >>> every_second = np.int8([1, 0, 1, 0, 1, 0, 1, 0] + [1, 1, 0, 0, 0])  # and the first two stages
+        >>> clips, rewards, terminated, truncated, infos = envs.step(np.tile(every_second, (3, 1)))
+        >>> rewards.shape, infos["final_info"]["frames"].tolist(), infos["final_info"]["stages"].tolist()
+        ((3,), [4, 4, 4], [2, 2, 2])
     """
 
     metadata = {  # noqa: RUF012 (Gymnasium's own declaration)

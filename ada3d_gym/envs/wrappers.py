@@ -23,11 +23,6 @@ HEADS = ("reward_frames", "reward_stages")
 class CodedAction(gym.ActionWrapper[Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Actions of a coding in place of masks; everything else as before.
 
-    ```
-    env = CodedAction(gym.make("Ada3D-MotionShapes-v1"), "discrete")
-    env.coding.encode(mask)  # the action that stands for a mask
-    ```
-
     Args:
         env: an environment whose actions are masks, `MultiBinary(T + K)`.
         coding: a name in `ada3d_gym.envs.codings.CODINGS` ("discrete", "multi_discrete", "box", "frame_budget"), or a
@@ -40,6 +35,17 @@ class CodedAction(gym.ActionWrapper[Any, Any, Any], gym.utils.RecordConstructorA
 
     Raises:
         ValueError, TypeError: see `fitting_coding`.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> from ada3d_gym.envs.wrappers import CodedAction
+        >>> env = CodedAction(gym.make("Ada3D-MotionShapes-v1", split="test", videos=14), "discrete")
+        >>> env.action_space
+        Discrete(8160)
+        >>> _ = env.reset(seed=0)
+        >>> action = env.coding.encode([0, 0, 1, 0, 0, 0, 1, 0] + [0, 0, 0, 0, 1])  # the one that stands for this mask
+        >>> env.step(action)[4]["frames"]
+        2
     """
 
     def __init__(self, env: gym.Env[Any, Any], coding: str | MaskCoding, **options: Any):
@@ -64,6 +70,15 @@ class VectorCodedAction(VectorActionWrapper):
         env: a vector environment whose actions are masks.
         coding, options: as in `CodedAction`. Environments in other processes (`AsyncVectorEnv`) need a ready coding, or
             `CodedAction` around each.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> from ada3d_gym.envs.wrappers import VectorCodedAction
+        >>> envs = gym.make_vec("Ada3D-MotionShapes-v1", num_envs=3, split="test", videos=14)
+        >>> envs = VectorCodedAction(envs, "frame_budget", at_least=1, at_most=4)
+        >>> _ = envs.reset(seed=0)
+        >>> envs.step([[1] * 13] * 3)[4]["final_info"]["frames"].tolist()  # all frames are too many
+        [4, 4, 4]
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any], coding: str | MaskCoding, **options: Any):
@@ -89,6 +104,14 @@ class HeadRewards(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorAr
     Attributes:
         reward_space: `Box(-inf, inf, (2,), float64)`, since rewards of one's own know no bounds; also set on
             `env.unwrapped`, where multi-objective libraries look for it.
+
+    Example:
+        >>> import gymnasium as gym, numpy as np
+        >>> from ada3d_gym.envs.wrappers import HeadRewards
+        >>> env = HeadRewards(gym.make("Ada3D-MotionShapes-v1", split="test", videos=14))
+        >>> _ = env.reset(seed=0)
+        >>> env.step(np.int8([1] * 8 + [0] * 5))[1].shape
+        (2,)
     """
 
     def __init__(self, env: gym.Env[Any, Any]):
@@ -108,6 +131,14 @@ class VectorHeadRewards(VectorWrapper):
     Attributes:
         reward_space: `Box(-inf, inf, (num_envs, 2), float64)`.
         single_reward_space: `Box(-inf, inf, (2,), float64)`.
+
+    Example:
+        >>> import gymnasium as gym, numpy as np
+        >>> from ada3d_gym.envs.wrappers import VectorHeadRewards
+        >>> envs = VectorHeadRewards(gym.make_vec("Ada3D-MotionShapes-v1", num_envs=3, split="test", videos=14))
+        >>> _ = envs.reset(seed=0)
+        >>> envs.step(np.ones((3, 13), np.int8))[1].shape
+        (3, 2)
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any]):

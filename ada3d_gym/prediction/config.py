@@ -94,7 +94,8 @@ class ModelConfig:
 
     Attributes:
         class_names: C names, in the order of the classifier's scores.
-        backbone: the 3D network; saved by its name in `SPECS` where it is one of those, else as a whole table.
+        backbone: the 3D network; saved by its name in `SPECS` where it is one of those, else as a whole table. Or the
+            name of a function that makes one of somebody's own, "module:factory".
         stage_names: of its K stages that a policy switches.
         pixels: "mean" and "std", three numbers each, of pixels in [0, 1]; the classifier's weights hold them, too.
         clips: see `ClipConfig`.
@@ -108,7 +109,7 @@ class ModelConfig:
     """
 
     class_names: tuple[str, ...]
-    backbone: NetworkSpec
+    backbone: NetworkSpec | str
     stage_names: tuple[str, ...]
     pixels: dict[str, tuple[float, float, float]]
     clips: ClipConfig
@@ -118,6 +119,11 @@ class ModelConfig:
     classifier: str = CLASSIFIER
     package: str = f"ada3d-gym {__version__}"
 
+    @property
+    def network(self) -> str:
+        """The 3D network's name."""
+        return self.backbone if isinstance(self.backbone, str) else self.backbone.name
+
     def save(self, folder: Path) -> None:
         """Writes `config.json`, whole or not at all.
 
@@ -125,7 +131,8 @@ class ModelConfig:
             OutputError: where it cannot be written.
         """
         table = asdict(self)
-        table["backbone"] = self.backbone.name if SPECS.get(self.backbone.name) == self.backbone else table["backbone"]
+        if self.backbone in (self.network, SPECS.get(self.network)):
+            table["backbone"] = self.network
         own = {"selection": ("file",), "constant": ("frames", "stages"), "agent": ("agent",)}[self.policy.kind]
         table["policy"] = {key: table["policy"][key] for key in ("kind", *own)}
         with replacing(folder / CONFIG, "choose another folder") as part:
@@ -153,10 +160,12 @@ class ModelConfig:
         clips, policy = _clips(_table(table, "clips")), _policy(_table(table, "policy"))
         names, stages = _names(table, "class_names"), _names(table, "stage_names")
         spec = table["backbone"]
-        backbone = SPECS.get(spec) if isinstance(spec, str) else spec_of(_table(table, "backbone"), _MOST_NUMBER)
-        if backbone is None:
+        backbone: NetworkSpec | str
+        if not isinstance(spec, str):
+            backbone = spec_of(_table(table, "backbone"), _MOST_NUMBER)
+        elif (backbone := SPECS.get(spec, spec)) == spec and ":" not in spec:
             raise ValueError(f"names the 3D network {spec!r}, and this version knows {', '.join(SPECS)}")
-        if backbone.num_stages != len(stages):
+        if not isinstance(backbone, str) and backbone.num_stages != len(stages):
             raise ValueError(f"names {len(stages)} stages, and {backbone.name} has {backbone.num_stages}")
         if policy.kind == "constant" and (len(policy.frames), len(policy.stages)) != (clips.num_frames, len(stages)):
             raise ValueError(f"policy: expected {clips.num_frames} frame bits and {len(stages)} stage bits")

@@ -99,18 +99,20 @@ class Predictor:
         device: str = "cpu",
         policy: MaskPolicy | None = None,
         precision: Precision | None = None,
+        trust: bool = False,
         batch_size: int | None = None,
         workers: int | None = None,
     ) -> Predictor:
         """What a folder holds: that of a finished run of `ada3d train`, or one that `ada3d export` wrote.
 
-        Nothing in the folder is run, and no file outside of it is read.
+        Nothing in the folder is run, and no file outside of it is read, unless you trust it.
 
         Args:
             folder: its path.
             device: where networks run.
             policy: in the place of the folder's own.
             precision: in which the networks compute: "float32" by default, "bfloat16" or "float16".
+            trust: import the module of a 3D network of somebody's own that the folder names, "module:factory".
             batch_size, workers: see the class.
 
         Raises:
@@ -120,7 +122,7 @@ class Predictor:
         config, place = ModelConfig.load(folder), Path(folder)
         device = checked_device(device)
         return cls(
-            load_classifier(config, place, device, precision),
+            load_classifier(config, place, device, precision, trust=trust),
             policy or load_policy(config, place, device, precision),
             config.class_names,
             config.clips.sampler(),

@@ -31,6 +31,16 @@ class SelectionPolicy(ActorCriticPolicy):
         keep: probability of every bit at the start.
         exploration: a probability p becomes a p + (1 - a)(1 - p), as in REINFORCE; 1 switches this off.
         kwargs: of `ActorCriticPolicy`.
+
+    Example:
+        >>> from stable_baselines3 import PPO
+        >>> from ada3d_gym.sb3 import SelectionPolicy, make_vec, selection_kwargs
+        >>> envs = make_vec("Ada3D-MotionShapes-v1", 8, split="test", videos=14, observation="features", gamma=6.0)
+        >>> kwargs = selection_kwargs(envs.bandit)
+        >>> model = PPO(SelectionPolicy, envs, n_steps=2, batch_size=16, n_epochs=1, policy_kwargs=kwargs)
+        >>> masks, _ = model.learn(16).predict(envs.reset(), deterministic=True)
+        >>> masks.shape
+        (8, 13)
     """
 
     def __init__(

@@ -21,7 +21,7 @@ from ada3d_gym.masks import split_mask
 from ada3d_gym.options import BanditOptions
 from ada3d_gym.orders import ClipOrder
 from ada3d_gym.profiling import timed
-from ada3d_gym.registration import check_id
+from ada3d_gym.registration import arguments_of
 from ada3d_gym.sb3.one_env import OneVecEnv
 
 
@@ -38,6 +38,16 @@ class Ada3DVecEnv(OneVecEnv):
         render_mode: None or "rgb_array", a tile for each contact sheet.
         label_at_reset: as for `Ada3DEnv`, of `reset_infos`.
         options: as for `Ada3DEnv`.
+
+    Example:
+        >>> import numpy as np
+        >>> from ada3d_gym.sb3 import make_vec
+        >>> envs = make_vec("Ada3D-MotionShapes-v1", 2, split="test", videos=14)
+        >>> envs.reset().shape
+        (2, 8, 3, 32, 32)
+        >>> clips, rewards, dones, infos = envs.step(np.ones((2, 13), np.int8))
+        >>> rewards.shape, dones.tolist(), [info["frames"] for info in infos]
+        ((2,), [True, True], [8, 8])
     """
 
     def __init__(
@@ -113,7 +123,7 @@ def make_vec(
     """The SB3 face of a registered id, as `gym.make_vec` makes Gymnasium's.
 
     Args:
-        env_id: as "Ada3D-MotionShapes-v1".
+        env_id: as "Ada3D-MotionShapes-v1", or "module:ID" of a data set of one's own.
         num_envs: N.
         render_mode, label_at_reset: as for `Ada3DVecEnv`.
         options: as for `Ada3DEnv`; they replace those of the id.
@@ -121,6 +131,5 @@ def make_vec(
     Raises:
         ValueError: for an id that is not one of this package's.
     """
-    check_id(env_id)
-    settings = {**gym.spec(env_id).kwargs, **options}
+    settings = {**arguments_of(env_id), **options}
     return Ada3DVecEnv(num_envs, render_mode=render_mode, label_at_reset=label_at_reset, **settings)

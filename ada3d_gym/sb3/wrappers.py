@@ -21,6 +21,12 @@ class VecCodedAction(VecEnvWrapper):
 
     Attributes:
         coding: the `MaskCoding`; its `encode` is the inverse of what this wrapper does.
+
+    Example:
+        >>> from ada3d_gym.sb3 import VecCodedAction, make_vec
+        >>> envs = VecCodedAction(make_vec("Ada3D-MotionShapes-v1", 2, split="test", videos=14), "discrete")
+        >>> envs.action_space
+        Discrete(8160)
     """
 
     def __init__(self, venv: VecEnv, coding: str | MaskCoding, **options: Any):

@@ -7,14 +7,17 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import Unpack
+
 from ada3d_gym.building import build_classifier, build_clips, build_feature_trunk, fitting_classifier
-from ada3d_gym.datasets import EMBEDDED_SETS, VIDEO_SETS, embedded_clips, video_clips
+from ada3d_gym.datasets import EMBEDDED_SETS, embedded_clips, video_clips
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError, check_counts, did_you_mean
 from ada3d_gym.fingerprints import of_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.features import TABLE_BYTES
 from ada3d_gym.networks.selection_file import load_selection
+from ada3d_gym.options import LookOptions, PlaceOptions
 from ada3d_gym.shipped import UNTRIMMED_SELECTION
 from ada3d_gym.untrimmed.core import LookingCore, LookReward, Range
 from ada3d_gym.untrimmed.looks import ClipLooks
@@ -37,7 +40,7 @@ def build_core(
     memory: bool = True,
     flat: bool = False,
     actions: Range = "unit",
-    **options: Any,
+    **options: Unpack[LookOptions],
 ) -> LookingCore:
     """The core of clip selection.
 
@@ -77,7 +80,7 @@ def build_looks(
     classifier: NetworkClassifier | None = None,
     folder: str | Path | None = None,
     memory_bytes: int = TABLE_BYTES,
-    **reading: Any,
+    **reading: Unpack[PlaceOptions],
 ) -> ClipLooks:
     """Looks at the videos of a data set.
 
@@ -107,10 +110,10 @@ def build_looks(
     check_counts(places=places)
     device = checked_device(device)
     naming: dict[str, Any] = {"dataset": dataset, "split": split, "videos": videos}
-    if dataset in VIDEO_SETS:
+    if dataset not in EMBEDDED_SETS:
         naming["protocol"] = "test"  # random clips have no places
     clips = build_clips(**naming, num_frames=num_frames, views=places, **reading)
-    small = {"size": clips.observation_size} if dataset in VIDEO_SETS else {}
+    small = {"size": clips.observation_size} if dataset not in EMBEDDED_SETS else {}
     of_frames = {name: value for name, value in reading.items() if name not in ("stride", "sampling")}
     whole = build_clips(**{**naming, **of_frames, **small}, num_frames=MEMORY_FRAMES, views=1, sampling="whole")
     if classifier is not None:

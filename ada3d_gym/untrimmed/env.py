@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Unpack
 
 from ada3d_gym.envs.infos import each
 from ada3d_gym.errors import InputError
+from ada3d_gym.options import LookingOptions
 from ada3d_gym.untrimmed.building import build_core
 from ada3d_gym.untrimmed.core import Episodes, LookingCore, Shown, VideoOrder
 from ada3d_gym.untrimmed.infos import look_infos, reset_infos
@@ -56,6 +59,19 @@ class LookingEnv(gym.Env[Any, NDArray[np.float32]]):
         label_at_reset: whether infos at reset also have the video's path, label and label_name. An agent that reads
             them knows the answer. Infos of a step have them in any case.
         options: arguments of `build_core`.
+
+    Example:
+        >>> import ada3d_gym, gymnasium as gym, numpy as np
+        >>> env = gym.make("Ada3D-MotionShapesUntrimmed-v0", split="test", videos=2, steps=3)
+        >>> observation, info = env.reset(seed=0)
+        >>> {name: values.shape for name, values in observation.items()}
+        {'memory': (16, 32), 'clip': (256,), 'scores': (14,), 'place': (1,), 'looks': (1,)}
+        >>> observation, reward, over, _, info = env.step(np.float32([0.5, 0.0]))  # looks in the middle, does not stop
+        >>> over, info["looks"]
+        (False, 1)
+        >>> observation, reward, over, _, info = env.step(np.float32([0.0, 1.0]))  # stops
+        >>> over, info["looks"]
+        (True, 1)
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 1}  # noqa: RUF012 (Gymnasium's own declaration)
@@ -66,7 +82,7 @@ class LookingEnv(gym.Env[Any, NDArray[np.float32]]):
         *,
         render_mode: str | None = None,
         label_at_reset: bool = False,
-        **options: Any,
+        **options: Unpack[LookingOptions],
     ):
         self.core = ready_core(core, options, render_mode)
         self.render_mode, self.label_at_reset = render_mode, label_at_reset
@@ -116,7 +132,7 @@ class LookingEnv(gym.Env[Any, NDArray[np.float32]]):
             raise gym.error.ClosedEnvironmentError("the environment is closed: make a new one")
 
 
-def ready_core(core: LookingCore | None, options: dict[str, Any], render_mode: str | None) -> LookingCore:
+def ready_core(core: LookingCore | None, options: Mapping[str, Any], render_mode: str | None) -> LookingCore:
     """The core that a face was given, or one built from its options; a ValueError or TypeError for what it was not."""
     if render_mode not in (None, "rgb_array"):
         raise InputError(f"unknown render_mode {render_mode!r}: expected None or 'rgb_array'")

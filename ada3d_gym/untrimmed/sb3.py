@@ -9,10 +9,12 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
+from typing_extensions import Unpack
 
 from ada3d_gym.envs.infos import each
-from ada3d_gym.errors import InputError, check_counts, did_you_mean
-from ada3d_gym.registration import UNTRIMMED
+from ada3d_gym.errors import check_counts
+from ada3d_gym.options import LookingOptions
+from ada3d_gym.registration import look_arguments_of
 from ada3d_gym.sb3.one_env import OneVecEnv
 from ada3d_gym.untrimmed.core import Episodes, LookingCore, VideoOrder
 from ada3d_gym.untrimmed.env import ready_core, row_of
@@ -41,7 +43,7 @@ class LookingVecEnv(OneVecEnv):
         *,
         render_mode: str | None = None,
         label_at_reset: bool = False,
-        **options: Any,
+        **options: Unpack[LookingOptions],
     ):
         check_counts(num_envs=num_envs)
         self.core = ready_core(core, options, render_mode)
@@ -95,18 +97,15 @@ class LookingVecEnv(OneVecEnv):
         return [strip(self.core, self._episodes, row) for row in range(self.num_envs)]
 
 
-def make_sb3_vec(env_id: str, num_envs: int, **options: Any) -> LookingVecEnv:
+def make_sb3_vec(env_id: str, num_envs: int, **options: Unpack[LookingOptions]) -> LookingVecEnv:
     """The SB3 face of a registered id of clip selection, as `gym.make_vec` makes Gymnasium's.
 
     Args:
-        env_id: as "Ada3D-MotionShapesUntrimmed-v0".
+        env_id: as "Ada3D-MotionShapesUntrimmed-v0", or "module:ID" of a data set of one's own.
         num_envs: N.
         options: as for `LookingEnv`; they replace those of the id.
 
     Raises:
         ValueError: for an id that is none of clip selection.
     """
-    if env_id not in UNTRIMMED:
-        expected = f"one of {', '.join(UNTRIMMED)}{did_you_mean([env_id], UNTRIMMED)}"
-        raise InputError(f"unknown environment of clip selection {env_id!r}: expected {expected}")
-    return LookingVecEnv(num_envs, **{**gym.spec(env_id).kwargs, **options})
+    return LookingVecEnv(num_envs, **{**look_arguments_of(env_id), **options})

@@ -9,10 +9,12 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
+from typing_extensions import Unpack
 
 from ada3d_gym.envs.infos import Infos
 from ada3d_gym.envs.vector_env import autoreset_mode_of, checked_reset_mask, flagged, over_error, seed_of
 from ada3d_gym.errors import check_counts
+from ada3d_gym.options import LookingOptions
 from ada3d_gym.untrimmed.core import Episodes, Flags, LookingCore, VideoOrder
 from ada3d_gym.untrimmed.env import ready_core, row_of
 from ada3d_gym.untrimmed.infos import look_infos, reset_infos
@@ -34,6 +36,15 @@ class LookingVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray[Any]]):
         autoreset_mode: one of the names above or a `gymnasium.vector.AutoresetMode`; also in `metadata`, as the latter.
         label_at_reset: as for `LookingEnv`; also of the infos that a step has of new videos.
         options: as for `LookingEnv`.
+
+    Example:
+        >>> import ada3d_gym, gymnasium as gym, numpy as np
+        >>> envs = gym.make_vec("Ada3D-MotionShapesUntrimmed-v0", num_envs=2, split="test", videos=2, flat=True)
+        >>> envs.reset(seed=0)[0].shape
+        (2, 784)
+        >>> observations, rewards, over, _, infos = envs.step(np.float32([[0.0, 0.0], [1.0, 0.0]]))
+        >>> infos["place"].tolist()  # of the last looks, at the first and the last of 16 places
+        [0, 15]
     """
 
     metadata = {  # noqa: RUF012 (Gymnasium's own declaration)
@@ -50,7 +61,7 @@ class LookingVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray[Any]]):
         render_mode: str | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
         label_at_reset: bool = False,
-        **options: Any,
+        **options: Unpack[LookingOptions],
     ):
         check_counts(num_envs=num_envs)
         self.autoreset_mode = autoreset_mode_of(autoreset_mode)

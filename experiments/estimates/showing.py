@@ -27,8 +27,8 @@ def fitted(run: Run, folder: Path, device: str) -> Fit:
     """Passes of a run that fit into the memory there is, having printed what it takes; some seconds are measured.
 
     What a run is does not change: its updates are over as many clips as before, but batch norm that is trained sees
-    those of a pass. A run on the embedded videos or on an outcome table stays as it is. Of several processes, passes
-    are the smallest that any of them needs; what is printed is what the first takes.
+    those of a pass. A run on the embedded videos, on an outcome table or on a network of one's own stays as it is. Of
+    several processes, passes are the smallest that any of them needs; what is printed is what the first takes.
 
     Args:
         run: as composed.
@@ -40,7 +40,7 @@ def fitted(run: Run, folder: Path, device: str) -> Fit:
     """
     settings = run.settings
     on_table = settings.get("outcomes") not in (None, "live")
-    if settings["dataset"] in EMBEDDED_SETS or on_table:
+    if settings["dataset"] in EMBEDDED_SETS or on_table or ":" in settings["backbone"]:
         return unfitted(run)
     spec, frames, sides = SPECS[settings["backbone"]], settings["num_frames"], sizes(settings)
     free = free_memory(device) / sharing(device)

@@ -29,7 +29,7 @@ def few_videos(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(DrawnSet, "records", fewer)
 
 
-@pytest.mark.usefixtures("few_videos")
+@pytest.mark.usefixtures("few_videos", "unregistered")
 @pytest.mark.parametrize("page", [pytest.param(page, marks=[pytest.mark.slow] * (page in SLOW)) for page in PAGES])
 def test_the_blocks_of_a_page_run_in_order(page: str, sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)

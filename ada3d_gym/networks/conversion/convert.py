@@ -51,6 +51,20 @@ def convert(
 
     Raises:
         ConversionError: naming each module that cannot follow masks, and why.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from ada3d_gym.networks.conversion.convert import convert
+        >>> conv = nn.Conv3d(3, 8, kernel_size=3, stride=(1, 2, 2), padding=1)
+        >>> dense = nn.Sequential(conv, nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(8, 14))
+        >>> network = convert(dense, size=32)
+        >>> network.stage_names
+        ('0',)
+        >>> clips = torch.zeros(2, 8, 3, 32, 32, dtype=torch.uint8)
+        >>> u, v = torch.ones(2, 8, dtype=torch.bool), torch.tensor([[True], [False]])  # the second clip in 2D
+        >>> network(clips, u, v).shape
+        torch.Size([2, 14])
     """
     dense = copy.deepcopy(network).eval()
     if remove_time_strides:
