@@ -14,8 +14,9 @@ from safetensors.torch import load_file
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.evaluate import evaluate
 from ada3d_gym.experiments.export import export
-from ada3d_gym.experiments.runs import PRETRAINED, compose, read_run
-from ada3d_gym.experiments.train import train_run
+from ada3d_gym.experiments.pipeline import train_run
+from ada3d_gym.experiments.reading_runs import read_run
+from ada3d_gym.experiments.runs import PRETRAINED, compose
 from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.prediction.config import CLASSIFIER, CONFIG
 from ada3d_gym.prediction.predictor import Predictor

@@ -15,10 +15,12 @@ import ada3d_gym
 from ada3d_gym.about import about
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.evaluate import evaluate
+from ada3d_gym.experiments.folders import OPTIONS
 from ada3d_gym.experiments.index_videos import index_videos
 from ada3d_gym.experiments.paper.showing import metric_of
-from ada3d_gym.experiments.runs import OPTIONS, compose, read_run
-from ada3d_gym.experiments.train import train_run
+from ada3d_gym.experiments.pipeline import train_run
+from ada3d_gym.experiments.reading_runs import read_run
+from ada3d_gym.experiments.runs import compose
 from ada3d_gym.registration import ENVIRONMENTS, UNTRIMMED
 from ada3d_gym.sb3 import make_vec
 from ada3d_gym.untrimmed.sb3 import make_sb3_vec
