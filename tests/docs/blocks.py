@@ -1,4 +1,4 @@
-"""The blocks of Python in a page of the docs, run in order as a reader would who types them into one session."""
+"""The blocks of Python in a page of the docs (cells in its tutorials), run in order as if typed into one session."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.processes import ROOT
 
-_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^```(?:\{code-cell\} )?python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 SHORTER = {
     r"\.learn\(\d[\d_]+": ".learn(64",

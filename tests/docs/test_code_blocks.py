@@ -13,7 +13,8 @@ from tests.docs.world import prepare
 
 VIDEOS = 28  # of each split of the embedded data sets, in the place of thousands
 WHOLE = {"docs/submitting.md"}  # a submission has masks for all test clips
-SLOW = {"docs/adaframe.md", "docs/bandits-with-sb3.md", "docs/exporting.md", *WHOLE}
+BUILT = {"docs/tutorials/own-videos.md", "docs/tutorials/reading-a-benchmark.md"}  # `make docs` runs these, too
+SLOW = {"docs/adaframe.md", "docs/bandits-with-sb3.md", "docs/exporting.md", *WHOLE, *BUILT}
 PAGES = pages()
 
 

@@ -67,11 +67,16 @@ def _exporting(sets: Path) -> Changes:
     return {}
 
 
+def _own_network(sets: Path) -> Changes:
+    return {r"range\(8\)": "range(1)"}
+
+
 OF_PAGES: dict[str, Callable[[Path], Changes]] = {
     "checkpoints.md": _checkpoint,
     "clip-selection.md": _untrimmed,
     "exporting.md": _exporting,
     "motionshapes.md": _nothing,
+    "own-network.md": _own_network,
     "predicting.md": _predicting,
     "untrimmed.md": _untrimmed,
 }
