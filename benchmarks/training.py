@@ -130,7 +130,7 @@ def _measured(chosen: dict[str, Settings], turns: int) -> list[Row]:
     made = {way: steps(settings) for way, settings in chosen.items()}
     rows: list[Row] = []
     names = list(next(iter(made.values())))
-    for name in counted(names, len(names), "measuring", "kind of step", quiet=parallel.rank() > 0):
+    for name in counted(names, len(names), "measuring", "step kind", quiet=parallel.rank() > 0):
         able = {way: each[name] for way, each in made.items()}
         found = {}
         for way, step in able.items():

@@ -1,7 +1,7 @@
 """Does loading clips cost what decoding them costs, and does the network wait for it?
 
     python -m benchmarks.video_loading            # 320 x 240 and 640 x 480, 10 s each
-    python -m benchmarks.video_loading --quick    # 320 x 240 alone, fewer clips
+    python -m benchmarks.video_loading --quick    # 320 x 240 alone, fewer clips and turns
 
 Everything is measured on the same H.264 videos, clip by clip (8 frames, stride 8). For each clip all ways take turns
 until the two fastest of each agree, and the fastest counts, the one that other work on the machine disturbed least; a
@@ -86,10 +86,15 @@ def write_videos(folder: Path, count: int, width: int, height: int, seed: int) -
 
 @dataclass(frozen=True)
 class Case:
-    """One size of videos and one way to draw clips from them."""
+    """One size of videos and one way to draw clips from them.
+
+    Attributes:
+        most: turns of one measurement, see `benchmarks.timing.fastest`.
+    """
 
     records: list[VideoRecord]
     sampler: ClipSampler
+    most: int = 40
 
     def ids(self, count: int) -> list[NDArray[np.int64]]:
         """So many clips, each alone, of one video after the other."""
@@ -124,7 +129,7 @@ def loading(case: Case, count: int, cache: Path) -> dict[str, float]:
         if not all(np.array_equal(expected, each) for each in found):
             raise RuntimeError("the ways give different clips")
         turns = {name: partial(way, clip) for name, way in ways.items()}
-        for name, seconds in fastest(turns, before=partial(ours.clips, other)).items():
+        for name, seconds in fastest(turns, before=partial(ours.clips, other), most=case.most).items():
             taken[name] += seconds
     ours.close()
     cached.close()
@@ -147,8 +152,9 @@ def overlap(case: Case, count: int, step_of: Callable[[float], Callable[[], obje
 
     for clip in ids:
         decode, before = partial(clips.clips, clip), partial(clips.clips, other)
-        step = step_of(fastest({"decode": decode}, before)["decode"])
-        taken = fastest({"decode": decode, "step": step, "both": partial(announced, clip, step)}, before)
+        step = step_of(fastest({"decode": decode}, before, most=case.most)["decode"])
+        ways = {"decode": decode, "step": step, "both": partial(announced, clip, step)}
+        taken = fastest(ways, before, most=case.most)
         decoding += taken["decode"]
         hidden += taken["decode"] + taken["step"] - taken["both"]
     clips.close()
@@ -188,12 +194,12 @@ def opening(case: Case) -> float:
     clip, other = case.ids(2)
     packets = Packets.unpack(record.packets)
     ways = {"open": lambda: Video(record.path, None, packets=packets).read([0]), "decode": lambda: clips.clips(clip)}
-    taken = fastest(ways, before=partial(clips.clips, other))
+    taken = fastest(ways, before=partial(clips.clips, other), most=case.most)
     clips.close()
     return taken["open"] / taken["decode"]
 
 
-def load_index(folder: Path, count: int = 240_000) -> dict[str, float]:
+def load_index(folder: Path, count: int) -> dict[str, float]:
     """Seconds and peak memory to load a large index, of paths and packets as the data sets have them: 10 s each."""
     paths = [f"/data/kinetics/train/some class or other/-{number:010d}_000010_000020.mp4" for number in range(count)]
     labels = (np.arange(count) % 400)[:, None]
@@ -219,30 +225,30 @@ def video_loading(
     """Measures loading against bare decord, the cache against decoding, and how much decoding a step hides.
 
     Args:
-        quick: one size of videos, three clips at most.
+        quick: one size of videos, two clips at most, few turns, a smaller index.
         json: where to write the figures, beside the table.
         videos: of each size.
         clips: to measure with, of each size and kind.
         seed: of the videos.
     """
-    sizes, clips = (SIZES[:1], min(clips, 3)) if quick else (SIZES, clips)
+    sizes, clips = (SIZES[:1], min(clips, 2)) if quick else (SIZES, clips)
     torch.set_num_threads(1)
     step = Passes()
     rows: list[dict[str, Any]] = []
     kinds = len(sizes) * len(SAMPLERS)
-    with tempfile.TemporaryDirectory() as folder, Progress(kinds, "loading", "kind of clip") as shown:
+    with tempfile.TemporaryDirectory() as folder, Progress(kinds, "loading", "clip kind") as shown:
         for width, height in sizes:
             records = write_videos(Path(folder), videos, width, height, seed)
             for name, sampler in SAMPLERS.items():
                 shown.doing(f"{name} clips of {width} x {height}")
-                case = Case(records, sampler)
+                case = Case(records, sampler, 8) if quick else Case(records, sampler)
                 figures = loading(case, clips, Path(folder) / "cache")
                 figures["opening"] = opening(case)
                 figures["hidden"] = overlap(case, clips, step)
                 figures["hidden, waiting"] = overlap(case, clips, waiting)
                 rows.append({"videos": f"{width} x {height}", "clips": name, **figures})
                 shown.add()
-        large = load_index(Path(folder))
+        large = load_index(Path(folder), 24_000 if quick else 240_000)
     summary = {
         "over_decord": min(row["over decord"] for row in rows),
         "cache_over_decode": min(row["cache / decode"] for row in rows),
