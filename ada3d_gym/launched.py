@@ -13,3 +13,10 @@ def is_first() -> bool:
 def several() -> bool:
     """Whether torchrun has started several processes, joined or not."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def place_on_machine() -> tuple[int, int]:
+    """The number of this process, from 0, among those that torchrun has started on its machine, and theirs."""
+    if not several():
+        return 0, 1
+    return int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

@@ -127,6 +127,23 @@ def averaging(module: nn.Module, last: bool) -> AbstractContextManager[Any]:
     return module.no_sync() if isinstance(module, DistributedDataParallel) and not last else nullcontext()
 
 
+def average_gradients(module: nn.Module) -> None:
+    """Averages gradients over processes, where all passes kept them to themselves (`averaging` with `last=False`).
+
+    A parameter that no process has a gradient of stays without.
+    """
+    own = [each for each in module.parameters() if each.requires_grad]
+    if world() == 1 or not own:
+        return
+    there = torch.tensor([float(each.grad is not None) for each in own], device=own[0].device)
+    gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in own]
+    summed = total(torch.cat([there, *(each.flatten() for each in gradients)])) / world()
+    parts = summed[len(own) :].split([each.numel() for each in own])
+    for each, gradient, part, found in zip(own, gradients, parts, summed[: len(own)].tolist(), strict=True):
+        if found:
+            each.grad = gradient.copy_(part.view_as(gradient))
+
+
 def share_buffers(module: nn.Module) -> None:
     """Gives every process the first one's floating-point buffers, such as batch norm's statistics of its own clips."""
     buffers = [buffer for buffer in module.buffers() if buffer.is_floating_point()]

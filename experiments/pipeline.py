@@ -90,8 +90,6 @@ def _run(run_: Run, folder: Path, results: ResultFile, device: str, upper: Path 
     kind = agent_class(run_.agent)
     if parallel.world() > 1 and kind.train_epoch is not Agent.train_epoch and not kind.data_parallel:
         raise InputError(f"{run_.agent} trains in one process: start it without torchrun")
-    if parallel.world() > 1 and run_.classifier_recipe == "scratch":
-        raise InputError("the recipe scratch trains in one process: start it without torchrun")
     _say_costs(run_, folder)
     passes = fitted(run_, folder, device)
     with phase("trunk"):

@@ -30,6 +30,7 @@ from ada3d_gym.experiments.folders import claimed
 from ada3d_gym.experiments.scratch.judging import EVERYTHING, LEAST, SOME, under_masks
 from ada3d_gym.experiments.scratch.masks import DrawMasks, no_masks, random_masks
 from ada3d_gym.experiments.scratch.phase import Phase, PhaseTraining
+from ada3d_gym.experiments.scratch.sharing import BatchDraws
 from ada3d_gym.experiments.training import train_to
 from ada3d_gym.networks.checkpoints.weights import save_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
@@ -49,9 +50,9 @@ def masks(stages: float) -> DrawMasks:
     return random_masks(I3D_TINY.num_stages, stages, halves=True)
 
 
-def changed(clips: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def changed(clips: Tensor, labels: Tensor, draws: BatchDraws) -> tuple[Tensor, Tensor]:
     """Clips in other colours, mirrored and turned, and their labels after that."""
-    return turned(jitter_colours(clips, generator), labels, generator)
+    return turned(jitter_colours(clips, draws.generator), labels, draws.generator)
 
 
 def turned(clips: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -208,19 +208,20 @@ class VideoClips:
             decoded |= zip(there, self._cache.get(np.array(there, np.int64)), strict=True)
         return Squares([torch.from_numpy(decoded[clip]) for clip in ids.tolist()])
 
-    def fill_cache(self, description: str) -> None:
-        """Decodes every clip that the cache has room for, with a progress bar; nothing to do where that is done.
+    def fill_cache(self, description: str, videos: slice = slice(None)) -> None:
+        """Decodes every clip of some videos that the cache has room for, with a progress bar, unless that is done.
 
         Stops where nothing more can be written, which the cache logs. With `max_bad_share`, clips that cannot be
         decoded are left out; else the first one raises `VideoError`.
         """
         if self._cache is None:
             return
-        missing = self._cache.missing(np.arange(self._cache.room))
-        videos = np.split(missing, np.flatnonzero(np.diff(missing // self.views)) + 1) if len(missing) else []
+        clips = np.arange(self._cache.room)
+        missing = self._cache.missing(clips[np.isin(clips // self.views, np.arange(len(self.records))[videos])])
+        groups = np.split(missing, np.flatnonzero(np.diff(missing // self.views)) + 1) if len(missing) else []
         with Progress(len(missing), description, quiet=not len(missing)) as shown:
-            for number, group in enumerate(videos):
-                self._ahead.expect(np.concatenate(videos[number : number + 8]).tolist())
+            for number, group in enumerate(groups):
+                self._ahead.expect(np.concatenate(groups[number : number + 8]).tolist())
                 self._decoded(group.tolist())
                 shown.add(len(group))
                 if not self._cache.writable:

@@ -6,25 +6,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ada3d_gym.experiments.scratch.sharing import BatchDraws
+
 
 def augmented(
-    clips: Tensor, size: int, generator: torch.Generator, *, zoom: tuple[float, float], colour: float, flip: bool
+    clips: Tensor, size: int, draws: BatchDraws, *, zoom: tuple[float, float], colour: float, flip: bool
 ) -> Tensor:
     """Clips (B, T, 3, S, S) uint8 as random squares of them, (B, T, 3, size, size) uint8, alike in a clip.
 
     Args:
         clips: of any side S, no more than twice `size`: pixels are interpolated between neighbours.
         size: side of what comes out.
-        generator: on the clips' device.
+        draws: on the clips' device.
         zoom: least and most that a square is enlarged, against the whole clip at `size`.
         colour: contrast and brightness change by up to this share.
         flip: mirror half of the clips.
     """
-
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(len(clips), *shape, generator=generator, device=clips.device)
-
-    least, most = zoom
+    uniform, (least, most) = draws.uniform, zoom
     side = 1 / (least + (most - least) * uniform(1))  # of the square, as a share of the clip's
     corner = (2 * uniform(2) - 1) * (1 - side)
     wide = torch.where(uniform(1) < 0.5, -side, side) if flip else side

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
@@ -16,16 +15,16 @@ from ada3d_gym import parallel
 from ada3d_gym.agents.registry import parse
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import RANDOM, SHIPPED_START
-from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.runs import Run
 from ada3d_gym.experiments.saying import say
 from ada3d_gym.experiments.scratch.augmenting import augmented
-from ada3d_gym.experiments.scratch.clips import Divided, divided, evenly_spread, training_clips
+from ada3d_gym.experiments.scratch.clips import Divided, divided, evenly_spread, keep_decoded, training_clips
 from ada3d_gym.experiments.scratch.judging import EVERYTHING, FLAT, SOME, under_masks
 from ada3d_gym.experiments.scratch.masks import no_masks, random_masks
 from ada3d_gym.experiments.scratch.options import ScratchOptions, epochs_of
 from ada3d_gym.experiments.scratch.phase import Change, Phase, PhaseTraining
-from ada3d_gym.experiments.training import train_to
+from ada3d_gym.experiments.scratch.sharing import BatchDraws
+from ada3d_gym.experiments.training import train_to, write_once
 from ada3d_gym.files import replacing
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.masked import zero_side_taps
@@ -61,8 +60,9 @@ def train_from_scratch(run: Run, source: VideoClips, classifier: NetworkClassifi
     begins = {RANDOM: "drawn weights", SHIPPED_START: "the weights that ship for it"}
     checkpoint = run.environment["checkpoint"]
     lengths = ", then ".join(f"{phase.epochs} epochs of the {phase.name}" for phase in phases.values())
-    say(folder, str(videos))
-    say(folder, f"from {begins.get(checkpoint, checkpoint)}, {lengths or 'no epoch'}")
+    if parallel.rank() == 0:
+        say(folder, str(videos))
+        say(folder, f"from {begins.get(checkpoint, checkpoint)}, {lengths or 'no epoch'}")
     learner: PhaseTraining | None = None
     for stream, phase in phases.items():
         masks = (FLAT,) if stream == Stream.CLASSIFIER_2D else (EVERYTHING, SOME)
@@ -111,8 +111,6 @@ def train_trunk_from_scratch(run: Run, trunk: ClipTrunk, source: VideoClips, fol
 
 
 def _options(run: Run) -> ScratchOptions:
-    if parallel.world() > 1:
-        raise InputError("the scratch recipe trains in one process: start it without torchrun")
     options: ScratchOptions = parse(ScratchOptions, run.scratch, "option of the scratch recipe")
     return options
 
@@ -152,8 +150,8 @@ def _phases(
 
 
 def _changing(size: int, zoom: tuple[float, float], options: ScratchOptions) -> Change:
-    def change(clips: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        shown = augmented(clips, size, generator, zoom=zoom, colour=options.colour, flip=options.flip)
+    def change(clips: Tensor, labels: Tensor, draws: BatchDraws) -> tuple[Tensor, Tensor]:
+        shown = augmented(clips, size, draws, zoom=zoom, colour=options.colour, flip=options.flip)
         return shown, labels
 
     return change
@@ -166,7 +164,7 @@ def _judged_by(
     if not len(videos.validation):
         return None
     clips = evenly_spread(source, videos.validation, source.size, 1, options.bank_bytes)
-    clips.fill_cache(f"decoding {len(videos.validation)} validation videos")
+    keep_decoded(clips, f"decoding {len(videos.validation)} validation videos")
     return ClipBandit(clips, classifier, MaskReward())
 
 
@@ -180,10 +178,11 @@ def _judge(bandit: ClipBandit, seed: int, masks: tuple[str, ...]) -> dict[str, f
 
 def _report(folder: Path, bandit: ClipBandit, seed: int, videos: Divided, learner: PhaseTraining | None) -> None:
     """Prints and writes what masks leave of the classifier, once."""
-    if (folder / REPORT).exists():
+    if parallel.gather((folder / REPORT).exists())[0]:
         return
     found = {name: round(each.top1, 4) for name, each in under_masks(bandit, seed, EVERYTHING, SOME, FLAT).items()}
-    say(folder, "validation " + ", ".join(f"{name} {value:.1%}" for name, value in found.items()))
+    if parallel.rank() == 0:
+        say(folder, "validation " + ", ".join(f"{name} {value:.1%}" for name, value in found.items()))
     report = {
         "validation": videos.origin,
         "videos": {"train": len(videos.train), "validation": len(videos.validation)},
@@ -191,5 +190,9 @@ def _report(folder: Path, bandit: ClipBandit, seed: int, videos: Divided, learne
         "best_epoch": learner and learner.best.get("epoch"),
         "figures": found,
     }
-    with replacing(folder / REPORT) as part:
-        part.write_text(json.dumps(report, indent=2) + "\n")
+
+    def write() -> None:
+        with replacing(folder / REPORT) as part:
+            part.write_text(json.dumps(report, indent=2) + "\n")
+
+    write_once(folder, write)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ada3d_gym import launched, parallel
 from ada3d_gym.datasets import EMBEDDED_SETS, DataError, find_root, load_index
 from ada3d_gym.experiments.runs import Run
 from ada3d_gym.experiments.scratch.holding_out import held_out
@@ -88,7 +89,7 @@ def training_clips(
         least, most = (round(length * size / sampler.size) for length in sampler.short_side or (sampler.size,) * 2)
         return source.but(records=records, sampler=replace(sampler, size=size, short_side=(least, most))), (1.0, 1.0)
     clips = evenly_spread(source, records, side, views, options.bank_bytes)
-    clips.fill_cache(f"decoding {len(records)} training videos")
+    keep_decoded(clips, f"decoding {len(records)} training videos")
     return clips, options.zoom
 
 
@@ -102,6 +103,13 @@ def evenly_spread(source: VideoClips, records: Sequence[VideoRecord], side: int,
         cache=cache_folder() / "clips",
         cache_bytes=room,
     )
+
+
+def keep_decoded(clips: VideoClips, description: str) -> None:
+    """Decodes clips into the cache; processes on one machine share its videos out."""
+    number, count = launched.place_on_machine()
+    clips.fill_cache(description, slice(number, None, count))
+    parallel.wait()
 
 
 def _side(records: Sequence[VideoRecord], size: int, zoom: float) -> int:

@@ -7,11 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-DrawMasks = Callable[[Tensor, torch.Generator], tuple[Tensor, ...]]
+from ada3d_gym.experiments.scratch.sharing import BatchDraws
+
+DrawMasks = Callable[[Tensor, BatchDraws], tuple[Tensor, ...]]
 """What a module is given beside clips, (B, …) each, for the frames that show the class (B, T) bool."""
 
 
-def no_masks(visible: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
+def no_masks(visible: Tensor, draws: BatchDraws) -> tuple[Tensor, ...]:
     """For a module that sees clips and nothing else."""
     return ()
 
@@ -32,12 +34,8 @@ def random_masks(
         halves: half of the clips are seen with every second frame only, as clips of half the length and the same span.
     """
 
-    def draw(visible: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
-        clips, frames = visible.shape
-
-        def uniform(length: int) -> Tensor:
-            return torch.rand(clips, length, generator=generator, device=visible.device)
-
+    def draw(visible: Tensor, draws: BatchDraws) -> tuple[Tensor, ...]:
+        uniform, frames = draws.uniform, visible.shape[1]
         open_ = torch.ones_like(visible)
         if halves:
             every, parity = uniform(1) < 0.5, uniform(1) < 0.5

@@ -15,18 +15,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ada3d_gym import parallel
 from ada3d_gym.agents.agent import OnEpoch
 from ada3d_gym.divergence import check_state, during
 from ada3d_gym.experiments.scratch.masks import DrawMasks
-from ada3d_gym.finetuning import micro_batches
+from ada3d_gym.experiments.scratch.sharing import BatchDraws, Pass, passes_of
 from ada3d_gym.precision import Precision
 from ada3d_gym.profiling import timed
 from ada3d_gym.progress import Progress
 from ada3d_gym.protocols import ClipSource, Ids, one_view_each, usable
 from ada3d_gym.seeding import spawn, torch_generator
+from ada3d_gym.synced_norms import synced
 from ada3d_gym.updates import Updates
 
-Change = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+Change = Callable[[Tensor, Tensor, BatchDraws], tuple[Tensor, Tensor]]
 """Clips (B, T, 3, S, S) uint8 and labels, (B,) int64 or (B, C) shares, to those that are trained on."""
 Judge = Callable[[], dict[str, float]]
 """Figures of the network as it is; the first is what counts, the higher the better."""
@@ -122,10 +124,10 @@ class PhaseTraining:
             begun, before = time.perf_counter(), self.seconds
             figures = {"loss": self._train_epoch(begun)}
             self.epoch += 1
-            self.seconds = before + time.perf_counter() - begun
+            self.seconds = before + self._since(begun)
             if self.judge and (self.epoch % self.phase.judge_every == 0 or self.finished):
                 figures |= self._judged(self.judge)
-                self.seconds = before + time.perf_counter() - begun
+                self.seconds = before + self._since(begun)
             with during(self.phase.name, self.epoch):
                 check_state(self.state_dict())
             on_epoch(self.epoch, figures)
@@ -136,26 +138,38 @@ class PhaseTraining:
         if best := self.best.get("module", self.mean):
             self.module.load_state_dict(best)
 
+    def _since(self, begun: float) -> float:
+        """Seconds since then; of several processes, where the rate and the end hang on them, the first one's."""
+        seconds = time.perf_counter() - begun
+        if self.phase.seconds is None or parallel.world() == 1:
+            return seconds
+        first = seconds if parallel.rank() == 0 else 0.0
+        return float(parallel.total(torch.tensor(first, device=self.device)))
+
     def _train_epoch(self, begun: float) -> float:
-        """The mean loss of its updates."""
+        """The mean loss of its updates; of several processes, of all of theirs."""
         phase, source = self.phase, self.source
         order, draws = (spawn(*self.seed, self.epoch, part) for part in range(2))
         generator = torch_generator(draws, self.device)
         batches = np.array_split(one_view_each(source, np.random.default_rng(order)), self.steps)
+        passes = [passes_of(len(batch), phase.micro_batch) for batch in batches]
+        rows = [np.concatenate([each.rows for each in its]) for its in passes]
+        mine = [batch[own] for batch, own in zip(batches, rows, strict=True)]
         title = f"{phase.name}, epoch {self.epoch + 1} of {phase.epochs}"
         losses: list[float] = []
-        with Progress(self.steps, title, "step", repeated=True) as shown:
+        with Progress(self.steps, title, "step", quiet=parallel.rank() > 0, repeated=True) as shown:
             for step, batch in enumerate(batches):
-                source.expect(np.concatenate(batches[step : step + 2]))
-                since = self.seconds + time.perf_counter() - begun
+                source.expect(np.concatenate(mine[step : step + 2]))
+                since = self.seconds + self._since(begun)
                 if losses and phase.seconds is not None and since >= phase.seconds:
                     break
                 self._set_rate(self.epoch * self.steps + step, since)
                 with during(phase.name, self.epoch + 1, step + 1):
-                    losses.append(self._update(*self._loaded(usable(source, batch)), generator))
+                    drawn = BatchDraws(generator, len(batch), rows[step])
+                    losses.append(self._update(*self._loaded(usable(source, mine[step])), drawn, passes[step]))
                 shown.doing(f"loss {losses[-1]:.3f}")
                 shown.add()
-        return float(np.mean(losses))
+        return float(np.mean(parallel.gather(float(np.mean(losses)))))
 
     def _loaded(self, ids: Ids) -> tuple[Tensor, Tensor, Tensor]:
         """Clips, labels and the frames that show the class."""
@@ -165,19 +179,28 @@ class PhaseTraining:
         return clips, labels, visible
 
     @timed("updates", counted=1)
-    def _update(self, clips: Tensor, labels: Tensor, visible: Tensor, generator: torch.Generator) -> float:
-        """One step of the optimizer; returns the loss before it."""
+    def _update(
+        self, clips: Tensor, labels: Tensor, visible: Tensor, draws: BatchDraws, passes: Sequence[Pass]
+    ) -> float:
+        """One step of the optimizer on this process's clips of a batch; returns the loss before it.
+
+        Gradients are averaged over processes once all are there: in `synced` passes, what processes tell each other
+        has one order, into which others' gradients would come at any time.
+        """
         self.module.train()
-        clips, labels = self.change(clips, labels, generator)
-        beside = self.phase.draw(visible, generator)
+        clips, labels = self.change(clips, labels, draws)
+        beside = self.phase.draw(visible, draws)
         self.optimizer.zero_grad(set_to_none=True)
-        losses = []
-        for rows, part in micro_batches(len(clips), self.phase.micro_batch):
-            with self._passes.computing():
-                logits = self._passes.network(clips[rows], *(each[rows] for each in beside)).float()
-            loss = F.cross_entropy(logits, labels[rows], label_smoothing=self.phase.label_smoothing) * part.share
-            self._passes.backward(loss)
+        losses, begin = [], 0
+        for each in passes:
+            rows = slice(begin, begin := begin + len(each.rows))
+            with self._passes.averaging(last=False), synced(self.module, each.divided):
+                with self._passes.computing():
+                    logits = self._passes.network(clips[rows], *(its[rows] for its in beside)).float()
+                loss = F.cross_entropy(logits, labels[rows], label_smoothing=self.phase.label_smoothing) * each.share
+                self._passes.backward(loss * each.weight)
             losses.append(loss.detach())
+        parallel.average_gradients(self.module)
         (value,) = self._passes.fetch("the loss", torch.stack(losses).sum())
         self._passes.step()
         self.updates += 1

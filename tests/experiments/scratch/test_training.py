@@ -21,9 +21,12 @@ from ada3d_gym.experiments.runs import compose
 from ada3d_gym.experiments.scratch import phase as phases
 from ada3d_gym.experiments.scratch.masks import no_masks, random_masks
 from ada3d_gym.experiments.scratch.phase import Phase, PhaseTraining, one_cycle
+from ada3d_gym.experiments.scratch.sharing import BatchDraws
 from ada3d_gym.experiments.train import train
 from ada3d_gym.shipped import CLASSIFIER
 from tests.experiments.lines import read
+from tests.experiments.scratch.together import trained
+from tests.processes import run_two
 
 QUICK = ("epochs_2d=2", "epochs_3d=2", "trunk_clips=0", "judge_every=1", "views=2")
 SEEN: dict[str, Any] = {"size": 32, "backbone": "i3d_tiny"}
@@ -54,10 +57,8 @@ def test_a_run_says_how_robust_its_classifier_is(whole: Path):
     assert read(whole / "results.jsonl")["Upper"]["frames"] == 8
 
 
-@pytest.mark.parametrize("name", ["classifier-2d", "classifier-3d"])
-def test_an_interrupted_run_ends_with_the_same_weights(
-    sets: Path, whole: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
-):
+def interrupt(patch: pytest.MonkeyPatch, name: str) -> None:
+    """Has a stretch of a training interrupted in its second epoch."""
     train_epoch = PhaseTraining._train_epoch
 
     def interrupted(self: PhaseTraining, begun: float) -> float:
@@ -65,8 +66,15 @@ def test_an_interrupted_run_ends_with_the_same_weights(
             raise Interrupted
         return train_epoch(self, begun)
 
+    patch.setattr(PhaseTraining, "_train_epoch", interrupted)
+
+
+@pytest.mark.parametrize("name", ["classifier-2d", "classifier-3d"])
+def test_an_interrupted_run_ends_with_the_same_weights(
+    sets: Path, whole: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+):
     with monkeypatch.context() as patch:
-        patch.setattr(PhaseTraining, "_train_epoch", interrupted)
+        interrupt(patch, name)
         with pytest.raises(Interrupted):
             scratch(sets, tmp_path / "broken")
     scratch(sets, tmp_path / "broken")
@@ -74,6 +82,25 @@ def test_an_interrupted_run_ends_with_the_same_weights(
     assert all(torch.equal(value, other[key]) for key, value in one.items())
     reports = [(folder / "scratch.json").read_text() for folder in (whole, tmp_path / "broken")]
     assert reports[0] == reports[1]
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_with_what_one_has_begun(
+    sets: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    broken = tmp_path / "broken"
+    with monkeypatch.context() as patch:
+        interrupt(patch, "classifier-3d")
+        with pytest.raises(Interrupted):
+            scratch(sets, broken)
+    command = ["-m", "experiments.train", "Ada3D-Videos-v0", "--agent", "upper", "--data-root", str(sets / "videos")]
+    command += ["--size", "32", "--backbone", "i3d_tiny", "--checkpoint", "random", "--classifier-recipe", "scratch"]
+    printed = run_two(*command, "--output", str(broken), "--scratch", *QUICK)
+    assert printed.count("classifier-3d epoch 2") == printed.count("broken: validation everything") == 1
+    one, other = (load_file(folder / "pretrained.safetensors") for folder in (whole, broken))
+    for key, value in one.items():
+        torch.testing.assert_close(other[key], value, rtol=1e-3, atol=1e-4)
+    assert json.loads((broken / "scratch.json").read_text()) == json.loads((whole / "scratch.json").read_text())
 
 
 def test_a_checkpoint_is_begun_from_and_keeps_its_side_taps(sets: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
@@ -138,6 +165,14 @@ def test_micro_batches_make_the_same_update():
     assert [learner.module.sizes for learner in learners] == [[14], [4, 4, 4, 2]]
 
 
+def test_two_processes_learn_what_one_does(tmp_path: Path):
+    """Batch norm and the mean of the weights, too."""
+    trained(tmp_path / "one.pt")
+    run_two("-m", "tests.experiments.scratch.together", str(tmp_path / "two.pt"))
+    one, two = (torch.load(tmp_path / f"{each}.pt") for each in ("one", "two"))
+    torch.testing.assert_close(two, one, rtol=1e-5, atol=1e-5)
+
+
 def test_it_ends_when_nothing_is_gained_and_the_best_weights_are_kept():
     scores = iter([0.5, 0.7, 0.6, 0.7, 0.9])
     kept = []
@@ -194,10 +229,10 @@ def test_the_rate_is_pytorchs_one_cycle(steps: int, warm_up: float):
 def test_masks_keep_a_frame_that_shows_the_class():
     visible = torch.zeros(500, 8, dtype=torch.bool)
     visible[torch.arange(500), torch.randint(8, (500,), generator=torch.Generator().manual_seed(1))] = True
-    u, v = random_masks(5, 0.9, whole=0.2)(visible, torch.Generator().manual_seed(0))
+    u, v = random_masks(5, 0.9, whole=0.2)(visible, BatchDraws(torch.Generator().manual_seed(0), 500))
     assert (u & visible).any(1).all()
     everything = u.all(1) & v.all(1)
     assert 0.2 < everything.float().mean() < 0.4
     assert set(np.unique(u.sum(1))) == set(range(1, 9))
-    u, v = random_masks(5, 0.0, fewest_frames=3, whole=0.2)(visible, torch.Generator().manual_seed(0))
+    u, v = random_masks(5, 0.0, fewest_frames=3, whole=0.2)(visible, BatchDraws(torch.Generator().manual_seed(0), 500))
     assert not v.any() and u.sum(1).min() == 3

@@ -17,6 +17,7 @@ from ada3d_gym.experiments.scratch.augmenting import augmented
 from ada3d_gym.experiments.scratch.clips import divided, training_clips
 from ada3d_gym.experiments.scratch.holding_out import held_out
 from ada3d_gym.experiments.scratch.options import ScratchOptions
+from ada3d_gym.experiments.scratch.sharing import BatchDraws
 from ada3d_gym.video.records import VideoRecord
 
 VIDEOS = "Ada3D-Videos-v0"
@@ -121,8 +122,8 @@ def test_squares_are_cut_alike_in_a_clip_and_flipped_only_when_asked_for():
     ramp = torch.arange(40, dtype=torch.uint8).mul(5).expand(16, 2, 3, 40, 40).contiguous()
 
     def changed(colour: float, flip: bool, zoom: tuple[float, float] = (1.0, 1.25)) -> torch.Tensor:
-        generator = torch.Generator().manual_seed(0)
-        return augmented(ramp, 32, generator, zoom=zoom, colour=colour, flip=flip)
+        draws = BatchDraws(torch.Generator().manual_seed(0), len(ramp))
+        return augmented(ramp, 32, draws, zoom=zoom, colour=colour, flip=flip)
 
     for flip in (False, True):
         clips = changed(0.2, flip)
