@@ -136,6 +136,9 @@ class Agent(ABC):
             raise InputError(f"{type(self).__name__} learns, and has no state_dict() to say what is to be saved")
         while self.epoch < until:
             figures = self.train_epoch()
+            if not isinstance(figures, dict):
+                expected = "its figures by their names, such as {'reward': 1.2}"
+                raise InputError(f"{kind.__name__}.train_epoch() gave {type(figures).__name__}: expected {expected}")
             with during(self.phase, self.epoch + 1):
                 check_state(self.state_dict())
             self.epoch += 1

@@ -20,6 +20,7 @@ from ada3d_gym.agents.sb3 import SB3Agent
 from ada3d_gym.agents.states import load_state
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_bandit
+from ada3d_gym.errors import InputError
 from ada3d_gym.evaluation import evaluate
 from ada3d_gym.masks import split_mask
 from ada3d_gym.networks.checkpoints.weights import CheckpointError
@@ -222,6 +223,24 @@ def test_who_is_shown_features_does_not_appear_to_choose_for_nothing():
     pixels, features = (build_bandit(split="test", videos=2, observation=shown) for shown in ("pixels", "features"))
     assert Forgetful(features, NoOptions()).macs == backbone_macs(features) > 500_000
     assert Upper(pixels, NoOptions()).macs == Upper(features, NoOptions()).macs == 0
+
+
+def test_what_a_learner_gives_that_cannot_be_used_is_named(bandit: ClipBandit, tmp_path: Path):
+    class Silent(Upper):
+        total_epochs = 1
+
+        def train_epoch(self) -> Any:
+            return None
+
+        def state_dict(self) -> dict[str, Any]:
+            return {"epoch": self.epoch, "weights": [np.zeros(2)]}
+
+    agent = Silent(bandit, NoOptions())
+    with pytest.raises(InputError, match=r"Silent\.train_epoch\(\) gave NoneType"):
+        agent.learn(1, lambda epoch, figures: None)
+    with pytest.raises(InputError, match=r"state_dict\(\)\['weights'\]\[0\] is ndarray: .* torch\.from_numpy"):
+        agent.save(tmp_path / "agent.pt")
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_learner_that_would_not_be_saved_is_named(bandit: ClipBandit):
