@@ -37,12 +37,24 @@ class Node:
         launch += ["--rdzv-backend", "c10d", "--rdzv-endpoint", head, "--rdzv-id", "test"]
         launch += ["--rdzv-conf", f"is_host={int(head.startswith(f'{self.address}:'))}"]  # it would ask the host's name
         launch += ["--local-addr", self.address, "--max-restarts", str(restarts)]
+        store = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}  # else a node that comes back waits for ever
+        return self._start([*launch, *arguments], log, store | dict(more or {}))
+
+    def start(
+        self, head: str, rank: int, arguments: list[str], *, log: Path, more: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """Starts one of the two processes, of this number, without torchrun, which takes as long to import PyTorch."""
+        address, port = head.split(":")
+        group = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1", "RANK": str(rank), "LOCAL_RANK": "0"}
+        group |= {"MASTER_ADDR": address, "MASTER_PORT": port}
+        return self._start([sys.executable, *arguments], log, group | dict(more or {}))
+
+    def _start(self, command: list[str], log: Path, more: Mapping[str, str]) -> subprocess.Popen[str]:
         own = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "GLOO_SOCKET_IFNAME": self.interface}
-        own["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"  # else a node that comes back waits for ever
         with log.open("a") as file:
             return subprocess.Popen(
-                [*self.within, *launch, *arguments],
-                env=os.environ | own | dict(more or {}),
+                [*self.within, *command],
+                env=os.environ | own | dict(more),
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 text=True,

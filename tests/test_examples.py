@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
+from ada3d_gym.experiments.train import train
+from tests.few import show_few
 from tests.processes import ROOT, run
 
 EXAMPLES = sorted((ROOT / "examples").glob("[!_]*.py"))
@@ -22,16 +25,20 @@ TRAINED = {"own_agent": "BudgetByMotion"}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_it_runs(path: Path, tmp_path: Path):
+def test_it_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    shorter = SHORTER.get(path.stem, ())
     if path.stem in LIBRARIES:
         pytest.importorskip(LIBRARIES[path.stem])
+        assert "top-1" in run("-m", f"examples.{path.stem}", *shorter)
+        return
     if path.stem in TRAINED:
         agent = f"examples.{path.stem}:{TRAINED[path.stem]}"
-        where = ("--videos", "14", "--output", str(tmp_path / "run"))
-        command = ("experiments.train", "Ada3D-MotionShapes-v1", "--agent", agent, *where)
+        train("Ada3D-MotionShapes-v1", agent, videos=14, output=tmp_path / "run")
     else:
-        command = (f"examples.{path.stem}", *SHORTER.get(path.stem, ()))
-    assert "top-1" in run("-m", *command)
+        show_few(monkeypatch, 28)
+        monkeypatch.setattr("sys.argv", [str(path), *shorter])
+        runpy.run_path(str(path), run_name="__main__")
+    assert "top-1" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -9,22 +9,51 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.experiments.test_parallel import same_run
 from tests.processes import run_two
-from tests.two_processes import CASES, VIDEOS, trained
+from tests.two_processes import CASES, OPTIONS, VIDEOS, trained
 
 EXACT = {"rtol": 1e-4, "atol": 1e-5}
 
 
+ALWAYS = ("plain", "passes")
+OTHERS = tuple(case for case in CASES if case not in ALWAYS)
+
+
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("together")
-    run_two("-m", "tests.two_processes", str(folder))
+    return trained_together(tmp_path_factory, ALWAYS)
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained_together(tmp_path_factory, OTHERS)
+
+
+def trained_together(factory: pytest.TempPathFactory, cases: tuple[str, ...]) -> Path:
+    folder = factory.mktemp("together")
+    (folder / "printed.txt").write_text(run_two("-m", "tests.two_processes", str(folder), *cases))
     return folder
 
 
-@pytest.mark.parametrize("case", CASES)
+def test_a_run_of_theirs_is_that_of_one(together: Path):
+    same_run((together / "printed.txt").read_text(), together / "run", together / "one", OPTIONS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", OTHERS)
+@pytest.mark.filterwarnings("ignore::agents.figures.CollapseWarning")
+def test_others_do_too(others: Path, case: str):
+    same_weights(others, case)
+
+
+@pytest.mark.parametrize("case", ALWAYS)
 @pytest.mark.filterwarnings("ignore::agents.figures.CollapseWarning")
 def test_they_end_in_the_weights_of_one(together: Path, case: str):
+    same_weights(together, case)
+
+
+def same_weights(together: Path, case: str) -> None:
     agent = trained(case)
     rough = "precision" in CASES[case]
     for name, network in (("selection", agent.selection), ("classifier", agent.bandit.classifier.network)):

@@ -13,6 +13,9 @@ from zipfile import ZipFile
 
 import pytest
 
+from ada3d_gym.agents.registry import agent_class
+from ada3d_gym.experiments.evaluate import evaluate
+from ada3d_gym.experiments.train import train
 from ada3d_gym.video.motionshapes.files import MOTIONSHAPES
 from tests.models import constant_model
 from tests.processes import ROOT
@@ -21,7 +24,7 @@ SOURCES = ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE",
 PACKAGE = ("ada3d_gym", "agents", "experiments")
 ID = "Ada3D-MotionShapes-v1"
 
-BUILD_SDIST = "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])"
+BUILD = "import sys; from setuptools import build_meta; getattr(build_meta, sys.argv[1])(sys.argv[2])"
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 others = ["moviepy", "onnx", "onnxruntime", "onnxscript", "pygame", "pytest", "pytorchvideo"]
@@ -71,8 +74,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, clone / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     for name in SOURCES:
         shutil.copy(ROOT / name, clone)
-    finished(sys.executable, "-c", BUILD_SDIST, built, cwd=clone)
-    pip("wheel", "--wheel-dir", built, *built.glob("*.tar.gz"), cwd=built)
+    finished(sys.executable, "-c", BUILD, "build_sdist", built, cwd=clone)
+    (sdist,) = built.glob("*.tar.gz")
+    shutil.unpack_archive(sdist, built)
+    finished(sys.executable, "-c", BUILD, "build_wheel", built, cwd=sdist.with_name(sdist.name.removesuffix(".tar.gz")))
     (path,) = built.glob("*.whl")
     return path
 
@@ -122,12 +127,12 @@ def test_the_command_lists_commands_and_predicts(site: Path, tmp_path: Path):
     assert {len(clip["frames"]) for clip in answer["clips"]} == {4}
 
 
+@pytest.mark.slow  # what an installation of it leaves is found in any case: below
 def test_another_package_announces_an_agent_as_the_docs_say(site: Path, tmp_path: Path):
     project, others = tmp_path / "project", tmp_path / "others"
     project.mkdir()
     shutil.copy(ROOT / "examples" / "own_agent.py", project)
-    (described,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "agents.md").read_text(), re.DOTALL)
-    (project / "pyproject.toml").write_text(described)
+    (project / "pyproject.toml").write_text(described())
     pip("wheel", "--wheel-dir", tmp_path, project, cwd=project)
     pip("install", "--target", others, *tmp_path.glob("*.whl"), cwd=project)
 
@@ -138,3 +143,28 @@ def test_another_package_announces_an_agent_as_the_docs_say(site: Path, tmp_path
     assert re.search(r"^budget ", printed, re.MULTILINE)
     judged = ada3d("evaluate", "run", "--split", "val")  # what is installed needs no --trust
     assert re.search(r"^budget, split val ", judged, re.MULTILINE)
+
+
+def described() -> str:
+    """The pyproject.toml of the docs."""
+    (found,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "agents.md").read_text(), re.DOTALL)
+    return str(found)
+
+
+def test_an_announced_agent_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As what pip leaves of such a package says."""
+    shutil.copy(ROOT / "examples" / "own_agent.py", tmp_path)
+    about = tmp_path / "own_agent-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: own-agent\nVersion: 1.0\n")
+    (points,) = re.findall(r'entry-points\."(.*?)"\]\n(.*)', described())
+    (about / "entry_points.txt").write_text("[{}]\n{}\n".format(points[0], points[1].replace('"', "")))
+    with pytest.raises(ValueError, match="unknown agent 'budget'"):
+        agent_class("budget")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert agent_class("budget").__name__ == "BudgetByMotion"
+    train(ID, "budget", set=("epochs=1",), videos=14, output=tmp_path / "run")
+    evaluate(str(tmp_path / "run"), split="val")  # what is installed needs no trust
+    lines = [json.loads(line) for line in (tmp_path / "run" / "results.jsonl").read_text().splitlines()]
+    assert [line["judged"]["split"] for line in lines] == ["test", "test", "val"]
+    assert {line["run"]["agent"] for line in lines} == {"budget"}

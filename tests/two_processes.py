@@ -15,9 +15,12 @@ from ada3d_gym import parallel
 from ada3d_gym.agents.registry import make_agent
 from ada3d_gym.agents.reinforce import Reinforce
 from ada3d_gym.building import build_bandit
+from ada3d_gym.experiments.train import train
 from ada3d_gym.networks.checkpoints.weights import save_weights
 
 VIDEOS = 11
+MOTION, WHOLE_RUN = "Ada3D-MotionShapes-v1", 21  # videos of a run of `ada3d train`
+OPTIONS = ("epochs=1", "joint_epochs=1", "batch_size=8", "samples=2", "baseline=leave_one_out")
 CASES: dict[str, dict[str, Any]] = {
     "plain": {"baseline": "leave_one_out", "batch_size": 6},
     # of four clips, two each, of three, two and one: processes take different numbers of passes
@@ -39,10 +42,11 @@ def trained(case: str) -> Reinforce:
     return agent
 
 
-def write(folder: Path) -> None:
+def write(folder: Path, cases: list[str]) -> None:
     with parallel.joined("cpu"):
+        train(MOTION, videos=WHOLE_RUN, classifier_epochs=1, set=OPTIONS, output=folder / "run")
         told = {}
-        for case in CASES:
+        for case in cases:
             with profile(activities=[ProfilerActivity.CPU]) as seen:
                 agent = trained(case)
             events = (
@@ -60,4 +64,4 @@ def write(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write(Path(sys.argv[1]), sys.argv[2:])

@@ -68,7 +68,7 @@ LEARNERS = {
 }
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "sac")) for name in LEARNERS])
 @pytest.mark.filterwarnings("ignore::agents.figures.CollapseWarning")
 def test_what_is_not_finite_stops_the_training_and_is_not_saved(name: str, tmp_path: Path):
     make, phase, weight = LEARNERS[name]
@@ -122,7 +122,7 @@ def test_finite_weights_that_are_too_large_to_compute_with_are_named(tmp_path: P
     assert not (tmp_path / "judging").exists()
 
 
-@pytest.mark.parametrize("name", ["ppo", "a2c"])
+@pytest.mark.parametrize("name", ["ppo", pytest.param("a2c", marks=pytest.mark.slow)])
 def test_a_policy_that_no_mask_can_be_drawn_from_is_named(name: str, tmp_path: Path):
     agent = make_agent(name, bandit(agent_class(name).observation), {**SMALL[name], "epochs": 1, "lr": 1e30})
     with pytest.raises(DivergedError, match=rf"^{type(agent).__name__}, epoch 1: .* at a learning rate of \d.*e\+"):

@@ -41,8 +41,18 @@ def greedy_masks(agent: Reinforce) -> np.ndarray:
     return agent.act(source.observations(np.arange(len(source))))
 
 
-@pytest.mark.parametrize("credit", ["paper", "joint"])
-@pytest.mark.parametrize("baseline", ["leave_one_out", "greedy", "none"])
+@pytest.mark.parametrize(
+    ("baseline", "credit"),
+    [
+        ("leave_one_out", "paper"),
+        ("greedy", "joint"),
+        ("none", "paper"),
+        *(  # the mean gradient of each is held to the exact one in any case
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in [("leave_one_out", "joint"), ("greedy", "paper"), ("none", "joint")]
+        ),
+    ],
+)
 def test_it_finds_the_cheapest_right_mask_of_each_clip(credit: Any, baseline: Any):
     bandit = known_bandit(copies=1)
     config = ReinforceConfig(
@@ -57,12 +67,12 @@ def test_it_finds_the_cheapest_right_mask_of_each_clip(credit: Any, baseline: An
 
 
 def test_the_selection_network_learns_on_real_clips():
-    bandit = build_bandit(split="val", videos=56)
+    bandit = build_bandit(split="val", videos=28)
     torch.manual_seed(0)
     trunk = ClipTrunk(bandit.num_frames, "mobilenet_v2_tiny")
     load_weights(trunk, SELECTION)
     selection = SelectionNetwork(trunk, bandit.num_stages)
-    agent = Reinforce(selection, bandit, ReinforceConfig(epochs=8, joint_epochs=0, batch_size=28, lr=3e-3))
+    agent = Reinforce(selection, bandit, ReinforceConfig(epochs=8, joint_epochs=0, batch_size=14, lr=3e-3))
     figures: list[dict[str, float]] = []
     agent.learn(8, lambda epoch, last: figures.append(last))
     assert figures[-1]["reward"] > figures[0]["reward"]

@@ -109,7 +109,7 @@ def test_random_masks_beside_a_head_are_drawn_for_the_whole_batch(monkeypatch: p
     assert np.array_equal(whole[:, 1::2], one)
 
 
-@pytest.mark.parametrize("heads", ["frames", "stages"])
+@pytest.mark.parametrize("heads", ["frames", pytest.param("stages", marks=pytest.mark.slow)])
 def test_one_head_learns_beside_anothers_masks(heads: Any):
     everything = Fixed.upper(4, 2)
     agent = trained(heads=heads, other=everything)

@@ -15,6 +15,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.experiments.pretrain import pretrain
 from ada3d_gym.experiments.train import train
 from tests.agents.test_agents import SMALL
+from tests.frugal import frugally
 
 Place = tuple[str, int]
 EPOCHS = {name: {"joint_epochs": 2} for name in ("best-fixed", "fixed", "random")} | {
@@ -63,7 +64,7 @@ def orders(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     [
         ("reinforce", ()),
         ("ppo", ()),
-        ("random", ()),
+        pytest.param("random", (), marks=pytest.mark.slow),
         pytest.param("reinforce", ("heads=frames",), marks=pytest.mark.slow),  # as in the ablations
         *(pytest.param(agent, (), marks=pytest.mark.slow) for agent in ("dqn", "best-fixed", "fixed")),  # much the same
     ],
@@ -80,7 +81,10 @@ def test_every_part_of_a_run_draws_for_itself(
 ):
     monkeypatch.setattr(search, "EXHAUSTIVE_BITS", 0)  # fewer candidates
     options = tuple(f"{name}={value!r}" for name, value in (SMALL.get(agent, {}) | EPOCHS.get(agent, {})).items()) + own
-    train("Ada3D-MotionShapes-v1", agent, set=options, videos=14, classifier_epochs=3, trunk_epochs=3, output=tmp_path)
+    with frugally():
+        train(
+            "Ada3D-MotionShapes-v1", agent, set=options, videos=14, classifier_epochs=3, trunk_epochs=3, output=tmp_path
+        )
     assert_apart(asked)
     assert len({tuple(order) for order in orders}) == len(orders)
 

@@ -28,7 +28,9 @@ def trained(reward: MaskReward, **options: Any) -> tuple[Supervised, list[dict[s
     return agent, figures, Game(bandit.classifier.table, reward)
 
 
-@pytest.mark.parametrize("shaping", ["accuracy", "confidence", "margin"])
+@pytest.mark.parametrize(
+    "shaping", ["confidence", *(pytest.param(n, marks=pytest.mark.slow) for n in ("accuracy", "margin"))]
+)
 def test_values_are_learned_for_every_reward(shaping: Any):
     agent, figures, game = trained(MaskReward(2.0, reward=shaping), target="values", lr=0.003, trunk_lr=0.001)
     observations = agent.bandit.source.observations(np.arange(28))

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from ada3d_gym.video.motionshapes.files import DrawnSet
 from tests.docs.blocks import pages
 from tests.docs.world import prepare
+from tests.few import show_few
+from tests.frugal import frugally
 
 VIDEOS = 28  # of each split of the embedded data sets, in the place of thousands
 WHOLE = {"docs/submitting.md"}  # a submission has masks for all test clips
@@ -21,13 +22,8 @@ PAGES = pages()
 @pytest.fixture
 def few_videos(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes the embedded data sets small."""
-    records = DrawnSet.records
-
-    def fewer(self: DrawnSet, split: str, limit: int | None = None, folder: Path | None = None) -> Any:
-        return records(self, split, min(limit or VIDEOS, VIDEOS), folder)
-
     if page not in WHOLE:
-        monkeypatch.setattr(DrawnSet, "records", fewer)
+        show_few(monkeypatch, VIDEOS)
 
 
 @pytest.mark.usefixtures("few_videos", "unregistered")
@@ -36,5 +32,6 @@ def test_the_blocks_of_a_page_run_in_order(page: str, sets: Path, tmp_path: Path
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "__main__"}
     changes = prepare(page, sets)
-    for block in PAGES[page]:
-        block.run(names, changes)
+    with frugally():
+        for block in PAGES[page]:
+            block.run(names, changes)

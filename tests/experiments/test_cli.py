@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import resource
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,6 @@ from ada3d_gym.experiments.training import train_to
 from ada3d_gym.files import OutputError
 from ada3d_gym.networks.checkpoints.weights import CheckpointError
 from ada3d_gym.video.records import VideoError
-from tests.processes import start
 
 
 @pytest.mark.parametrize(
@@ -154,25 +155,28 @@ def test_an_output_that_cannot_be_is_named_at_once(tmp_path: Path, monkeypatch: 
     assert file.read_text() == "mine"
 
 
-LIMITED = """
-import resource, sys
-from ada3d_gym.experiments.cli import run
-from ada3d_gym.experiments.train import train
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)  # fails like a full disk
-run(train)
-"""
+@contextmanager
+def full_disk(beyond: int) -> Iterator[None]:
+    """Writes fail as on a full disk once a file is so long."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (beyond, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_disk_that_fills_up_is_one_line_and_the_command_goes_on_after(tmp_path: Path, cache_folder: Path):
+def test_a_disk_that_fills_up_is_one_line_and_the_command_goes_on_after(
+    tmp_path: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
     for split in ("train", "test"):
         motionshapes_clips(split, videos=14).fill_cache("")
     folder = tmp_path / "run"
-    ended = start("-c", LIMITED, "20000", MOTION, "--agent", "uniform", "--videos", "14", "--output", str(folder))
-    _, told = ended.communicate()
-    assert ended.returncode == 1
-    assert "Traceback" not in told
-    (line,) = (line for line in told.splitlines() if line.startswith("error: "))
-    assert line.startswith(f"error: {folder}") and "cannot be written" in line
+    monkeypatch.setattr("sys.argv", ["train", MOTION, "--agent", "uniform", "--videos", "14", "--output", str(folder)])
+    with full_disk(20_000), pytest.raises(SystemExit) as ended:
+        run(train)
+    line = str(ended.value.code)
+    assert line.startswith(f"error: {folder}") and "cannot be written" in line and "\n" not in line
     assert "free some space" in line
     train(MOTION, "uniform", videos=14, output=folder)
 
@@ -199,15 +203,10 @@ def test_whatever_a_full_disk_stops_is_named(tmp_path: Path):
             pass
 
     line = Result("Upper", 1, 1, 1, 1, 1, 1, 1, 1, 0, run={"text": 2000 * "x"})
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     for write, named in (
         (claim, tmp_path / "options.json"),
         (lambda: ResultFile(tmp_path / "results.jsonl").add(line), tmp_path / "results.jsonl"),
         (lambda: train_to(tmp_path, "state", Counting(), 1), tmp_path / "state.pt"),
     ):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1500, hard))  # writes fail as on a full disk
-        try:
-            with pytest.raises(OutputError, match=f"^{named} cannot be written .*free some space"):
-                write()
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        with full_disk(1500), pytest.raises(OutputError, match=f"^{named} cannot be written .*free some space"):
+            write()

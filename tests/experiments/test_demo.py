@@ -15,8 +15,8 @@ from ada3d_gym.agents.search import read_constants
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.demo import demo
 from ada3d_gym.experiments.evaluate import evaluate
-from tests.experiments.conftest import DEMO_VIDEOS
 from tests.experiments.lines import read, timeless
+from tests.frugal import DEMO_VIDEOS
 from tests.processes import kill_when, start
 
 METHODS = [

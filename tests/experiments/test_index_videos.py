@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
 import shutil
 import warnings
@@ -16,6 +17,7 @@ import pytest
 from ada3d_gym.datasets import index_path, load_index
 from ada3d_gym.experiments import index_videos as module
 from ada3d_gym.experiments.index_videos import index_videos
+from ada3d_gym.experiments.main import main
 from ada3d_gym.video.decoders.video import Video
 from ada3d_gym.video.indexing.listing import ListError
 from ada3d_gym.video.indexing.probe import probe_all
@@ -183,8 +185,11 @@ def test_what_is_left_out_of_lists_is_counted_and_named(tmp_path: Path, capsys: 
 def test_any_output_takes_the_names_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     root = video_set(tmp_path / "set", ["a.mp4"])
     (root / "train.csv").write_text("a.mp4 0\nżółw.mp4 0\n", encoding="utf-8")
-    monkeypatch.setenv("PYTHONIOENCODING", "ascii:strict")
-    assert r"missing: \u017c" in run(*ADA3D, "index-videos", "videos", "--root", str(root))
+    monkeypatch.setattr("sys.argv", ["ada3d", "index-videos", "videos", "--root", str(root)])
+    printed = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(printed, "ascii", "strict", write_through=True))
+    main()
+    assert rb"missing: \u017c" in printed.getvalue()
 
 
 def test_all_indexes_are_written_though_nobody_reads_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

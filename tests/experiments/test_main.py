@@ -111,8 +111,15 @@ def test_a_module_in_the_working_folder_is_an_agent(
     assert "in_this_folder:Mine" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("library", ["gymnasium", "torch"])
-@pytest.mark.parametrize("command", [(*ADA3D, "places"), PLACES], ids=["ada3d", "module"])
+@pytest.mark.parametrize(
+    ("command", "library"),
+    [
+        pytest.param((*ADA3D, "places"), "torch", id="ada3d-torch"),
+        pytest.param(PLACES, "gymnasium", id="module-gymnasium"),
+        pytest.param((*ADA3D, "places"), "gymnasium", id="ada3d-gymnasium", marks=pytest.mark.slow),
+        pytest.param(PLACES, "torch", id="module-torch", marks=pytest.mark.slow),
+    ],
+)
 def test_ctrl_c_while_libraries_load_is_one_line(
     command: tuple[str, ...], library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -136,13 +143,16 @@ def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     assert start(*ADA3D, "gflops").communicate() == ("", needed)
 
 
-@pytest.mark.parametrize("buffered", [True, False], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize(
-    "command",
+    ("command", "buffered"),
     [
-        pytest.param(ADA3D, id="list"),
-        pytest.param((*ADA3D, "gflops", "--help"), id="usage", marks=pytest.mark.slow),  # printed as the list is
-        pytest.param(GFLOPS, id="table"),
+        pytest.param(ADA3D, True, id="list-buffered"),
+        pytest.param(GFLOPS, False, id="table-unbuffered"),
+        pytest.param(ADA3D, False, id="list-unbuffered", marks=pytest.mark.slow),
+        pytest.param(GFLOPS, True, id="table-buffered", marks=pytest.mark.slow),
+        # printed as the list is
+        pytest.param((*ADA3D, "gflops", "--help"), True, id="usage-buffered", marks=pytest.mark.slow),
+        pytest.param((*ADA3D, "gflops", "--help"), False, id="usage-unbuffered", marks=pytest.mark.slow),
     ],
 )
 def test_a_reader_may_leave(command: tuple[str, ...], buffered: bool, monkeypatch: pytest.MonkeyPatch):

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -40,8 +39,8 @@ def test_a_machine_that_falls_silent_is_noticed(nodes: tuple[Node, Node], tmp_pa
     script.write_text(WAITING)
     logs = tmp_path / "log0", tmp_path / "log1"
     groups = [
-        node.torchrun(head, [str(script), str(tmp_path)], log=log, more={"ADA3D_SILENCE": "4"})
-        for node, log in zip(nodes, logs, strict=True)
+        node.start(head, rank, [str(script), str(tmp_path)], log=logs[rank], more={"ADA3D_SILENCE": "4"})
+        for rank, node in enumerate(nodes)
     ]
     try:
         ready = tmp_path / "ready0", tmp_path / "ready1"
@@ -50,8 +49,7 @@ def test_a_machine_that_falls_silent_is_noticed(nodes: tuple[Node, Node], tmp_pa
         if second.within:
             cut(second)
         else:
-            for process in psutil.Process(groups[1].pid).children(recursive=True):
-                process.send_signal(signal.SIGSTOP)
+            groups[1].send_signal(signal.SIGSTOP)
         assert groups[0].wait(60) == 1
     finally:
         for group in groups:

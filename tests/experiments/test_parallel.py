@@ -26,22 +26,20 @@ MOTION = "Ada3D-MotionShapes-v1"
 VIDEOS = 21  # the last batch, of five clips, is an uneven one for two processes
 
 
+@pytest.mark.slow  # `test_two_processes.py` shows it of one option
 @pytest.mark.parametrize(
-    "option",
-    [
-        "baseline=leave_one_out",
-        *(
-            pytest.param(option, marks=pytest.mark.slow)
-            for option in ("baseline=value", "baseline=batch_mean", "heads=frames", "accumulate=2")
-        ),
-    ],
+    "option", ["baseline=leave_one_out", "baseline=value", "baseline=batch_mean", "heads=frames", "accumulate=2"]
 )
 def test_two_processes_end_in_the_weights_of_one(tmp_path: Path, option: str):
     options = ("epochs=1", "joint_epochs=1", "batch_size=8", "samples=2", option)
-    one, two = tmp_path / "one", tmp_path / "two"
-    train(MOTION, videos=VIDEOS, classifier_epochs=1, set=options, output=one)
     command = ["-m", "experiments.train", MOTION, "--videos", str(VIDEOS), "--classifier-epochs", "1"]
-    printed = run_two(*command, "--set", *options, "--output", str(two))
+    printed = run_two(*command, "--set", *options, "--output", str(tmp_path / "two"))
+    same_run(printed, tmp_path / "two", tmp_path / "one", options)
+
+
+def same_run(printed: str, two: Path, one: Path, options: tuple[str, ...]) -> None:
+    """Two processes have trained and judged, in their folder and in what they printed, what one does in its own."""
+    train(MOTION, videos=VIDEOS, classifier_epochs=1, set=options, output=one)
     assert printed.count("results and logs") == 1  # of one process
     for file in ("pretrained", "selection", "classifier"):
         weights, others = (load_file(folder / f"{file}.safetensors") for folder in (one, two))

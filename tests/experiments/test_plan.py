@@ -65,7 +65,7 @@ def test_what_needs_a_run_of_another_process_is_left_out(tmp_path: Path, capsys:
     assert not (tmp_path / "random").exists()
 
 
-@pytest.mark.slow  # jobs of the benchmark, whose processes are the same, fail in any case
+@pytest.mark.slow  # a worker on a Ray cluster fails in any case
 def test_what_is_wrong_in_another_process_is_said_here(tmp_path: Path):
     missing = Task(tmp_path / "missing", partial(SMALL, "upper", environment={"videos": 14, "checkpoint": "none.pyth"}))
     with pytest.raises(RunError, match=rf"none\.pyth.*\(in the run of {missing.folder}\)"):

@@ -94,7 +94,7 @@ def test_a_runs_map_is_interpolated_where_its_configuration_says_so(tmp_path: Pa
     for choice in ("true", "false"):
         config.write_text(f"interpolated_map: {choice}\n")
         path = tmp_path / f"{choice}.jsonl"
-        evaluate(MOTION, agent="uniform", set=("frames=1",), config=config, videos=140, output=path)
+        evaluate(MOTION, agent="uniform", set=("frames=1",), config=config, videos=56, output=path)
         found[choice] = json.loads(path.read_text())["map"]
     assert found["true"] > found["false"]
 
@@ -205,7 +205,7 @@ def test_an_agent_of_ones_own_is_trained_and_judged_by_the_same_commands(
     ("agent", "own"),
     [
         ("reinforce", ("samples=2",)),
-        ("reinforce", ("preset=paper",)),
+        pytest.param("reinforce", ("preset=paper",), marks=pytest.mark.slow),
         ("a2c", ("num_envs=4", "n_steps=2", "classifier_batch=4")),
     ],
 )
@@ -281,7 +281,12 @@ def test_a_run_interrupted_between_its_stages_is_judged_there_once(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("agent", "own"), [("fixed", ("mask=0101010100011",)), ("random", ("frames=3", "stages=0.5"))], ids=str
+    ("agent", "own"),
+    [
+        pytest.param("fixed", ("mask=0101010100011",), marks=pytest.mark.slow),
+        ("random", ("frames=3", "stages=0.5")),
+    ],
+    ids=str,
 )
 def test_a_classifier_is_fine_tuned_under_masks_that_look_at_nothing(tmp_path: Path, agent: str, own: tuple[str, ...]):
     for epochs in (0, 1):

@@ -9,6 +9,7 @@ import pytest
 from filelock import FileLock
 
 from ada3d_gym.experiments.train import train
+from tests.frugal import frugally
 
 # Hardly trained, from masks whose bits are open, so that each clip has its own.
 OPTIONS = ("epochs=1", "joint_epochs=0", "samples=2", "lr=1e-4", "trunk_lr=1e-5", "keep=0.5")
@@ -16,7 +17,7 @@ OPTIONS = ("epochs=1", "joint_epochs=0", "samples=2", "lr=1e-4", "trunk_lr=1e-5"
 
 def trained(folder: Path, env: str, **options: Any) -> Path:
     """A run's folder, trained where no other process has done it."""
-    with FileLock(folder.with_suffix(".lock")):
+    with FileLock(folder.with_suffix(".lock")), frugally():
         train(env, output=folder, **options)
     return folder
 

@@ -67,6 +67,7 @@ def test_a_run_is_its_task_agent_and_seed(suite: Suite):
     assert first.masks != other.masks
 
 
+@pytest.mark.slow  # the processes are those of lists of runs, which `test_plan.py` starts in any case
 def test_two_processes_write_what_one_writes(run: Start, tmp_path: Path):
     run()
     both = tmp_path / "both"
@@ -117,7 +118,7 @@ def test_a_process_that_was_killed_holds_nothing(suite_path: Path, tmp_path: Pat
     assert not list(tmp_path.rglob("*.json"))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_runs_go_on_beside_one_that_fails_and_it_takes_nothing_away(run: Start, tmp_path: Path, workers: int):
     run(agents=("random",), seeds=1)
     done = timeless(tmp_path)
