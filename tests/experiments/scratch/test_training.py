@@ -135,7 +135,7 @@ def test_fine_tuning_from_shipped_weights_prints_numbers(sets: Path, tmp_path: P
     for micro in (None, 3):
         given = {"classifier_recipe": "finetune", "scratch": (), "checkpoint": CLASSIFIER, "classifier_epochs": 2}
         scratch(sets, tmp_path / f"run{micro}", **given, classifier_micro_batch=micro)
-        losses = re.findall(r"classifier epoch \d: classifier_loss (\S+)", capsys.readouterr().out)
+        losses = re.findall(r"classifier epoch \d of 2: classifier_loss ([^,\s]+)", capsys.readouterr().out)
         assert len(losses) == 2 and all(0 < float(loss) < 3 for loss in losses)
 
 
