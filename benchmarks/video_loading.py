@@ -153,7 +153,8 @@ def overlap(case: Case, count: int, step_of: Callable[[float], Callable[[], obje
     for clip in ids:
         decode, before = partial(clips.clips, clip), partial(clips.clips, other)
         step = step_of(fastest({"decode": decode}, before, most=case.most)["decode"])
-        ways = {"decode": decode, "step": step, "both": partial(announced, clip, step)}
+        ways: dict[str, Callable[[], object]] = {"decode": decode, "step": step}
+        ways["both"] = partial(announced, clip, step)
         taken = fastest(ways, before, most=case.most)
         decoding += taken["decode"]
         hidden += taken["decode"] + taken["step"] - taken["both"]
