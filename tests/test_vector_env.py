@@ -18,11 +18,17 @@ from ada3d_gym.envs.env import Ada3DEnv
 from ada3d_gym.envs.vector_env import Ada3DVectorEnv
 from ada3d_gym.masks import ActionError
 from ada3d_gym.networks.classifier import NetworkClassifier
-from tests.ids import EVERY
+from ada3d_gym.registration import ENVIRONMENTS
+from tests.ids import ALWAYS
+
+COUNTS = [  # so many at once always for one id only
+    pytest.param(name, count, marks=[pytest.mark.slow] * (name not in (ALWAYS[:1] if count > 8 else ALWAYS)))
+    for name in ENVIRONMENTS
+    for count in (1, 8, 256)
+]
 
 
-@pytest.mark.parametrize("name", EVERY)
-@pytest.mark.parametrize("count", [1, 8, 256])
+@pytest.mark.parametrize(("name", "count"), COUNTS)
 def test_gymnasium_makes_it_for_every_id(name: str, count: int, make: Callable[..., Any]):
     envs = make(name, maker=gym.make_vec, num_envs=count, vectorization_mode="vector_entry_point")
     assert isinstance(envs.unwrapped, Ada3DVectorEnv)

@@ -21,7 +21,7 @@ from ada3d_gym.shipped import CLASSIFIER, CLASSIFIER_BACKBONES, SELECTION
 from ada3d_gym.video.motionshapes.drawing import CLASSES, MOTIONS
 from tests.processes import kill_when, start
 
-TINY: dict[str, Any] = {"epochs_2d": 1, "epochs_3d": 1, "epochs_selection": 1, "videos": 70}
+TINY: dict[str, Any] = {"epochs_2d": 1, "epochs_3d": 1, "epochs_selection": 1, "videos": 28}
 FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items()]
 NAMES = CLASSIFIER.name, SELECTION.name
 

@@ -80,7 +80,7 @@ ONNX = pytest.param(".onnx", marks=pytest.mark.slow)  # tests of `ada3d export` 
 
 
 @pytest.mark.parametrize("suffix", [ONNX, ".pt2"])
-@pytest.mark.parametrize("name", ["i3d_tiny", "small_slowonly"])
+@pytest.mark.parametrize("name", ["i3d_tiny", pytest.param("small_slowonly", marks=pytest.mark.slow)])
 def test_a_written_classifier_takes_any_number_of_kept_frames(name: str, suffix: str, tmp_path: Path):
     network = random_network(SPECS[name])
     path, v = tmp_path / f"classifier{suffix}", masks(network.num_stages)[2]
@@ -101,7 +101,9 @@ def test_every_network_of_the_package(name: str, suffix: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize("suffix", [ONNX, ".pt2"])
-@pytest.mark.parametrize("options", [{}, {"frames": 16, "aggregation": "mean"}])
+@pytest.mark.parametrize(
+    "options", [{}, pytest.param({"frames": 16, "aggregation": "mean"}, marks=pytest.mark.slow)], ids=str
+)
 def test_a_written_selection_network(suffix: str, options: dict, tmp_path: Path):
     selection, path = random_selection(**options), tmp_path / f"selection{suffix}"
     write_graph(SelectionGraph(selection, SIDE), path)

@@ -41,7 +41,7 @@ def batch(network: MaskedResNet3d, frames: int = 8, seed: int = 0) -> tuple[Tens
     return clips, u, v
 
 
-@pytest.mark.parametrize("frames", [8, 16])
+@pytest.mark.parametrize("frames", [8, pytest.param(16, marks=pytest.mark.slow)])
 def test_it_agrees_with_the_slow_reference(network: MaskedResNet3d, frames: int):
     clips, u, v = batch(network, frames)
     with torch.no_grad():

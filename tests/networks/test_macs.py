@@ -51,8 +51,10 @@ def test_which_stages_are_3d():
     assert SLOWONLY_R50.stages == (3, 4)
 
 
-@pytest.mark.parametrize("frames", [8, 16])
-@pytest.mark.parametrize("spec", [*SPECS.values(), I3D_SMALL], ids=lambda spec: spec.name)
+@pytest.mark.parametrize("frames", [8, pytest.param(16, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "spec", [*SPECS.values(), pytest.param(I3D_SMALL, marks=pytest.mark.slow)], ids=lambda spec: spec.name
+)
 def test_the_counter_agrees_with_pytorch_on_the_slow_reference(spec, frames: int):
     network = random_network(spec)
     counter = MacCounter.of_spec(spec, 32, 5)
