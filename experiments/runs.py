@@ -22,9 +22,10 @@ from ada3d_gym.datasets import EMBEDDED_SETS, observation_side
 from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.experiments.folders import INPUTS, OPTIONS
 from ada3d_gym.experiments.scratch.options import ScratchOptions
+from ada3d_gym.experiments.trust import check_files, check_modules
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.precision import Precision, dtype_of
-from ada3d_gym.registration import arguments_of
+from ada3d_gym.registration import arguments_of, check_id
 from ada3d_gym.seeding import Stream, spawn, torch_seed
 from ada3d_gym.shipped import shipped_start
 from ada3d_gym.video.clips import VideoClips
@@ -41,8 +42,6 @@ POLICY = {
 MACHINE = ("data_root", "workers", "cache_bytes", "ahead_bytes", "strict", "max_bad_share")
 BatchNorm = Literal["train", "frozen"]
 Recipe = Literal["finetune", "scratch"]
-NAMED = ("dataset", "reward", "backbone")  # arguments of an environment that may name a module, as "module:name"
-REMEDY = "give --trust if you know where the run comes from"
 SMALL_NETWORKS = ("i3d_tiny", "slowonly_tiny", "i3d_small")  # beside which the paper's selection network is no bargain
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -367,8 +366,9 @@ def read_run(folder: Path, *, trust: bool = False) -> Run:
         raise InputError(f"{folder} holds no run of 'ada3d train' ({path} is no table of settings)")
     run: Run = parse(Run, {key: value for key, value in written.items() if key != INPUTS}, f"setting in {path}")
     if not trust:
-        _check_modules(run, folder)
-    arguments_of(run.env)
+        check_modules(run, folder)
+    if ":" not in run.env:  # a module is imported when it is used
+        check_id(run.env)
     _check_environment(run.environment, str(path))
     if run.transfer:
         for setting, name in POLICY.items():
@@ -376,28 +376,8 @@ def read_run(folder: Path, *, trust: bool = False) -> Run:
     elif (folder / TRUNK).exists():
         run = run.with_trunk(folder / TRUNK)
     if not trust:
-        _check_files(run, folder)
+        check_files(run, folder)
     return run
-
-
-def _check_modules(run: Run, folder: Path) -> None:
-    """Raises InputError for a run that would have a module imported."""
-    for agent in (run.agent, run.options.get("agent") if run.transfer else None):
-        if agent and agent not in agent_names():
-            raise InputError(f"{folder} was trained with {agent}, whose code would be run: {REMEDY}")
-    named = {"environment": run.env} | {name: run.environment.get(name) for name in NAMED}
-    for what, name in named.items():
-        if ":" in str(name or ""):
-            raise InputError(f"{folder} was trained with the {what} {name}, whose code would be run: {REMEDY}")
-
-
-def _check_files(run: Run, folder: Path) -> None:
-    """Raises InputError for a run that would have a file outside of its folder read."""
-    for name in ("environment.features", "options.weights", "options.state", "options.agent_options.weights"):
-        path = run.file(name)
-        if path is not None and not Path(path).resolve().is_relative_to(folder.resolve()):
-            what = name.rpartition(".")[2]
-            raise InputError(f"{folder} has {what} read from elsewhere, {path}: {REMEDY}")
 
 
 def tuning_of(options: Mapping[str, Any]) -> dict[str, Any]:
