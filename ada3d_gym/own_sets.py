@@ -42,7 +42,7 @@ def register_dataset(
             stand for "test". Or the name of a built-in set, as "videos", whose lists yours look like.
         classes: the names of the classes, in the order of their numbers; those that the lists name, for a built-in
             set's lists.
-        metric: what tables of results compare, "top-1" or "mAP".
+        metric: that is usual for the set, "top-1" or "mAP"; tables of results have both, whatever it is.
         version: of the ids. Raise it when the videos change, so that results under one id can be compared.
         module: that registers the set, for processes that have not imported it; the caller's by default.
 

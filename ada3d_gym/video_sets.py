@@ -24,7 +24,7 @@ class VideoSet:
         read: its lists.
         lists: the files that `read` wants below the root.
         source: where they come from.
-        metric: what the paper reports of it.
+        metric: that is usual for it, as the paper reports it.
     """
 
     name: str

@@ -20,6 +20,7 @@ from ada3d_gym.experiments.runs import Run
 from ada3d_gym.experiments.tables import columns
 from ada3d_gym.networks.graph_files import OPSET, SUFFIXES
 from ada3d_gym.prediction.config import ModelConfig
+from ada3d_gym.registration import ENVIRONMENTS
 
 LISTED = 100  # classes; of more the number is told
 
@@ -71,8 +72,14 @@ def model_card(
     return "\n\n".join(parts) + "\n"
 
 
+def _dataset(run: Run, own: Result) -> str:
+    """By its name, without an import of a module that the run's id may name."""
+    known = ENVIRONMENTS.get(run.env, {"dataset": run.env})["dataset"]
+    return str(own.judged.get("dataset", known))
+
+
 def _head(name: str, config: ModelConfig, run: Run, own: Result) -> dict[str, Any]:
-    dataset = run.settings["dataset"]
+    dataset = _dataset(run, own)
     metrics = [
         {"type": "accuracy", "name": "top-1 (%)", "value": own.top1},
         {"type": "mean_average_precision", "name": "mAP (%)", "value": own.map},
@@ -237,7 +244,7 @@ def _training(config: ModelConfig, run: Run, own: Result) -> str:
     settings = json.dumps(_without_folders(asdict(run)), indent=1)
     versions = ", ".join(f"{name} {each}" for name, each in own.run.get("versions", {}).items())
     return (
-        f"Data set: {run.settings['dataset']} (`{run.env}`). Agent: `{run.agent}`, seed {run.seed}; a wrong "
+        f"Data set: {_dataset(run, own)} (`{run.env}`). Agent: `{run.agent}`, seed {run.seed}; a wrong "
         f"answer costs the policy gamma = {run.gamma:g}. Written by {config.package}"
         f"{f'; trained with {versions}' if versions else ''}. All settings of the run:\n\n```json\n{settings}\n```"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import ada3d_gym
 from ada3d_gym.about import about
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.evaluate import evaluate
+from ada3d_gym.experiments.export import export
 from ada3d_gym.experiments.folders import OPTIONS
 from ada3d_gym.experiments.index_videos import index_videos
 from ada3d_gym.experiments.paper.showing import metric_of
@@ -119,6 +121,10 @@ def test_a_run_is_trained_and_judged_on_it_and_a_strangers_is_not_imported(
     assert result["judged"]["dataset"] == "tests.own_sets:gestures"
     evaluate(str(folder), split="val", trust=True)
     assert "fixed" in capsys.readouterr().out
+    del sys.modules["tests.own_sets"]
+    export(folder, tmp_path / "model", graphs=("none",))
+    assert "Data set: tests.own_sets:gestures" in (tmp_path / "model" / "README.md").read_text()
+    assert "tests.own_sets" not in sys.modules
     written = json.loads((folder / OPTIONS).read_text())
     for changed, said in (
         ({"env": "no_such_module:Ada3D-Gestures-v0"}, "the environment no_such_module:Ada3D-Gestures-v0"),
