@@ -4,7 +4,7 @@
 #     experiments, networks, outcomes, prediction, sb3, untrimmed, video), test-envs for the files beside those folders,
 #     test-benchmark, -paper, -scratch, -start for the folders of tests/experiments, test-commands for the files there
 # make test-all   the slow tests too: every id, every algorithm on every observation, killed and resumed runs
-# make docs   the site, from docs/ and the docstrings; its first page is docs/_build/html/index.html
+# make docs   the site, from docs/ and the docstrings, with the tutorials run; its first page is docs/_build/html/index.html
 # make test-gpu   on a machine with a CUDA GPU: its tests, then the figures of docs/networks.md, in runs/gpu
 # Each sets .venv up first, once.
 
