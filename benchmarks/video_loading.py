@@ -226,13 +226,13 @@ def video_loading(
     """Measures loading against bare decord, the cache against decoding, and how much decoding a step hides.
 
     Args:
-        quick: one size of videos, two clips at most, few turns, a smaller index.
+        quick: one size of videos, three clips at most, few turns, a smaller index.
         json: where to write the figures, beside the table.
         videos: of each size.
         clips: to measure with, of each size and kind.
         seed: of the videos.
     """
-    sizes, clips = (SIZES[:1], min(clips, 2)) if quick else (SIZES, clips)
+    sizes, clips = (SIZES[:1], min(clips, 3)) if quick else (SIZES, clips)
     torch.set_num_threads(1)
     step = Passes()
     rows: list[dict[str, Any]] = []
