@@ -28,7 +28,7 @@ def trained(path: Path) -> None:
             network = MaskedResNet3d(SPECS["i3d_tiny"], 14, dropout=0.0).double()  # sums hardly hang on their order
         source = motionshapes_clips("train", videos=9, views=1)
         masks = random_masks(network.num_stages, 0.9, whole=0.25)
-        phase = Phase("p", 1, 1e-3, masks, 5, micro_batch=TOGETHER // parallel.world(), average=0.9)
+        phase = Phase("p", 1, 1e-3, masks, 5, micro_batch=TOGETHER // parallel.world(), average=0.9, seconds=1e6)
 
         def change(clips: Tensor, labels: Tensor, draws: BatchDraws) -> tuple[Tensor, Tensor]:
             return augmented(clips, 32, draws, zoom=(1.0, 1.25), colour=0.2, flip=True), labels
