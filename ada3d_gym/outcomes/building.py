@@ -28,10 +28,11 @@ from ada3d_gym.fingerprints import of_weights
 from ada3d_gym.masks import all_mask_bits
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.outcomes.cells import answering, cells_of
+from ada3d_gym.outcomes.description import Description
 from ada3d_gym.outcomes.identity import clips_sha256, sampling_of, video_digests
 from ada3d_gym.outcomes.optima import stated_optima
 from ada3d_gym.outcomes.storage import TableError
-from ada3d_gym.outcomes.table import PARTS, Description, OutcomeTable, check_bits, coarseness
+from ada3d_gym.outcomes.table import PARTS, OutcomeTable, check_bits, coarseness
 from ada3d_gym.protocols import FallibleSource
 from ada3d_gym.video.clips import VideoClips
 

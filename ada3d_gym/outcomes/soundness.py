@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from ada3d_gym.outcomes.table import Description
+    from ada3d_gym.outcomes.description import Description
 
 
 def problem_of(about: Description, found: Mapping[str, NDArray[Any]]) -> str:

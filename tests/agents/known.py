@@ -8,8 +8,9 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_clips
 from ada3d_gym.masks import all_masks
 from ada3d_gym.outcomes.classifier import TableClassifier
+from ada3d_gym.outcomes.description import Description
 from ada3d_gym.outcomes.identity import clips_sha256, sampling_of, video_digests
-from ada3d_gym.outcomes.table import Description, OutcomeTable
+from ada3d_gym.outcomes.table import OutcomeTable
 from ada3d_gym.rewards import MaskReward, Reward
 
 STAGES = ("stage 0", "stage 1")

@@ -11,8 +11,9 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.fingerprints import of_weights
 from ada3d_gym.masks import all_masks, split_mask
 from ada3d_gym.networks.classifier import NetworkClassifier
+from ada3d_gym.outcomes.description import Description
 from ada3d_gym.outcomes.identity import clips_sha256, sampling_of, video_digests
-from ada3d_gym.outcomes.table import CLOSE, Description, OutcomeTable
+from ada3d_gym.outcomes.table import CLOSE, OutcomeTable
 from ada3d_gym.video.clips import VideoClips
 
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.errors import InputError
 from ada3d_gym.masks import all_masks
+from ada3d_gym.outcomes.description import Description
 from ada3d_gym.outcomes.expectation import ExpectedReward, mask_probabilities
 from ada3d_gym.outcomes.storage import TableError
-from ada3d_gym.outcomes.table import Description, OutcomeTable
+from ada3d_gym.outcomes.table import OutcomeTable
 from ada3d_gym.outcomes.values import Game
 from ada3d_gym.rewards import MaskReward
 from tests.synthetic import LookupClassifier, TableClips
