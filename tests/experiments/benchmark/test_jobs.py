@@ -106,7 +106,7 @@ def test_a_process_that_was_killed_holds_nothing(suite_path: Path, tmp_path: Pat
     process = start(*command(suite_path, tmp_path, f"{OWN}Endless", seeds=1))
 
     def works_on_it() -> bool:
-        if not path.with_suffix(".lock").exists():
+        if not path.with_suffix(".claim").exists():
             return False
         with pytest.raises(BusyFolder, match=r"another process works on .*seed0.json"), claimed_file(path):
             pass
