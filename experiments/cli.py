@@ -21,7 +21,7 @@ from gymnasium.error import UnregisteredEnv
 import ada3d_gym
 from ada3d_gym import launched
 from ada3d_gym.errors import Ada3DError
-from ada3d_gym.experiments.ending import quiet_ending
+from ada3d_gym.experiments.ending import INTERRUPTED, quiet_ending
 
 
 def run(command: Callable[..., Any], *, program: str | None = None, arguments: Sequence[str] | None = None) -> None:
@@ -44,7 +44,8 @@ def run(command: Callable[..., Any], *, program: str | None = None, arguments: S
         with quiet_ending(), one_voice(), plain_warnings():
             tyro.cli(command, prog=program or _program(), args=arguments)
     except KeyboardInterrupt:
-        sys.exit("\ninterrupted: the same command goes on from here")
+        print("\ninterrupted: the same command goes on from here", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except (Ada3DError, UnregisteredEnv) as error:
         if debug:
             raise

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 UNREAD = 141  # what a shell reports of a program that SIGPIPE has ended
+INTERRUPTED = 130  # and of one that Ctrl-C has
 
 
 @contextmanager

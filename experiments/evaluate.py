@@ -103,6 +103,8 @@ def evaluate(
     else:
         _refuse_list(folder)
         run_ = read_run(folder, trust=trust)
+        if checkpoint is None and not (folder / CLASSIFIER).exists():
+            raise InputError(f"{folder}: the run is not finished; start its 'ada3d train' command again, which goes on")
         replaced.setdefault("checkpoint", folder / CLASSIFIER)
         if videos is None and (trained := run_.environment.get("videos")):  # a smaller split has no more than it has
             root = data_root or run_.environment.get("data_root")

@@ -24,6 +24,7 @@ from ada3d_gym.devices import checked_device
 from ada3d_gym.envs.rendering import stack_sheets
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
+from ada3d_gym.experiments.ending import INTERRUPTED
 from ada3d_gym.experiments.folders import check_output
 from ada3d_gym.experiments.judging import Trial
 from ada3d_gym.experiments.predictions import summary, table, write_csv, write_json
@@ -134,7 +135,8 @@ def predict(
         with replacing(gif, "choose another --gif") as part:
             played[0].save(part, "gif", save_all=True, append_images=played[1:], duration=SHOWN_MS, loop=0)
     if interrupted:
-        sys.exit(f"interrupted: {len(found)} of {len(asked)} videos are answered")
+        print(f"interrupted: {len(found)} of {len(asked)} videos are answered", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     if any(each.error for each in found):
         sys.exit(1)
 

@@ -47,13 +47,16 @@ def test_expected_errors_end_the_command_with_their_message(error: Exception, mo
     assert caught.value.code == f"error: {error}".replace("\n  ", " ")
 
 
-def test_an_interruption_says_that_the_command_can_go_on(monkeypatch: pytest.MonkeyPatch):
+def test_an_interruption_says_that_the_command_can_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     def command() -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("sys.argv", ["command"])
-    with pytest.raises(SystemExit, match=r"interrupted.*goes on from here"):
+    with pytest.raises(SystemExit, match="130"):
         run(command)
+    assert "interrupted: the same command goes on from here" in capsys.readouterr().err
 
 
 def test_the_packages_own_warnings_are_one_line(monkeypatch: pytest.MonkeyPatch):

@@ -139,6 +139,12 @@ def test_training_videos_are_judged_by_the_test_protocol(sets: Path):
     assert (first, last) == (list(range(0, 57, 8)), list(range(43, 100, 8)))
 
 
+def test_a_run_that_is_not_finished_is_named(run_folder: Path, tmp_path: Path):
+    shutil.copy(run_folder / "options.json", tmp_path)
+    with pytest.raises(InputError, match="the run is not finished; start its 'ada3d train' command again"):
+        evaluate(str(tmp_path))
+
+
 def test_a_strangers_run_imports_nothing_and_reads_nothing_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run_ = tmp_path / "run"
     train(MOTION, "uniform", videos=14, output=run_)

@@ -13,6 +13,7 @@ import pytest
 from filelock import FileLock
 
 from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.ending import INTERRUPTED
 from ada3d_gym.experiments.folders import claimed
 from ada3d_gym.experiments.plan import Row, Task, carry_out, time_rows
 from ada3d_gym.experiments.runs import Run, compose
@@ -107,6 +108,7 @@ def test_no_process_is_left_behind(tmp_path: Path, cache_folder: Path, end: sign
     _, told = process.communicate(timeout=60)
     if end == signal.SIGINT:
         assert told.splitlines()[-1] == "interrupted: the same command goes on from here"
+        assert process.returncode == INTERRUPTED
     for _ in range(500):
         if not any(os.path.exists(f"/proc/{child}") for child in children):
             break

@@ -14,6 +14,7 @@ from PIL import Image
 
 from ada3d_gym.embedded import motionshapes_clips
 from ada3d_gym.errors import InputError
+from ada3d_gym.experiments.ending import INTERRUPTED
 from ada3d_gym.experiments.judging import load_masks
 from ada3d_gym.experiments.predict import predict
 from ada3d_gym.experiments.results import ResultFile
@@ -145,7 +146,11 @@ def test_names_of_classes_cannot_spoil_the_table(
 
 
 def test_interrupted_it_writes_what_there_is(
-    folder: Path, videos: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path,
+    videos: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ):
     drawn = []
 
@@ -156,8 +161,9 @@ def test_interrupted_it_writes_what_there_is(
         return sheet(prediction, stages)
 
     monkeypatch.setattr("ada3d_gym.experiments.predict.drawn_sheet", interrupted)
-    with pytest.raises(SystemExit, match="interrupted: 2 of 5 videos are answered"):
+    with pytest.raises(SystemExit, match=str(INTERRUPTED)):
         predict(folder, videos[:5], views=1, json=tmp_path / "answers.json", sheet=tmp_path / "sheet.png")
+    assert "interrupted: 2 of 5 videos are answered" in capsys.readouterr().err
     written = json.loads((tmp_path / "answers.json").read_text())["videos"]
     assert [each["video"] for each in written] == list(videos[:2])
     assert (tmp_path / "sheet.png").exists()
