@@ -122,7 +122,8 @@ def evaluate(
         if folder is None:
             made, state = trial.untrained_agent(own_device), None
             if made.total_epochs:
-                raise InputError(f"{run_.agent} has to be trained: give the folder of a run of 'ada3d train'")
+                how = f"ada3d train {run_.env} --agent {run_.agent}"
+                raise InputError(f"{run_.agent} has to be trained: give the folder of a run of '{how}'")
             method = f"{run_.agent} {' '.join(set)}".strip()
         else:
             made, state = trial.trained_agent(folder, own_device), folder / "agent.pt"

@@ -21,6 +21,9 @@ from pathlib import Path
 
 import tyro
 
+from ada3d_gym.agents.blind import BlindAgent
+from ada3d_gym.agents.fixed import Uniform, Upper
+from ada3d_gym.agents.registry import agent_class
 from ada3d_gym.devices import checked_device
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.cli import run
@@ -148,6 +151,8 @@ def train(
     if results:
         print("\n" + single_table(results))
         print(f"\nresults and logs: {folder}")
+        if not issubclass(agent_class(run_.agent), Upper | Uniform | BlindAgent):  # which look at no clip
+            print(f"the rival to compare with, one mask for all clips: ada3d train {env} --agent best-fixed")
         if json is not None:
             write_json(json, {result.method: [result] for result in results})
         if finished:
