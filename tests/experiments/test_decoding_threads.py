@@ -128,11 +128,11 @@ def test_new_videos_are_read_by_as_many_threads(trained: Path, sets: Path, monke
 def test_environments_and_lists_of_runs_take_it(tmp_path: Path, threads: list[int]):
     gym.make("Ada3D-MotionShapes-v1", videos=14, workers=3)
     assert threads == [3]
-    with pytest.raises(InputError, match="workers=0: expected at least 1"):
+    with pytest.raises(InputError, match="workers=0: expected a whole number of at least 1"):
         gym.make("Ada3D-MotionShapes-v1", videos=14, workers=0)
     options = PaperOptions(workers=3)
     assert Composer(options, options.id, 0, tmp_path)("random").environment["workers"] == 3
-    with pytest.raises(InputError, match="workers=0: expected at least 1"):
+    with pytest.raises(InputError, match="workers=0: expected a whole number of at least 1"):
         PaperOptions(workers=0).check()
     task = BenchmarkTask(env="Ada3D-MotionShapes-v1")
     assert compose_task("random", task=task, seed=0, chosen=FullOptions(workers=3)).environment["workers"] == 3
