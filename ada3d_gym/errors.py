@@ -7,6 +7,8 @@ from difflib import get_close_matches
 from numbers import Integral
 from typing import Any
 
+import numpy as np
+
 
 class Ada3DError(Exception):
     """Something given (a file, list, checkpoint, action or option) cannot be used.
@@ -29,6 +31,13 @@ def check_counts(**given: Any) -> None:
     for name, value in given.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, Integral) or value < 1):
             raise InputError(f"{name}={value!r}: expected a whole number of at least 1")
+
+
+def check_flags(**given: Any) -> None:
+    """Raises InputError for the first argument, by its name, that is neither True nor False."""
+    for name, value in given.items():
+        if not isinstance(value, bool | np.bool_):
+            raise InputError(f"{name}={value!r}: expected True or False")
 
 
 def did_you_mean(given: Iterable[str], known: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ import pytest
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_classifier
 from ada3d_gym.envs.env import Ada3DEnv
+from ada3d_gym.errors import InputError
 from ada3d_gym.masks import ActionError
 from ada3d_gym.networks.checkpoints.weights import CheckpointError
 from ada3d_gym.rewards import MaskReward
@@ -52,6 +53,18 @@ from tests.video.files import BAD_FILES, video_file
 def test_options_out_of_range(name: str, options: dict[str, Any], told: str, make: Callable[..., Any]):
     with pytest.raises(ValueError, match=told):
         make(name, **{"videos": 2, **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"flip": "no"}, "flip='no': expected True or False"),
+        ({"strict": 1}, "strict=1: expected True or False"),
+    ],
+)
+def test_how_video_files_are_read_is_checked(options: dict[str, Any], told: str, make: Callable[..., Any]):
+    with pytest.raises(InputError, match=told):
+        make("Ada3D-FCVID-v0", **options)
 
 
 def test_a_classifier_that_does_not_fit_and_a_checkpoint_beside_one(bandit: ClipBandit, make: Callable[..., Any]):
