@@ -53,8 +53,10 @@ def register_dataset(
     Raises:
         InputError: for a name that is taken, and for what is no reader, class or metric.
     """
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", name):
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", name):
         raise InputError(f"data set {name!r}: expected letters and digits, as Gestures")
+    if isinstance(classes, str) or not isinstance(classes, Iterable):
+        raise InputError(f"data set {name}: classes={classes!r}: expected a list of their names")
     if metric not in get_args(Metric):
         raise InputError(f"metric={metric!r}: expected one of {', '.join(get_args(Metric))}")
     if isinstance(version, bool) or not isinstance(version, int) or version < 0:

@@ -150,6 +150,9 @@ def _rows(*rows: Any) -> Callable[[Path, str], Any]:
         ({"read": "vidoes"}, "read='vidoes': expected a function, or one of motionshapes.*did you mean videos"),
         ({"read": "videos"}, "classes would be ignored beside lists of videos"),
         ({"read": 3}, "read is int: expected a function"),
+        ({"name": 3}, "data set 3: expected letters and digits"),
+        ({"classes": "walk"}, "classes='walk': expected a list of their names"),
+        ({"classes": 3}, "classes=3: expected a list of their names"),
         ({"classes": ()}, r"classes=\[\]: expected their names, each once"),
     ],
 )
