@@ -164,12 +164,14 @@ def paid(reward: Reward, answers: Answers) -> tuple[Values, Values]:
     values = reward(answers)
     if isinstance(reward, MaskReward):
         return values
-    shape = answers.correct.shape
+    called, shape = getattr(reward, "__name__", type(reward).__name__), answers.correct.shape
     if not (isinstance(values, tuple) and len(values) == 2 and all(np.shape(each) == shape for each in values)):
         got = [np.shape(each) for each in values] if isinstance(values, tuple) else type(values).__name__
         expected = f"two arrays of shape {shape}, of the frame bits and of the stage bits"
-        raise InputError(f"reward {getattr(reward, '__name__', type(reward).__name__)} gave {got}: expected {expected}")
+        raise InputError(f"reward {called} gave {got}: expected {expected}")
     frames, stages = (np.asarray(each, np.float64) for each in values)
+    if not (np.isfinite(frames).all() and np.isfinite(stages).all()):
+        raise InputError(f"reward {called} gave values that are not finite: expected numbers for every clip")
     return frames, stages
 
 
