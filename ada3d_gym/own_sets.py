@@ -10,7 +10,7 @@ from operator import index
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
-from ada3d_gym.errors import InputError, did_you_mean
+from ada3d_gym.errors import InputError, check_sizes, did_you_mean
 from ada3d_gym.registration import SETS, add, looks_of, masks_of
 from ada3d_gym.video.indexing.listing import Entry, Listing, Problem
 from ada3d_gym.video_sets import VIDEO_SETS, Metric, VideoSet
@@ -59,8 +59,7 @@ def register_dataset(
         raise InputError(f"data set {name}: classes={classes!r}: expected a list of their names")
     if metric not in get_args(Metric):
         raise InputError(f"metric={metric!r}: expected one of {', '.join(get_args(Metric))}")
-    if isinstance(version, bool) or not isinstance(version, int) or version < 0:
-        raise InputError(f"version={version!r}: expected a whole number of at least 0")
+    check_sizes(version=version)
     if module is None:
         module = sys._getframe(1).f_globals.get("__name__", "__main__")
     short = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()

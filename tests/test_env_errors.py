@@ -60,6 +60,13 @@ def test_options_out_of_range(name: str, options: dict[str, Any], told: str, mak
     [
         ({"flip": "no"}, "flip='no': expected True or False"),
         ({"strict": 1}, "strict=1: expected True or False"),
+        ({"cache_bytes": "1GB"}, "cache_bytes='1GB': expected a whole number of at least 0"),
+        ({"cache_bytes": -5}, "cache_bytes=-5: expected a whole number of at least 0"),
+        ({"ahead_bytes": "x"}, "ahead_bytes='x': expected a whole number"),
+        ({"seed": "a"}, "seed='a': expected a whole number"),
+        ({"seed": -1}, "seed=-1: expected a whole number"),
+        ({"data_root": 3}, "data_root=3: expected a path"),
+        ({"checkpoint": 3}, "checkpoint=3: expected a path"),
     ],
 )
 def test_how_video_files_are_read_is_checked(options: dict[str, Any], told: str, make: Callable[..., Any]):
