@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
 from ada3d_gym.errors import InputError, check_sizes, did_you_mean
+from ada3d_gym.named import own_code
 from ada3d_gym.registration import SETS, add, looks_of, masks_of
 from ada3d_gym.video.indexing.listing import Entry, Listing, Problem
 from ada3d_gym.video_sets import VIDEO_SETS, Metric, VideoSet
@@ -93,12 +94,15 @@ def _read_rows(name: str, read: RowReader, classes: tuple[str, ...], root: Path,
     """A reader's rows as a listing.
 
     Raises:
-        InputError: for rows that are none, by their number, and where training or test videos are missing.
+        InputError: for a reader that raises anything but FileNotFoundError, for rows that are none, by their number,
+            and where training or test videos are missing.
     """
     problem = ""
     for each in (split, "val") if split == "test" else (split,):
         try:
-            listing = _listing(name, read(root, each), classes, each)
+            with own_code(f"data set {name}: its reader failed for {each!r}", FileNotFoundError):
+                rows = list(read(root, each))
+            listing = _listing(name, rows, classes, each)
         except FileNotFoundError as error:
             listing, problem = Listing(classes, ()), f": {error}"
         if listing.entries:

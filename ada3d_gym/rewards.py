@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ada3d_gym.errors import InputError
-from ada3d_gym.named import imported
+from ada3d_gym.named import imported, own_code
 
 Bits = NDArray[np.bool_]
 Values = NDArray[np.float64]
@@ -144,14 +144,15 @@ def reward_of(reward: Shaping | str | Reward | type[Reward], gamma: float = 1.0,
         gamma, cost: see `MaskReward`.
 
     Raises:
-        InputError: for what is none of these.
+        InputError: for what is none of these, and a class that cannot be made so.
     """
     if isinstance(reward, str) and ":" not in reward:
         return MaskReward(gamma, cost, reward)  # type: ignore[arg-type]  # which names are right, it says itself
     named: Any = imported("reward", reward, "module:Class or module:function") if isinstance(reward, str) else reward
     if isinstance(named, type):
-        taken, given = signature(named).parameters, {"gamma": gamma, "cost": cost}
-        named = named(**{name: value for name, value in given.items() if name in taken})
+        with own_code(f"reward {named.__name__} cannot be made"):
+            taken, given = signature(named).parameters, {"gamma": gamma, "cost": cost}
+            named = named(**{name: value for name, value in given.items() if name in taken})
     if not callable(named):
         expected = "one of " + ", ".join(get_args(Shaping)) + ", or what is called with ada3d_gym.rewards.Answers"
         raise InputError(f"reward is {reward!r}: expected {expected}")

@@ -57,6 +57,7 @@ def test_a_class_is_made_with_what_it_takes(reward: Any):
         ("no_such_module:none", "cannot be imported: No module named 'no_such_module'"),
         ("tests.own rewards:x", "expected module:Class or module:function"),
         ("tests.own_rewards:nothing", "expected one of accuracy, .* or what is called with ada3d_gym.rewards.Answers"),
+        ("tests.own_rewards:OfAPrice", "reward OfAPrice cannot be made: TypeError: .*'price'"),
         (3, "reward is 3: expected one of accuracy"),
     ],
 )
