@@ -54,9 +54,10 @@ def own_code(failed: str, *but: type[Exception]) -> Iterator[None]:
     Raises:
         InputError: for any other exception, which is its cause.
     """
+    passing: tuple[type[Exception], ...] = (Ada3DError, *but)
     try:
         yield
-    except (Ada3DError, *but):
+    except passing:
         raise
     except Exception as error:
         raise InputError(f"{failed}: {type(error).__name__}: {error}") from error
