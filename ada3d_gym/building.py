@@ -15,7 +15,7 @@ from typing_extensions import Unpack
 from ada3d_gym.bandit import ClipBandit, Order
 from ada3d_gym.datasets import EMBEDDED, EMBEDDED_SETS, VIDEO_SETS, embedded_clips, video_clips
 from ada3d_gym.devices import checked_device
-from ada3d_gym.errors import InputError, did_you_mean
+from ada3d_gym.errors import InputError, check_paths, did_you_mean
 from ada3d_gym.networks.checkpoints.loading import load_checkpoint
 from ada3d_gym.networks.checkpoints.weights import load_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
@@ -91,6 +91,7 @@ def build_bandit(
             ship), and is refused if you ask for another.
         reading: the other arguments of `video_clips` (data_root, size, stride, sampling, flip, …).
     """
+    check_paths(checkpoint=checkpoint, features=features)
     device = checked_device(device)
     if precision is not None:
         dtype_of(precision)  # says now where it is none

@@ -14,7 +14,7 @@ from ada3d_gym.embedded import MOTIONSHAPES_SIZE as MOTIONSHAPES_SIZE
 from ada3d_gym.embedded import count_embedded
 from ada3d_gym.embedded import embedded_clips as embedded_clips
 from ada3d_gym.embedded import motionshapes_clips as motionshapes_clips
-from ada3d_gym.errors import InputError, check_counts
+from ada3d_gym.errors import InputError, check_counts, check_flags, check_paths, check_sizes
 from ada3d_gym.video.clips import AHEAD_BYTES, VideoClips
 from ada3d_gym.video.indexing.index import IndexFileError, VideoIndex
 from ada3d_gym.video.motionshapes.drawing import CLASSES
@@ -39,6 +39,7 @@ def find_root(name: str, data_root: str | Path | None = None) -> Path:
     Raises:
         DataError: saying what to download and how to lay it out, where there is none.
     """
+    check_paths(data_root=data_root)
     videos = video_set(name)
     given = data_root or os.environ.get(videos.variable)
     if given and Path(given).is_dir():
@@ -175,6 +176,8 @@ def video_clips(
         raise InputError(f"unknown split {split!r}: expected one of train, val, test")
     check_counts(num_frames=num_frames, stride=stride, views=views, videos=videos, workers=workers)
     check_counts(size=size, observation_size=observation_size)
+    check_sizes(cache_bytes=cache_bytes, ahead_bytes=ahead_bytes, seed=seed)
+    check_flags(flip=flip, strict=strict)
     if not 0 <= max_bad_share <= 1:
         raise InputError(f"max_bad_share={max_bad_share}: expected a share of the videos, 0 to 1")
     root = find_root(name, data_root)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from numbers import Integral
+from os import PathLike
 from typing import Any
+
+import numpy as np
 
 
 class Ada3DError(Exception):
@@ -26,9 +29,32 @@ class DivergedError(Ada3DError):
 
 def check_counts(**given: Any) -> None:
     """Raises InputError for the first argument, by its name, that is neither None nor a whole number of at least 1."""
+    _check_whole({name: value for name, value in given.items() if value is not None}, 1)
+
+
+def check_sizes(**given: Any) -> None:
+    """Raises InputError for the first argument, by its name, that is no whole number of at least 0."""
+    _check_whole(given, 0)
+
+
+def _check_whole(given: Mapping[str, Any], least: int) -> None:
     for name, value in given.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, Integral) or value < 1):
-            raise InputError(f"{name}={value!r}: expected a whole number of at least 1")
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+            raise InputError(f"{name}={value!r}: expected a whole number of at least {least}")
+
+
+def check_flags(**given: Any) -> None:
+    """Raises InputError for the first argument, by its name, that is neither True nor False."""
+    for name, value in given.items():
+        if not isinstance(value, bool | np.bool_):
+            raise InputError(f"{name}={value!r}: expected True or False")
+
+
+def check_paths(**given: Any) -> None:
+    """Raises InputError for the first argument, by its name, that is neither None nor a path."""
+    for name, value in given.items():
+        if not isinstance(value, str | PathLike | None):
+            raise InputError(f"{name}={value!r}: expected a path")
 
 
 def did_you_mean(given: Iterable[str], known: Iterable[str]) -> str:

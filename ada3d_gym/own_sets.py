@@ -10,7 +10,8 @@ from operator import index
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
-from ada3d_gym.errors import InputError, did_you_mean
+from ada3d_gym.errors import InputError, check_sizes, did_you_mean
+from ada3d_gym.named import own_code
 from ada3d_gym.registration import SETS, add, looks_of, masks_of
 from ada3d_gym.video.indexing.listing import Entry, Listing, Problem
 from ada3d_gym.video_sets import VIDEO_SETS, Metric, VideoSet
@@ -53,12 +54,13 @@ def register_dataset(
     Raises:
         InputError: for a name that is taken, and for what is no reader, class or metric.
     """
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", name):
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", name):
         raise InputError(f"data set {name!r}: expected letters and digits, as Gestures")
+    if isinstance(classes, str) or not isinstance(classes, Iterable):
+        raise InputError(f"data set {name}: classes={classes!r}: expected a list of their names")
     if metric not in get_args(Metric):
         raise InputError(f"metric={metric!r}: expected one of {', '.join(get_args(Metric))}")
-    if isinstance(version, bool) or not isinstance(version, int) or version < 0:
-        raise InputError(f"version={version!r}: expected a whole number of at least 0")
+    check_sizes(version=version)
     if module is None:
         module = sys._getframe(1).f_globals.get("__name__", "__main__")
     short = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
@@ -92,12 +94,15 @@ def _read_rows(name: str, read: RowReader, classes: tuple[str, ...], root: Path,
     """A reader's rows as a listing.
 
     Raises:
-        InputError: for rows that are none, by their number, and where training or test videos are missing.
+        InputError: for a reader that raises anything but FileNotFoundError, for rows that are none, by their number,
+            and where training or test videos are missing.
     """
     problem = ""
     for each in (split, "val") if split == "test" else (split,):
         try:
-            listing = _listing(name, read(root, each), classes, each)
+            with own_code(f"data set {name}: its reader failed for {each!r}", FileNotFoundError):
+                rows = list(read(root, each))
+            listing = _listing(name, rows, classes, each)
         except FileNotFoundError as error:
             listing, problem = Listing(classes, ()), f": {error}"
         if listing.entries:

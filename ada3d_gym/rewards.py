@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ada3d_gym.errors import InputError
-from ada3d_gym.named import imported
+from ada3d_gym.named import imported, own_code
 
 Bits = NDArray[np.bool_]
 Values = NDArray[np.float64]
@@ -144,14 +144,15 @@ def reward_of(reward: Shaping | str | Reward | type[Reward], gamma: float = 1.0,
         gamma, cost: see `MaskReward`.
 
     Raises:
-        InputError: for what is none of these.
+        InputError: for what is none of these, and a class that cannot be made so.
     """
     if isinstance(reward, str) and ":" not in reward:
         return MaskReward(gamma, cost, reward)  # type: ignore[arg-type]  # which names are right, it says itself
     named: Any = imported("reward", reward, "module:Class or module:function") if isinstance(reward, str) else reward
     if isinstance(named, type):
-        taken, given = signature(named).parameters, {"gamma": gamma, "cost": cost}
-        named = named(**{name: value for name, value in given.items() if name in taken})
+        with own_code(f"reward {named.__name__} cannot be made"):
+            taken, given = signature(named).parameters, {"gamma": gamma, "cost": cost}
+            named = named(**{name: value for name, value in given.items() if name in taken})
     if not callable(named):
         expected = "one of " + ", ".join(get_args(Shaping)) + ", or what is called with ada3d_gym.rewards.Answers"
         raise InputError(f"reward is {reward!r}: expected {expected}")
@@ -164,12 +165,14 @@ def paid(reward: Reward, answers: Answers) -> tuple[Values, Values]:
     values = reward(answers)
     if isinstance(reward, MaskReward):
         return values
-    shape = answers.correct.shape
+    called, shape = getattr(reward, "__name__", type(reward).__name__), answers.correct.shape
     if not (isinstance(values, tuple) and len(values) == 2 and all(np.shape(each) == shape for each in values)):
         got = [np.shape(each) for each in values] if isinstance(values, tuple) else type(values).__name__
         expected = f"two arrays of shape {shape}, of the frame bits and of the stage bits"
-        raise InputError(f"reward {getattr(reward, '__name__', type(reward).__name__)} gave {got}: expected {expected}")
+        raise InputError(f"reward {called} gave {got}: expected {expected}")
     frames, stages = (np.asarray(each, np.float64) for each in values)
+    if not (np.isfinite(frames).all() and np.isfinite(stages).all()):
+        raise InputError(f"reward {called} gave values that are not finite: expected numbers for every clip")
     return frames, stages
 
 

@@ -14,6 +14,7 @@ import pytest
 from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.building import build_classifier
 from ada3d_gym.envs.env import Ada3DEnv
+from ada3d_gym.errors import InputError
 from ada3d_gym.masks import ActionError
 from ada3d_gym.networks.checkpoints.weights import CheckpointError
 from ada3d_gym.rewards import MaskReward
@@ -52,6 +53,25 @@ from tests.video.files import BAD_FILES, video_file
 def test_options_out_of_range(name: str, options: dict[str, Any], told: str, make: Callable[..., Any]):
     with pytest.raises(ValueError, match=told):
         make(name, **{"videos": 2, **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"flip": "no"}, "flip='no': expected True or False"),
+        ({"strict": 1}, "strict=1: expected True or False"),
+        ({"cache_bytes": "1GB"}, "cache_bytes='1GB': expected a whole number of at least 0"),
+        ({"cache_bytes": -5}, "cache_bytes=-5: expected a whole number of at least 0"),
+        ({"ahead_bytes": "x"}, "ahead_bytes='x': expected a whole number"),
+        ({"seed": "a"}, "seed='a': expected a whole number"),
+        ({"seed": -1}, "seed=-1: expected a whole number"),
+        ({"data_root": 3}, "data_root=3: expected a path"),
+        ({"checkpoint": 3}, "checkpoint=3: expected a path"),
+    ],
+)
+def test_how_video_files_are_read_is_checked(options: dict[str, Any], told: str, make: Callable[..., Any]):
+    with pytest.raises(InputError, match=told):
+        make("Ada3D-FCVID-v0", **options)
 
 
 def test_a_classifier_that_does_not_fit_and_a_checkpoint_beside_one(bandit: ClipBandit, make: Callable[..., Any]):

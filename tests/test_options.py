@@ -46,3 +46,9 @@ FACES |= dict.fromkeys((LookingEnv, LookingVectorEnv, LookingVecEnv), "Looking")
 @pytest.mark.parametrize("face", FACES)
 def test_faces_say_which_they_take(face: type):
     assert signature(face.__init__).parameters["options"].annotation == f"Unpack[{FACES[face]}Options]"
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_faces_take_no_word_for_true(face: type):
+    with pytest.raises(InputError, match="label_at_reset='no': expected True or False"):
+        face(label_at_reset="no")

@@ -60,6 +60,7 @@ def test_its_weights_come_from_a_file(tmp_path: Path):
     [
         ("tests.own_networks:none", "backbone 'tests.own_networks:none' cannot be imported"),
         ("tests.own_networks:no_network", "tests.own_networks:no_network gave int: expected a torch.nn.Module"),
+        ("tests.own_networks:without_arguments", "without_arguments failed: TypeError: .*takes 0 positional"),
         ("tests.own_networks:of_three", "gave a network of 3 classes: expected 14"),
         ("resnet", "unknown backbone 'resnet': expected one of .*, or module:factory"),
     ],

@@ -16,6 +16,7 @@ from ada3d_gym.experiments.folders import OPTIONS
 from ada3d_gym.experiments.pipeline import train_run
 from ada3d_gym.experiments.reading_runs import read_run
 from ada3d_gym.experiments.runs import compose
+from ada3d_gym.rewards import Answers, Values
 from ada3d_gym.sb3 import make_vec
 from tests.own_rewards import ByFrames, right_or_nothing
 
@@ -56,6 +57,7 @@ def test_a_class_is_made_with_what_it_takes(reward: Any):
         ("no_such_module:none", "cannot be imported: No module named 'no_such_module'"),
         ("tests.own rewards:x", "expected module:Class or module:function"),
         ("tests.own_rewards:nothing", "expected one of accuracy, .* or what is called with ada3d_gym.rewards.Answers"),
+        ("tests.own_rewards:OfAPrice", "reward OfAPrice cannot be made: TypeError: .*'price'"),
         (3, "reward is 3: expected one of accuracy"),
     ],
 )
@@ -68,6 +70,17 @@ def test_what_it_gives_is_checked():
     env = gym.make(ID, videos=2, reward="tests.own_rewards:one_array")
     env.reset()
     with pytest.raises(InputError, match=r"reward one_array gave ndarray: expected two arrays of shape \(1,\)"):
+        env.step(MASK)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_refused(value: float):
+    def unbounded(answers: Answers) -> tuple[Values, Values]:
+        return np.zeros(len(answers.u)), np.full(len(answers.u), value)
+
+    env = gym.make(ID, videos=2, reward=unbounded)
+    env.reset()
+    with pytest.raises(InputError, match="reward unbounded gave values that are not finite"):
         env.step(MASK)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +150,9 @@ def _rows(*rows: Any) -> Callable[[Path, str], Any]:
         ({"read": "vidoes"}, "read='vidoes': expected a function, or one of motionshapes.*did you mean videos"),
         ({"read": "videos"}, "classes would be ignored beside lists of videos"),
         ({"read": 3}, "read is int: expected a function"),
+        ({"name": 3}, "data set 3: expected letters and digits"),
+        ({"classes": "walk"}, "classes='walk': expected a list of their names"),
+        ({"classes": 3}, "classes=3: expected a list of their names"),
         ({"classes": ()}, r"classes=\[\]: expected their names, each once"),
     ],
 )
@@ -172,6 +175,16 @@ def test_what_is_no_row_is_named(rows: list[Any], said: str, tmp_path: Path):
     name = ada3d_gym.register_dataset("Mine", _rows(*rows), classes=["a", "b"])
     with pytest.raises(InputError, match=f"data set Mine.*{said}"):
         VIDEO_SETS[name].read(tmp_path, "train")
+
+
+def test_a_reader_that_raises_is_named_with_its_cause(tmp_path: Path):
+    def read(root: Path, split: str) -> Iterator[tuple[str, int]]:
+        yield "a.mp4", 1 // 0
+
+    name = ada3d_gym.register_dataset("Mine", read, classes=["a", "b"])
+    with pytest.raises(InputError, match="data set Mine: its reader failed for 'train': ZeroDivisionError") as told:
+        index_videos(name, root=tmp_path)
+    assert isinstance(told.value.__cause__, ZeroDivisionError)
 
 
 def test_a_video_without_labels_is_left_out_by_name(tmp_path: Path):

@@ -15,7 +15,7 @@ from ada3d_gym.bandit import ClipBandit, Outcome
 from ada3d_gym.building import build_bandit
 from ada3d_gym.envs.infos import Infos, each, reset_infos, step_infos
 from ada3d_gym.envs.rendering import Window, contact_sheet
-from ada3d_gym.errors import InputError
+from ada3d_gym.errors import InputError, check_flags
 from ada3d_gym.masks import split_mask
 from ada3d_gym.options import BanditOptions
 from ada3d_gym.orders import ClipOrder
@@ -86,6 +86,7 @@ class Ada3DEnv(gym.Env[NDArray[Any], NDArray[np.int8]]):
         label_at_reset: bool = False,
         **options: Unpack[BanditOptions],
     ):
+        check_flags(label_at_reset=label_at_reset)
         self.bandit = ready_bandit(bandit, options, render_mode, self.metadata["render_modes"])
         self.render_mode, self.label_at_reset = render_mode, label_at_reset
         self.observation_space = self.bandit.observer.space

@@ -16,7 +16,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.envs.env import ready_bandit
 from ada3d_gym.envs.infos import Infos, completed, reset_infos, step_infos
 from ada3d_gym.envs.rendering import contact_sheet
-from ada3d_gym.errors import InputError, check_counts
+from ada3d_gym.errors import InputError, check_counts, check_flags
 from ada3d_gym.masks import split_mask
 from ada3d_gym.options import BanditOptions
 from ada3d_gym.orders import ClipOrder
@@ -74,6 +74,7 @@ class Ada3DVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int8], NDArray[Any]]):
         **options: Unpack[BanditOptions],
     ):
         check_counts(num_envs=num_envs)
+        check_flags(label_at_reset=label_at_reset)
         self.autoreset_mode = autoreset_mode_of(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.bandit = ready_bandit(bandit, options, render_mode, self.metadata["render_modes"])

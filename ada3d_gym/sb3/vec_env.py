@@ -16,7 +16,7 @@ from ada3d_gym.bandit import ClipBandit
 from ada3d_gym.envs.env import ready_bandit
 from ada3d_gym.envs.infos import each, reset_infos, step_infos
 from ada3d_gym.envs.rendering import contact_sheet
-from ada3d_gym.errors import check_counts
+from ada3d_gym.errors import check_counts, check_flags
 from ada3d_gym.masks import split_mask
 from ada3d_gym.options import BanditOptions
 from ada3d_gym.orders import ClipOrder
@@ -60,6 +60,7 @@ class Ada3DVecEnv(OneVecEnv):
         **options: Unpack[BanditOptions],
     ):
         check_counts(num_envs=num_envs)
+        check_flags(label_at_reset=label_at_reset)
         self.bandit = ready_bandit(bandit, options, render_mode, ["rgb_array"])
         self.label_at_reset = label_at_reset
         self.render_mode = render_mode  # the base class asks for it

@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 from ada3d_gym.building import build_classifier, build_clips, build_feature_trunk, fitting_classifier
 from ada3d_gym.datasets import EMBEDDED_SETS, embedded_clips, video_clips
 from ada3d_gym.devices import checked_device
-from ada3d_gym.errors import InputError, check_counts, did_you_mean
+from ada3d_gym.errors import InputError, check_counts, check_paths, check_sizes, did_you_mean
 from ada3d_gym.fingerprints import of_weights
 from ada3d_gym.networks.classifier import NetworkClassifier
 from ada3d_gym.networks.features import TABLE_BYTES
@@ -105,9 +105,9 @@ def build_looks(
         reading: the other arguments of `video_clips` (data_root, size, stride, sampling, strict, …).
     """
     _check_reading(dataset, reading)
-    if isinstance(memory_bytes, bool) or not isinstance(memory_bytes, int) or memory_bytes < 0:
-        raise InputError(f"memory_bytes={memory_bytes!r}: expected a whole number of bytes, at least 0")
+    check_sizes(memory_bytes=memory_bytes)
     check_counts(places=places)
+    check_paths(checkpoint=checkpoint, selection=selection, features=features, folder=folder)
     device = checked_device(device)
     naming: dict[str, Any] = {"dataset": dataset, "split": split, "videos": videos}
     if dataset not in EMBEDDED_SETS:

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
-from ada3d_gym.errors import InputError
+from ada3d_gym.errors import InputError, check_flags
 from ada3d_gym.masks import ActionError
 from ada3d_gym.orders import Stream
 from ada3d_gym.protocols import usable
@@ -133,6 +133,7 @@ class LookingCore:
     ):
         if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
             raise InputError(f"steps={steps!r}: expected a whole number of looks, at least 1")
+        check_flags(memory=memory, flat=flat)
         for name, value in (("price", price), ("gamma", gamma)):
             if not (isinstance(value, int | float | np.number) and np.isfinite(value) and value >= 0):
                 raise InputError(f"{name}={value!r}: expected a finite number of at least 0")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from typing_extensions import Unpack
 
 from ada3d_gym.envs.infos import each
-from ada3d_gym.errors import InputError
+from ada3d_gym.errors import InputError, check_flags
 from ada3d_gym.options import LookingOptions
 from ada3d_gym.untrimmed.building import build_core
 from ada3d_gym.untrimmed.core import Episodes, LookingCore, Shown, VideoOrder
@@ -84,6 +84,7 @@ class LookingEnv(gym.Env[Any, NDArray[np.float32]]):
         label_at_reset: bool = False,
         **options: Unpack[LookingOptions],
     ):
+        check_flags(label_at_reset=label_at_reset)
         self.core = ready_core(core, options, render_mode)
         self.render_mode, self.label_at_reset = render_mode, label_at_reset
         self.observation_space, self.action_space = self.core.observation_space, self.core.action_space

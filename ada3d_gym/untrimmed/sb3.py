@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 from typing_extensions import Unpack
 
 from ada3d_gym.envs.infos import each
-from ada3d_gym.errors import check_counts
+from ada3d_gym.errors import check_counts, check_flags
 from ada3d_gym.options import LookingOptions
 from ada3d_gym.registration import look_arguments_of
 from ada3d_gym.sb3.one_env import OneVecEnv
@@ -46,6 +46,7 @@ class LookingVecEnv(OneVecEnv):
         **options: Unpack[LookingOptions],
     ):
         check_counts(num_envs=num_envs)
+        check_flags(label_at_reset=label_at_reset)
         self.core = ready_core(core, options, render_mode)
         self.label_at_reset = label_at_reset
         self.render_mode = render_mode  # the base class asks for it

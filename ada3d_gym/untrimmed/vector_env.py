@@ -13,7 +13,7 @@ from typing_extensions import Unpack
 
 from ada3d_gym.envs.infos import Infos
 from ada3d_gym.envs.vector_env import autoreset_mode_of, checked_reset_mask, flagged, over_error, seed_of
-from ada3d_gym.errors import check_counts
+from ada3d_gym.errors import check_counts, check_flags
 from ada3d_gym.options import LookingOptions
 from ada3d_gym.untrimmed.core import Episodes, Flags, LookingCore, VideoOrder
 from ada3d_gym.untrimmed.env import ready_core, row_of
@@ -64,6 +64,7 @@ class LookingVectorEnv(VectorEnv[Any, NDArray[np.float32], NDArray[Any]]):
         **options: Unpack[LookingOptions],
     ):
         check_counts(num_envs=num_envs)
+        check_flags(label_at_reset=label_at_reset)
         self.autoreset_mode = autoreset_mode_of(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.core = ready_core(core, options, render_mode)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ada3d_gym.errors import InputError, did_you_mean
 from ada3d_gym.video.transforms import resize_and_crop
 
 Sampling = Literal["strided", "pyslowfast", "whole"]
@@ -48,6 +49,11 @@ class ClipSampler:
     flip: bool = False
     sampling: Sampling = "strided"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.sampling not in (choices := get_args(Sampling)):
+            expected = f"one of {', '.join(choices)}{did_you_mean([str(self.sampling)], choices)}"
+            raise InputError(f"unknown sampling {self.sampling!r}: expected {expected}")
 
     def frame_numbers(self, video: int, view: int, video_frames: int, rate: float = 0.0) -> NDArray[np.int64]:
         """Numbers (T,) of the video frames that make up a clip.

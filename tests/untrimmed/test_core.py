@@ -172,6 +172,7 @@ def test_actions_that_are_none(actions: Any, said: str, known: KnownLooks):
         ({"gamma": float("nan")}, "gamma=nan"),
         ({"reward": "accuracy"}, "'accuracy': expected one of margin, outcome"),
         ({"actions": "any"}, "'any': expected one of unit, symmetric"),
+        ({"flat": "no"}, "flat='no': expected True or False"),
     ],
 )
 def test_options_that_make_no_sense(options: dict[str, Any], said: str, known: KnownLooks):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from ada3d_gym.errors import InputError
 from ada3d_gym.video.sampling import ClipSampler
 
 
@@ -68,6 +69,12 @@ def test_the_centre_square_for_testing_and_any_for_training():
     assert torch.equal(squares[5], sampler.square(frames, 0, 5))
     unflipped = ClipSampler(2, 1, 100, 32, (36, 48), random=True)
     assert all((unflipped.square(frames, 0, view)[0, 0, 0].diff() > 0).all() for view in range(100))
+
+
+def test_an_unknown_sampling_is_refused():
+    said = r"unknown sampling 'stridden': expected one of strided, pyslowfast, whole; did you mean strided\?"
+    with pytest.raises(InputError, match=said):
+        ClipSampler(8, 8, 10, 256, sampling="stridden")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from ada3d_gym.errors import InputError
-from ada3d_gym.named import imported
+from ada3d_gym.named import imported, own_code
 from ada3d_gym.networks.checkpoints.weights import load_weights
 from ada3d_gym.networks.conversion.convert import ConvertedNetwork, convert
 
@@ -23,11 +23,12 @@ def named_network(factory: str, classes: int, size: int, weights: str | Path | N
         weights: a safetensors file of the masked network's keys; the factory's own by default.
 
     Raises:
-        InputError: for what is no such function, and for networks of other classes.
+        InputError: for what is no such function, for one that raises, and for networks of other classes.
         ConversionError: see `convert`.
     """
     make = imported("backbone", factory, "module:factory, a function from the number of classes to a 3D CNN")
-    network = make(classes) if callable(make) else make
+    with own_code(f"backbone {factory} failed"):
+        network = make(classes) if callable(make) else make
     if not isinstance(network, nn.Module):
         raise InputError(f"backbone {factory} gave {type(network).__name__}: expected a torch.nn.Module")
     masked = network if isinstance(network, ConvertedNetwork) else convert(network, size=size)
