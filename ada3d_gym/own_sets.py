@@ -48,8 +48,8 @@ def register_dataset(
         module: that registers the set, for processes that have not imported it; the caller's by default.
 
     Returns:
-        The data set's name on command lines, as `ada3d index-videos module:gestures`. The folder of the videos can be
-        given as `ADA3D_GESTURES`.
+        The data set's name on command lines, as `ada3d index-videos` takes it. The folder of the videos can be given as
+        `ADA3D_GESTURES`.
 
     Raises:
         InputError: for a name that is taken, and for what is no reader, class or metric.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,7 +48,9 @@ def say(folder: Path, text: str) -> None:
     print(text if getattr(sys.stdout, "title", "") else f"{folder.name}: {text}", flush=True)
 
 
-def epoch_line(name: str, epoch: int, epochs: int, figures: Mapping[str, float], seconds: float) -> str:
+def epoch_line(
+    name: str, epoch: int, epochs: int, figures: Mapping[str, float], seconds: float, most: float = math.inf
+) -> str:
     """What is printed of an epoch: its chief figures, and about how long the others will take.
 
     Args:
@@ -55,9 +58,10 @@ def epoch_line(name: str, epoch: int, epochs: int, figures: Mapping[str, float],
         epoch, epochs: done, and of how many.
         figures: of the epoch.
         seconds: that it took.
+        most: seconds that the others may take; none are said to be left where it is 0.
     """
     chief = [key for key in CHIEF if key in figures] or list(figures)[:MOST]
     told = [f"{key} {figures[key]:.3g}" for key in chief] + [duration(seconds)]
-    if epoch < epochs:
-        told.append(f"about {duration((epochs - epoch) * seconds)} left")
+    if epoch < epochs and most > 0:
+        told.append(f"about {duration(min((epochs - epoch) * seconds, most))} left")
     return f"{name} epoch {epoch} of {epochs}: {', '.join(told)}"

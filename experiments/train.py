@@ -52,6 +52,7 @@ def train(
     videos: int | None = None,
     classes: str | None = None,
     gamma: float | None = None,
+    reward: str | None = None,
     classifier_recipe: Recipe | None = None,
     classifier_epochs: int | None = None,
     classifier_minutes: float | None = None,
@@ -93,6 +94,7 @@ def train(
         videos: use the first so many of each split only.
         classes: of MotionShapes, use these only: "a" or "b", halves without a class in common, or names with commas.
         gamma: penalty of a wrong answer (Eq. 4); larger spends more.
+        reward: accuracy, margin or confidence, or module:name of one of your own, see docs/wrappers.md.
         classifier_recipe: finetune trains the classifier on whole clips, from a checkpoint; scratch under random masks,
             for small sets of one's own, from weights that ship for the backbone or from drawn ones.
         classifier_epochs: of the classifier on whole clips, before anything else.
@@ -120,6 +122,7 @@ def train(
     checked_device(device)
     given = {"data_root": data_root, "checkpoint": checkpoint, "backbone": backbone, "size": size, "videos": videos}
     given |= {"outcomes": outcomes, "classes": classes, "observation_size": observation_size, "workers": workers}
+    given["reward"] = reward
     if transfer is not None and (agent or trunk or trunk_epochs):
         raise InputError("--agent, --trunk and --trunk-epochs make a policy, and --transfer takes one that is made")
     run_ = compose(

@@ -26,6 +26,7 @@ from ada3d_gym.files import writing
 READ = (".json", ".jsonl", ".npz", ".pt", ".safetensors")  # files of a run that all processes read
 PATIENCE = 90.0  # seconds; NFS clients look anew after 60 by default
 SECONDS = "seconds"  # of an epoch, among its figures in TensorBoard
+BETWEEN_LINES = 5.0  # seconds: short epochs would fill a log
 SAVE_MINUTES = "ADA3D_SAVE_MINUTES"  # environment variable: between checkpoints within an epoch
 
 
@@ -39,12 +40,22 @@ class Learner(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-def train_to(folder: Path, name: str, learner: Learner, until: int) -> None:
+def train_to(
+    folder: Path, name: str, learner: Learner, until: int, clock: Callable[[], float] = time.perf_counter
+) -> None:
     """Trains up to an epoch, from the last checkpoint, with a checkpoint and TensorBoard figures each epoch.
 
     A learner that has a `midway`, as those that share `agents.progress.epoch_batches`, has checkpoints within an epoch
-    too, every ten minutes, or as `saving_every` says. An epoch's chief figures are printed, see `saying.epoch_line`;
-    TensorBoard's have them all. Of several processes that train one, the first reads and writes.
+    too, every ten minutes, or as `saving_every` says. Of the first and the last epoch, and of those between that end at
+    least `BETWEEN_LINES` seconds after the last line, the chief figures are printed, see `saying.epoch_line`.
+    TensorBoard has all figures of all epochs. Of several processes that train one, the first reads and writes.
+
+    Args:
+        folder: of the run.
+        name: of what is trained, and of its files.
+        learner: where it has `seconds_left`, no more than those are said to be left.
+        until: epochs in all.
+        clock: seconds, from any start.
 
     Raises:
         OutputError: where the folder cannot be written.
@@ -61,20 +72,26 @@ def train_to(folder: Path, name: str, learner: Learner, until: int) -> None:
         learner.learn(until, lambda epoch, figures: keep_profile())
         return
     log = FigureLog(folder / "tensorboard" / name)
-    begun = time.perf_counter()
+    begun, said, unsaid = clock(), -math.inf, ""
 
     def on_epoch(epoch: int, figures: dict[str, float]) -> None:
-        nonlocal begun
-        seconds = time.perf_counter() - begun
+        nonlocal begun, said, unsaid
+        seconds = clock() - begun
         state = learner.state_dict()
         with writing(folder):
             save_state(path, state)
             log.add(epoch, figures | {SECONDS: seconds} | section_seconds())
         keep_profile()
-        begun = time.perf_counter()
-        say(folder, epoch_line(name, epoch, getattr(learner, "total_epochs", until), figures, seconds))
+        begun = clock()
+        most = getattr(learner, "seconds_left", math.inf)
+        unsaid = epoch_line(name, epoch, getattr(learner, "total_epochs", until), figures, seconds, most)
+        if begun - said >= BETWEEN_LINES:
+            say(folder, unsaid)
+            said, unsaid = begun, ""
 
     learner.learn(until, on_epoch)
+    if unsaid:
+        say(folder, unsaid)
 
 
 def save_minutes(name: str = SAVE_MINUTES) -> float:

@@ -13,9 +13,8 @@ import pytest
 from ada3d_gym.errors import InputError
 from ada3d_gym.experiments.evaluate import evaluate
 from ada3d_gym.experiments.folders import OPTIONS
-from ada3d_gym.experiments.pipeline import train_run
 from ada3d_gym.experiments.reading_runs import read_run
-from ada3d_gym.experiments.runs import compose
+from ada3d_gym.experiments.train import train
 from ada3d_gym.rewards import Answers, Values
 from ada3d_gym.sb3 import make_vec
 from tests.own_rewards import ByFrames, right_or_nothing
@@ -87,13 +86,13 @@ def test_values_that_are_not_finite_are_refused(value: float):
 def test_a_run_is_trained_and_judged_with_it_and_a_strangers_is_not_imported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    named = {"reward": "tests.own_rewards:ByFrames", "videos": 14}
-    run_ = compose(ID, "fixed", 0, environment=named)
-    train_run(run_, tmp_path / "run", "cpu", timed=False)
+    name = "tests.own_rewards:ByFrames"
+    train(ID, "fixed", reward=name, videos=14, output=tmp_path / "run")
     result = json.loads((tmp_path / "run" / "results.jsonl").read_text().splitlines()[-1])
     assert result["reward"] == pytest.approx(1 - 8 / 10, abs=0.2)
-    assert json.loads((tmp_path / "run" / OPTIONS).read_text())["environment"]["reward"] == named["reward"]
+    assert json.loads((tmp_path / "run" / OPTIONS).read_text())["environment"]["reward"] == name
     with pytest.raises(InputError, match=r"trained with the reward .*ByFrames, whose code would be run"):
         read_run(tmp_path / "run")
+    capsys.readouterr()
     evaluate(str(tmp_path / "run"), trust=True)
     assert "fixed" in capsys.readouterr().out

@@ -7,14 +7,17 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from ada3d_gym import progress
+from ada3d_gym.agents.agent import OnEpoch
 from ada3d_gym.agents.progress import epoch_batches
 from ada3d_gym.building import build_trunk
 from ada3d_gym.experiments.saying import TitledLines, epoch_line, say
+from ada3d_gym.experiments.training import train_to
 from ada3d_gym.networks import features
 from ada3d_gym.networks.features import FrameFeatures
 from ada3d_gym.progress import Lines, Progress, counted
@@ -176,3 +179,43 @@ def test_a_line_of_an_epoch_has_what_matters():
         "agent epoch 3 of 5: reward 1.23, correct 0.9, frames 2.5, stages 1, 42 s, about 85 s left"
     )
     assert epoch_line("trunk", 2, 2, {"loss": 0.51}, 0.2) == "trunk epoch 2 of 2: loss 0.51, 1 s"
+    assert epoch_line("trunk", 2, 9, {"loss": 0.51}, 10.0, most=15.0).endswith("10 s, about 15 s left")
+
+
+class Epochs:
+    """A learner whose epochs take seconds of a clock, and which may end before it has had all."""
+
+    def __init__(self, clock: Clock, seconds: list[float]):
+        self.clock, self.seconds, self.epoch = clock, seconds, 0
+
+    def learn(self, until: int, on_epoch: OnEpoch) -> None:
+        for seconds in self.seconds[:until]:
+            self.clock.now += seconds
+            self.epoch += 1
+            on_epoch(self.epoch, {"loss": 0.5})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self.epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.epoch = state["epoch"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        ([0.25] * 50, [1, 21, 41, 50]),
+        ([6.0] * 3, [1, 2, 3]),
+        ([2.0, 2.0, 6.0, 1.0, 1.0], [1, 3, 5]),  # of 50: it ends early
+        ([0.1], [1]),
+    ],
+)
+def test_short_epochs_share_a_line(
+    seconds: list[float], shown: list[int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    clock = Clock()
+    train_to(tmp_path, "trunk", Epochs(clock, seconds), 50, clock)
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split(" of 50")[0].removeprefix(f"{tmp_path.name}: trunk epoch ") for line in told] == [
+        str(epoch) for epoch in shown
+    ]

@@ -98,7 +98,7 @@ class Prediction:
     Attributes:
         video: its path, or "array N".
         answers: the likeliest classes first.
-        scores: (C,) mean class probabilities of its clips; of a set whose videos have several labels, each label's own.
+        scores: (C,) mean class probabilities of its clips, which sum to 1 also where videos have several labels.
         clips: those that could be read.
         macs_whole: multiply-accumulates of the whole network on one clip.
         error: what is wrong with the file; "" for nothing. Where some clips could be read, they have answers even so.

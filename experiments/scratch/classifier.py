@@ -69,7 +69,10 @@ def train_from_scratch(run: Run, source: VideoClips, classifier: NetworkClassifi
         judge = None if judged is None else partial(_judge, judged, run.seed, masks)
         change = _changing(source.size, zoom, options)
         learner = PhaseTraining(network, phase, clips, change, (run.seed, stream), classifier.device, judge)
-        train_to(folder, phase.name.replace(" in ", "-").lower(), learner, phase.epochs)
+        name = phase.name.replace(" in ", "-").lower()
+        train_to(folder, name, learner, phase.epochs)
+        if learner.early_end and parallel.rank() == 0:
+            say(folder, f"{name} {learner.early_end}")
         learner.take_best()
     classifier.invalidate()
     if judged is not None:

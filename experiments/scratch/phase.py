@@ -112,10 +112,28 @@ class PhaseTraining:
     @property
     def finished(self) -> bool:
         """Whether it ends, early or not."""
-        late = self.phase.seconds is not None and self.seconds >= self.phase.seconds
+        return self.epoch >= self.phase.epochs or bool(self._reason)
+
+    @property
+    def seconds_left(self) -> float:
+        """That it may still take."""
+        return math.inf if self.phase.seconds is None else max(self.phase.seconds - self.seconds, 0.0)
+
+    @property
+    def early_end(self) -> str:
+        """What to say of an end before the last epoch; empty where it came to that, or goes on."""
+        if self.epoch >= self.phase.epochs or not self._reason:
+            return ""
+        return f"stopped after {self.epoch} of {self.phase.epochs} epochs: {self._reason}"
+
+    @property
+    def _reason(self) -> str:
+        if not self.seconds_left:
+            return "the time is over"
         patience = self.phase.patience
-        tired = bool(self.best) and patience is not None and self.epoch - self.best["epoch"] >= patience
-        return self.epoch >= self.phase.epochs or late or tired
+        if self.best and patience is not None and self.epoch - self.best["epoch"] >= patience:
+            return f"no better validation in {patience} epochs"
+        return ""
 
     def learn(self, until: int, on_epoch: OnEpoch) -> None:
         """Trains up to epoch `until`, or as long as there is something to gain; `on_epoch` gets the number of epochs

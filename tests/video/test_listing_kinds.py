@@ -152,7 +152,7 @@ def test_an_own_list_takes_separators_quotes_and_names_of_classes(row: str, path
         ("my a.mp4", "", "expected rows of 'path label'"),
         ("a.mp4 120 1", "", "more than two columns"),
         ("a,120,1", "", "more than two columns"),
-        ("a.mp4,walk,1", "", "more than two columns"),
+        ("a.mp4,walk;wave", "walk\nwave\n", "several labels take a data set of your own"),
         ("1 a.mp4", "", "expected rows of 'path label'"),
         ("video;frames;label", "", "looks like a header"),
         ("label,path", "", "expected rows of 'path label'"),

@@ -109,7 +109,7 @@ def _hint(line: str, text: str, names: dict[str, int], first: bool) -> str:
     if first and _LABEL_TITLES & {unquote(title).lower() for title in re.split(SEPARATOR, line)}:
         return "this looks like a header: take it out"
     if re.fullmatch(rf"(?:.*{SEPARATOR})?\d+{SEPARATOR}\d+|[^\t,;]+[\t,;].*", text):
-        return "there are more than two columns"
+        return "there are more than two columns; several labels take a data set of your own, see docs/videos.md"
     if has_extension(text):
         return "the label stands behind the path"
     if not re.search(r"[^\W\d_]", text):

@@ -128,6 +128,7 @@ def test_motionshapes_and_an_agent_are_trained_from_scratch_too(tmp_path: Path, 
     shown = capsys.readouterr().out
     assert "32 x 32 pixels through mobilenet_v2_tiny, which costs" in shown
     assert "the 14 videos of the val list" in shown
+    assert "stopped after" not in shown
 
 
 def test_fine_tuning_from_shipped_weights_prints_numbers(sets: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
@@ -185,6 +186,7 @@ def test_it_ends_when_nothing_is_gained_and_the_best_weights_are_kept():
     seen: list[int] = []
     learner.learn(9, lambda epoch, figures: seen.append(epoch))
     assert (seen, learner.best["epoch"], learner.finished) == ([1, 2, 3, 4], 2, True)
+    assert learner.early_end == "stopped after 4 of 9 epochs: no better validation in 2 epochs"
     learner.take_best()
     assert torch.equal(learner.module.weight, kept[1]) and not torch.equal(kept[1], kept[3])
 
@@ -211,7 +213,8 @@ def test_it_ends_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(phases.time, "perf_counter", lambda: next(clock))
     learner = training(Phase("p", 100, 0.1, no_masks, 2, seconds=95))
     learner.learn(100, lambda epoch, figures: None)
-    assert learner.finished and learner.epoch < 5
+    assert learner.finished and learner.epoch < 5 and learner.seconds_left == 0
+    assert learner.early_end == f"stopped after {learner.epoch} of 100 epochs: the time is over"
     assert learner.optimizer.param_groups[0]["lr"] < 0.02
 
 
