@@ -55,7 +55,7 @@ def test_the_peak_of_a_training_step_is_near_the_estimate(precision: Any, recomp
         out.float().sum().backward()
 
     step()
-    if math.isnan(peak := peak_megabytes(step)):
+    if math.isnan(peak := min(peak_megabytes(step) for _ in range(3))):  # the least is the step's own
         pytest.skip("only Linux tells")
     expected = clips * maps.step_maps(I3D_TINY, 32, 8, precision, recompute) / 1e6
     assert 0.6 * expected < peak < 1.6 * expected
