@@ -242,18 +242,17 @@ class BestFixed(BlindAgent):
         first = parallel.rank() == 0
         sums = {key: before if first else np.zeros_like(before) for key, before in self._sums.items()}
         mine = range(parallel.rank() * size, total, parallel.world() * size)
-        shown = Progress(len(mine) * size, name, "mask", quiet=quiet, repeated=True)  # of one clip each
-        for start in mine:
-            places, which = np.divmod(np.arange(start, min(start + size, total)), len(self.left))
-            rows = self.left[which]
-            u, v = split_mask(self.masks[rows], bandit.num_frames, bandit.num_stages)
-            outcome = bandit.pull(clips[places], u, v)
-            confidence = self._confidence(outcome)
-            paid = {"reward": outcome.reward, "correct": outcome.correct, "confidence": confidence}
-            for key, values in paid.items():
-                np.add.at(sums[key], rows, values)
-            shown.add(size)
-        shown.close()
+        with Progress(len(mine) * size, name, "mask", quiet=quiet, repeated=True) as shown:  # of one clip each
+            for start in mine:
+                places, which = np.divmod(np.arange(start, min(start + size, total)), len(self.left))
+                rows = self.left[which]
+                u, v = split_mask(self.masks[rows], bandit.num_frames, bandit.num_stages)
+                outcome = bandit.pull(clips[places], u, v)
+                confidence = self._confidence(outcome)
+                paid = {"reward": outcome.reward, "correct": outcome.correct, "confidence": confidence}
+                for key, values in paid.items():
+                    np.add.at(sums[key], rows, values)
+                shown.add(size)
         parts = parallel.gather(sums)
         self._sums = {key: sum((part[key] for part in parts[1:]), parts[0][key]) for key in sums}
 
